@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from specent.errors import SpecentError
 
-FORMULA = "D = D_null + w * (D_class - D_null) for sigma_lo < sigma/alpha <= sigma_hi, D = D_class elsewhere; w = 1 is unguided"
+FORMULA = "D_null + w (D_class - D_null) for sigma_lo < sigma/alpha <= sigma_hi, D_class elsewhere; w = 1 is unguided"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from specent.errors import ArchiveError, SpecentError
 
 SCHEMA = "1"
 CONVENTIONS = "CF-1.11"
+NULL = "null"
+"""Name of the null condition among the candidates; no class label may be called so."""
 
 DIMENSIONS: Mapping[str, str] = {
     "time": "diffusion time (not clock time), ascending from data to noise",
