@@ -1,0 +1,114 @@
+"""Where the files that ship with the package lie, and how a recipe among them is loaded.
+
+In the source tree ``datasets/`` and ``recipes/`` stand beside the package; the wheel carries them inside it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from specent.errors import SpecentError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: Literal["datasets", "recipes"]) -> Path:
+    """Folder of the shipped data sets or recipes.
+
+    Parameters
+    ----------
+    name : {"datasets", "recipes"}
+        Which folder.
+
+    Returns
+    -------
+    Path
+        The folder, which exists.
+
+    Raises
+    ------
+    SpecentError
+        If this installation lacks it.
+
+    Examples
+    --------
+    >>> folder("recipes").name
+    'recipes'
+    """
+    inside, beside = _PACKAGE / name, _PACKAGE.parent / name
+    if inside.is_dir():
+        return inside
+    # next to an installed package may lie an unrelated one of the same name
+    if beside.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file():
+        return beside
+    raise SpecentError(f"this installation of specent lacks its folder {name!r}; install the package again")
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes, sorted."""
+    return sorted(path.stem for path in folder("recipes").glob("*.py") if not path.stem.startswith("_"))
+
+
+def recipe(name: str) -> ModuleType:
+    """Load a recipe: a shipped one by its name, any other by the path of its file.
+
+    Parameters
+    ----------
+    name : str
+        Name of a shipped recipe, or a path that ends in ``.py``.
+
+    Returns
+    -------
+    module
+        With the dataclass ``Settings`` and the function ``main(settings)``.
+
+    Raises
+    ------
+    SpecentError
+        If there is no such recipe, or the file lacks ``Settings`` or ``main``.
+    """
+    path = recipe_path(name)
+    # a private name: dataclasses look their module up there, and a recipe must not hide a library of its name
+    module_name = f"_specent_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise SpecentError(f"recipe={name!r} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise SpecentError(f"recipe={name!r}: {path}, line {error.lineno}: {error.msg}") from error
+    for needed in ("Settings", "main"):
+        if not hasattr(module, needed):
+            raise SpecentError(
+                f"recipe={name!r}: {path} defines no {needed!r}; a recipe needs a dataclass Settings and main(settings)"
+            )
+    return module
+
+
+def recipe_path(name: str) -> Path:
+    """File of the recipe `name`, which is checked to exist.
+
+    Raises
+    ------
+    SpecentError
+        If there is no such recipe; the message names those there are.
+    """
+    if name.endswith(".py"):
+        path = Path(name)
+        if not path.is_file():
+            raise SpecentError(f"recipe={name!r}: there is no such file")
+        return path
+    known = recipe_names()
+    # `specent run train-digits` means train_digits
+    plain = name.replace("-", "_")
+    if plain not in known:
+        raise SpecentError(
+            f"recipe={name!r} is not one of {', '.join(known)}; to run a file of your own give its path, ./mine.py"
+        )
+    return folder("recipes") / f"{plain}.py"

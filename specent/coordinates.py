@@ -1,0 +1,60 @@
+"""The coordinates that every dataset of the contract shares, built in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from specent.guidance import Guidance
+from specent.partitions import Partition
+from specent.schedules import Schedule
+
+
+def clock(schedule: Schedule, time: NDArray[Any]) -> dict[str, Any]:
+    """Time and what the schedule says of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from specent.schedules import VE
+    >>> sorted(clock(VE(), np.array([0.1, 1.0])))
+    ['alpha', 'log_snr', 'sigma', 'time']
+    """
+    return {
+        "time": time,
+        "sigma": ("time", schedule.sigma(time)),
+        "alpha": ("time", schedule.alpha(time)),
+        "log_snr": ("time", schedule.log_snr(time)),
+    }
+
+
+def questions(partitions: Sequence[Partition]) -> dict[str, Any]:
+    """Names and definitions of partitions.
+
+    Examples
+    --------
+    >>> questions([Partition.pair("a", "b")])["partition"]
+    ['a | b']
+    """
+    return {
+        "partition": [partition.name for partition in partitions],
+        "definition": ("partition", [partition.to_json() for partition in partitions]),
+    }
+
+
+def settings(guidance: Sequence[Guidance]) -> dict[str, Any]:
+    """Names, scales and intervals of guidance settings.
+
+    Examples
+    --------
+    >>> settings([Guidance(), Guidance(2.0)])["guidance"]
+    ['unguided', 'w=2']
+    """
+    return {
+        "guidance": [str(setting) for setting in guidance],
+        "guidance_scale": ("guidance", [float(setting.scale) for setting in guidance]),
+        "sigma_lo": ("guidance", [float(setting.interval[0]) for setting in guidance]),
+        "sigma_hi": ("guidance", [float(setting.interval[1]) for setting in guidance]),
+    }

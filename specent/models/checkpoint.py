@@ -1,0 +1,104 @@
+"""Checkpoints: a safetensors file beside a card that says where it comes from and what its SHA-256 is.
+
+Nothing in either file is ever executed: safetensors holds numbers only, the card is JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from specent.errors import ModelError
+
+
+def card_path(path: Path) -> Path:
+    """The card that belongs to a checkpoint: same name, ending in ``.json``."""
+    return path.with_suffix(".json")
+
+
+def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> None:
+    """Write the weights of `net` and the card (to which the SHA-256 is added), each whole or not at all."""
+    data = save({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()})
+    text = json.dumps({**card, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
+    for target, content in ((path, data), (card_path(path), text.encode())):
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of the checkpoint at `path`.
+
+    Raises
+    ------
+    ModelError
+        If there is no card or it is not a JSON object with a SHA-256.
+    """
+    card_file = card_path(path)
+    try:
+        card = json.loads(card_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"no card {card_file} beside the checkpoint; it names the settings and the SHA-256") from error
+    except ValueError as error:
+        raise ModelError(f"{card_file} is not JSON: {error}") from error
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
+        raise ModelError(f"{card_file} is not a card: it must be a JSON object with a 'sha256'")
+    return card
+
+
+def load_checkpoint(net: nn.Module, path: Path, sha256: str) -> None:
+    """Fill `net` with the weights of a safetensors file, strictly.
+
+    Parameters
+    ----------
+    net : Module
+        The network; names and shapes of its state decide what the file must hold.
+    path : Path
+        A safetensors file.
+    sha256 : str
+        What the file's SHA-256 must be.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, is not the one named by the digest, is truncated, or has a missing, extra, wrongly
+        shaped or non-finite tensor.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"checkpoint {path} has SHA-256 {found[:16]}..., its card says {sha256[:16]}...: the file is damaged or "
+            "another one; fetch or train it again"
+        )
+    try:
+        state = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"checkpoint {path} is not a whole safetensors file: {error}") from error
+    _check_state(state, net.state_dict(), path)
+    net.load_state_dict(state, strict=True)
+
+
+def _check_state(state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path) -> None:
+    missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    if missing or extra:
+        raise ModelError(f"checkpoint {path} does not fit the network: missing {missing[:4]}, unexpected {extra[:4]}")
+    for key, value in state.items():
+        if value.shape != expected[key].shape:
+            raise ModelError(
+                f"checkpoint {path}: tensor {key!r} has shape {tuple(value.shape)}, the network needs "
+                f"{tuple(expected[key].shape)}"
+            )
+        if not torch.isfinite(value).all():
+            raise ModelError(f"checkpoint {path}: tensor {key!r} holds a NaN or an infinity")

@@ -1,0 +1,107 @@
+r"""The exact denoisers of a Gaussian mixture.
+
+A component :math:`N(m, v I)` has the denoiser :math:`D(x, \sigma) = m + \frac{v}{v + \sigma^2}(x - m)`; those of a
+label and of the whole mixture are averages over its components under their posterior.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from specent.errors import ModelError
+from specent.models.base import Model
+
+if TYPE_CHECKING:
+    from specent.exact import GaussianMixture
+
+_LARGEST = 10_000_000
+
+
+class MixtureModel(Model):
+    """Denoisers of a `specent.exact.GaussianMixture`; see `mixture`."""
+
+    def __init__(self, source: GaussianMixture, device: torch.device | None = None) -> None:
+        if source.dimension > _LARGEST:
+            raise ModelError(
+                f"dimension={source.dimension} is too large to sample; specent.exact.profiles works at any dimension"
+            )
+        super().__init__(source.labels, (source.dimension,), source.label_prior)
+        self.source = source
+        self.device = device or torch.device("cpu")
+        means = torch.zeros(len(source.weights), source.dimension, dtype=torch.float64)
+        means[:, : source.means.shape[1]] = torch.as_tensor(source.means)
+        self.means = means.to(self.device)
+        self.variances = torch.as_tensor(source.variances, dtype=torch.float64, device=self.device)
+        self.log_weights = torch.log(torch.as_tensor(source.weights, dtype=torch.float64, device=self.device))
+        member = [[name == label for name in source.component_labels] for label in source.labels]
+        # row K is the null condition: every component
+        self.member = torch.tensor([*member, [True] * len(source.component_labels)], device=self.device)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"name": "gaussian_mixture", **self.source.identity}
+
+    def to(self, device: torch.device) -> MixtureModel:
+        return MixtureModel(self.source, device)
+
+    def component_log_density(self, x: Tensor, sigma: float) -> Tensor:
+        """Weighted log-density of each component at the states, shape (batch, components), without 2 pi."""
+        spread = self.variances + sigma**2
+        square = (x * x).sum(-1, keepdim=True) - 2 * x @ self.means.T + (self.means**2).sum(-1)
+        density: Tensor = self.log_weights - 0.5 * square / spread - 0.5 * self.shape[0] * torch.log(spread)
+        return density
+
+    def log_density(self, x: Tensor, sigma: float) -> Tensor:
+        """Log-density of the states given each label, shape (batch, labels), up to a shared constant."""
+        weighted = self.component_log_density(x.to(self.means.dtype), sigma)
+        masked = torch.where(self.member[:-1], weighted[:, None, :], -torch.inf)
+        prior = torch.as_tensor(self.label_prior, dtype=weighted.dtype, device=self.device)
+        return torch.logsumexp(masked, dim=-1) - torch.log(prior)
+
+    def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
+        return self._mixed(x, sigma, self.member[condition])
+
+    def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
+        return self._mixed(x, sigma, self.member[conditions].expand(len(x), -1, -1))
+
+    def _mixed(self, x: Tensor, sigma: float, member: Tensor) -> Tensor:
+        """Average the denoisers of the components allowed by `member` (batch, [candidates,] components)."""
+        state = x.to(self.means.dtype)
+        weighted = self.component_log_density(state, sigma)
+        shrink = self.variances / (self.variances + sigma**2)
+        if member.ndim == 3:
+            weighted, state = weighted[:, None, :], state[:, None, :]
+        weight = torch.softmax(torch.where(member, weighted, -torch.inf), dim=-1)
+        mixed: Tensor = weight @ ((1 - shrink)[:, None] * self.means) + (weight @ shrink)[..., None] * state
+        return mixed
+
+
+def mixture(source: GaussianMixture) -> MixtureModel:
+    """The exact class-conditional denoisers of a Gaussian mixture.
+
+    Parameters
+    ----------
+    source : GaussianMixture
+        The mixture; its labels become the class labels.
+
+    Returns
+    -------
+    MixtureModel
+        In double precision.
+
+    Raises
+    ------
+    ModelError
+        If the dimension is too large to be sampled.
+
+    Examples
+    --------
+    >>> import specent as sp, torch
+    >>> model = sp.models.mixture(sp.exact.GaussianMixture([[-1.0], [1.0]]))
+    >>> model.denoise(torch.zeros(1, 1), 1.0, torch.tensor([1])).item()
+    0.5
+    """
+    return MixtureModel(source)

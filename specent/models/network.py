@@ -1,0 +1,232 @@
+r"""Networks as models: a small EDM-preconditioned one, and an adapter for any other.
+
+The preconditioning of arXiv 2206.00364 (table 1):
+:math:`D(x, \sigma) = c_\text{skip} x + c_\text{out} F(c_\text{in} x, c_\text{noise})` with
+:math:`c_\text{skip} = \sigma_d^2/(\sigma^2+\sigma_d^2)`, :math:`c_\text{in} = 1/\sqrt{\sigma^2+\sigma_d^2}`,
+:math:`c_\text{out} = \sigma\sigma_d c_\text{in}` and :math:`c_\text{noise} = \tfrac14\ln\sigma`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from specent.errors import ModelError
+from specent.models.base import Model
+from specent.schedules import VE, FlowMatching, Schedule
+
+Prediction = Literal["data", "noise", "v", "score", "velocity"]
+
+
+class EDMNetwork(nn.Module):
+    """A residual perceptron with EDM preconditioning, for images of a few hundred pixels.
+
+    Noise level and class enter through a shared embedding that scales and shifts every block.
+
+    Parameters
+    ----------
+    features : int
+        Number of pixels of a flattened sample.
+    classes : int
+        Number of labels; index `classes` is the null condition.
+    width, blocks, embedding : int
+        Width of the residual stream, number of blocks, width of the embedding.
+    sigma_data : float
+        Standard deviation of the data.
+    """
+
+    def __init__(
+        self, features: int, classes: int, width: int = 256, blocks: int = 4, embedding: int = 128,
+        sigma_data: float = 0.5,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.frequencies: Tensor
+        self.sigma_data = sigma_data
+        # fixed frequencies, so that they need not be stored
+        self.register_buffer("frequencies", 2 * torch.pi * torch.logspace(-2, 1, embedding // 2), persistent=False)
+        self.embed_noise = nn.Linear(embedding, embedding)
+        self.embed_class = nn.Embedding(classes + 1, embedding)
+        self.embed_joint = nn.Linear(embedding, embedding)
+        self.modulate = nn.Linear(embedding, 2 * width * blocks)
+        self.enter = nn.Linear(features, width)
+        self.first = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+        self.second = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.leave = nn.Linear(width, features)
+        for layer in (*self.second, self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def modulation(self, sigma: Tensor, condition: Tensor) -> Tensor:
+        """Scales and shifts of all blocks, shape (batch, 2 * width * blocks)."""
+        angle = 0.25 * torch.log(sigma)[:, None] * self.frequencies
+        noise = self.embed_noise(torch.cat([torch.cos(angle), torch.sin(angle)], dim=-1))
+        joint = nn.functional.silu(noise + self.embed_class(condition))
+        modulation: Tensor = self.modulate(nn.functional.silu(self.embed_joint(joint)))
+        return modulation
+
+    def forward(self, x: Tensor, sigma: Tensor, modulation: Tensor) -> Tensor:
+        """Denoise flattened states (batch, features) at noise levels sigma (batch,)."""
+        level, data = sigma[:, None], self.sigma_data
+        total = level**2 + data**2
+        hidden = self.enter(x / total.sqrt())
+        parts = modulation.chunk(2 * len(self.first), dim=-1)
+        for i, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
+            inner = self.norm(hidden) * (1 + parts[2 * i]) + parts[2 * i + 1]
+            hidden = hidden + second(nn.functional.silu(first(inner)))
+        output = self.leave(self.norm(hidden))
+        denoised: Tensor = x * (data**2 / total) + output * (level * data / total.sqrt())
+        return denoised
+
+
+class PerceptronModel(Model):
+    """An `EDMNetwork` as a model."""
+
+    def __init__(
+        self, net: EDMNetwork, labels: Sequence[str], shape: Sequence[int], label_prior: ArrayLike,
+        identity: dict[str, Any],
+    ) -> None:  # fmt: skip
+        super().__init__(labels, shape, label_prior)
+        self.net = net.eval()
+        self._identity = identity
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return self._identity
+
+    def to(self, device: torch.device) -> PerceptronModel:
+        return PerceptronModel(self.net.to(device), self.labels, self.shape, self.label_prior, self._identity)
+
+    @torch.no_grad()
+    def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
+        state = x.reshape(len(x), -1).to(self.net.enter.weight.dtype)
+        # one embedding per condition, not per state: they share the noise level
+        every = torch.arange(len(self.labels) + 1, device=x.device)
+        modulation = self.net.modulation(torch.full(every.shape, sigma, device=x.device), every)[condition]
+        denoised: Tensor = self.net(state, state.new_full((len(x),), sigma), modulation)
+        return denoised.reshape(x.shape)
+
+
+class NetworkModel(Model):
+    """Any network as a model; see `network`."""
+
+    def __init__(
+        self, net: Callable[[Tensor, Tensor, Tensor], Tensor], labels: Sequence[str], shape: Sequence[int],
+        prediction: Prediction, schedule: Schedule, label_prior: ArrayLike | None, null: bool, identity: dict[str, Any],
+        dtype: torch.dtype,
+    ) -> None:  # fmt: skip
+        super().__init__(labels, shape, label_prior, null)
+        self.net, self.prediction, self.schedule, self.dtype = net, prediction, schedule, dtype
+        self._identity = identity
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return self._identity
+
+    def to(self, device: torch.device) -> NetworkModel:
+        if isinstance(self.net, nn.Module):
+            self.net.to(device)
+        return self
+
+    @torch.no_grad()
+    def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
+        time = self.schedule.time(-2 * np.log(sigma))
+        alpha, noise = float(self.schedule.alpha(time)), float(self.schedule.sigma(time))
+        state = (x * alpha).to(self.dtype)
+        output = self.net(state, state.new_full((len(x),), float(time)), condition)
+        if output.shape != state.shape:
+            raise ModelError(f"the network returned shape {tuple(output.shape)} for states of {tuple(state.shape)}")
+        if self.prediction == "data":
+            return output
+        if self.prediction == "noise":
+            return (state - noise * output) / alpha
+        if self.prediction == "v":
+            return (alpha * state - noise * output) / (alpha**2 + noise**2)
+        if self.prediction == "score":
+            return (state + noise**2 * output) / alpha
+        return state - noise * output  # velocity of flow matching: noise minus data
+
+
+def network(
+    net: Callable[[Tensor, Tensor, Tensor], Tensor],
+    labels: Sequence[str],
+    shape: Sequence[int],
+    *,
+    prediction: Prediction = "data",
+    schedule: Schedule | None = None,
+    label_prior: ArrayLike | None = None,
+    null: bool = True,
+    name: str = "network",
+    checkpoint_sha256: str = "",
+    dtype: torch.dtype = torch.float32,
+) -> NetworkModel:
+    """Bring your own denoiser.
+
+    Parameters
+    ----------
+    net : callable
+        Called as ``net(x, time, condition)`` with states of shape (batch, *shape) in the coordinates of `schedule`,
+        times of shape (batch,) and conditions of shape (batch,): int64, 0 .. K-1 for the labels, K for the null
+        condition. A `torch.nn.Module` is moved to the device that is sampled on; put it in evaluation mode.
+    labels : sequence of str
+        The K class labels.
+    shape : sequence of int
+        Shape of one sample: (features,) or (channels, height, width).
+    prediction : {"data", "noise", "v", "score", "velocity"}
+        What the network returns: the denoised data, the noise (arXiv 2006.11239), v (arXiv 2202.00512), the score
+        (arXiv 2011.13456), or the velocity noise - data of flow matching (arXiv 2210.02747).
+    schedule : Schedule, optional
+        The clock and the coordinates the network was trained in; `VE` by default, where time is sigma. Trajectories
+        may be sampled on any other schedule.
+    label_prior : array_like, shape (labels,), optional
+        Prior of the labels, uniform by default.
+    null : bool
+        Whether condition K may be asked for. Say False for a network that was not trained on a null condition.
+    name, checkpoint_sha256 : str
+        Recorded in archives.
+    dtype : torch.dtype
+        Type of the states handed to the network; float32 or better, because differences of denoisers are small.
+
+    Returns
+    -------
+    NetworkModel
+
+    Raises
+    ------
+    ModelError
+        If an argument cannot be used.
+
+    Examples
+    --------
+    A Gaussian class at the origin and one at 2, as a noise prediction:
+
+    >>> import torch
+    >>> def net(x, sigma, condition):
+    ...     mean = 2.0 * (condition == 1)[:, None]
+    ...     return (x - mean) * (sigma / (1 + sigma**2))[:, None]
+    >>> model = network(net, ["origin", "two"], (1,), prediction="noise", null=False)
+    >>> model.denoise(torch.tensor([[4.0]]), 1.0, torch.tensor([1])).item()
+    3.0
+    """
+    if not callable(net):
+        raise ModelError(f"net={net!r} is not callable; pass a function or a torch module")
+    if prediction not in ("data", "noise", "v", "score", "velocity"):
+        raise ModelError(f"prediction={prediction!r} must be 'data', 'noise', 'v', 'score' or 'velocity'")
+    clock = VE() if schedule is None else schedule
+    if prediction == "velocity" and not isinstance(clock, FlowMatching):
+        raise ModelError("prediction='velocity' needs schedule=FlowMatching(), whose velocity is noise - data")
+    if dtype not in (torch.float32, torch.float64):
+        raise ModelError(f"dtype={dtype} is too coarse: differences of denoisers are small; use float32 or float64")
+    if isinstance(net, nn.Module):
+        for key, value in net.state_dict().items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise ModelError(f"weight {key!r} of the network holds a NaN or an infinity")
+    identity = {"name": name, "prediction": prediction, "schedule": clock.to_json()}
+    if checkpoint_sha256:
+        identity["checkpoint_sha256"] = checkpoint_sha256
+    return NetworkModel(net, labels, shape, prediction, clock, label_prior, null, identity, dtype)

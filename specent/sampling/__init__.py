@@ -1,0 +1,7 @@
+"""Sampling: the stochastic reverse chain with the evidence of every candidate along it."""
+
+from __future__ import annotations
+
+from specent.sampling.sample import sample as sample
+
+__all__ = ["sample"]
