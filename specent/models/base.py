@@ -46,7 +46,7 @@ class Model(ABC):
         if len(self.shape) not in (1, 3) or min(self.shape) < 1:
             raise ModelError(f"shape={self.shape!r}: a sample is (features,) or (channels, height, width)")
         count = len(self.labels)
-        prior = np.full(count, 1 / count) if label_prior is None else np.asarray(label_prior, dtype=np.float64)
+        prior = np.full(count, 1 / count) if label_prior is None else np.array(label_prior, dtype=np.float64)
         if prior.shape != (count,) or not (np.all(prior > 0) and abs(prior.sum() - 1) < 1e-9):
             raise ModelError(f"label_prior={label_prior!r} must hold {count} positive numbers that sum to 1")
         self.label_prior: NDArray[np.float64] = prior

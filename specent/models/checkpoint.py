@@ -24,7 +24,26 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> None:
+def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Check that a checkpoint can be written to `path`, before it is trained.
+
+    Raises
+    ------
+    ModelError
+        If the name does not end in ``.safetensors``, the folder is missing or read-only, or the file exists.
+    """
+    target = Path(path).expanduser()
+    if target.suffix != ".safetensors":
+        raise ModelError(f"output={str(target)!r} must end in '.safetensors'")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise ModelError(f"output={str(target)!r}: its folder is missing or cannot be written to; make it first")
+    for file in (target, card_path(target)):
+        if file.exists() and not overwrite:
+            raise ModelError(f"output={str(file)!r} exists; pass overwrite=True (--overwrite) to replace it")
+    return target
+
+
+def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> tuple[Path, Path]:
     """Write the weights of `net` and the card (to which the SHA-256 is added), each whole or not at all."""
     data = save({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()})
     text = json.dumps({**card, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
@@ -32,6 +51,7 @@ def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> None:
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         temporary.write_bytes(content)
         os.replace(temporary, target)
+    return path, card_path(path)
 
 
 def read_card(path: Path) -> dict[str, Any]:

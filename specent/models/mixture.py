@@ -32,10 +32,10 @@ class MixtureModel(Model):
         self.source = source
         self.device = device or torch.device("cpu")
         means = torch.zeros(len(source.weights), source.dimension, dtype=torch.float64)
-        means[:, : source.means.shape[1]] = torch.as_tensor(source.means)
+        means[:, : source.means.shape[1]] = torch.tensor(source.means)
         self.means = means.to(self.device)
-        self.variances = torch.as_tensor(source.variances, dtype=torch.float64, device=self.device)
-        self.log_weights = torch.log(torch.as_tensor(source.weights, dtype=torch.float64, device=self.device))
+        self.variances = torch.tensor(source.variances, dtype=torch.float64, device=self.device)
+        self.log_weights = torch.log(torch.tensor(source.weights, dtype=torch.float64, device=self.device))
         member = [[name == label for name in source.component_labels] for label in source.labels]
         # row K is the null condition: every component
         self.member = torch.tensor([*member, [True] * len(source.component_labels)], device=self.device)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from specent.sampling.sample import sample as sample
+from specent.sampling.trajectories import sample as sample
 
 __all__ = ["sample"]

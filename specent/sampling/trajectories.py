@@ -185,7 +185,7 @@ def _labels(argument: str, chosen: Sequence[str] | None, known: Sequence[str]) -
 
 
 def _guidance(guidance: Guidance | Sequence[Guidance], model: Model) -> tuple[Guidance, ...]:
-    settings = (guidance,) if isinstance(guidance, Guidance) else tuple(guidance)
+    settings = tuple(guidance) if isinstance(guidance, Sequence) else (guidance,)
     for setting in settings:
         if not isinstance(setting, Guidance):
             raise SpecentError(

@@ -1,0 +1,85 @@
+"""A Gaussian mixture asked two questions: all its labels, and one pair of them (arXiv 2602.09651, Fig. 1a).
+
+Which of all components, and which of two near ones: the entropy of the second falls later, and its rate peaks
+elsewhere. The exact profiles stand beside the estimates from a sampled chain, in a dimension where quadrature would
+be hopeless and the span of the means is not. Takes about ten seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+import specent as sp
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the two questions.
+
+    Parameters
+    ----------
+    output : Path
+        Archive of profiles to write.
+    overwrite : bool
+        Replace an existing archive.
+    seed : int
+        Seed of the means and of the random streams.
+    components : int
+        Number of components, each a class.
+    dimension : int
+        Ambient dimension.
+    radius : float
+        Typical distance of a mean from the origin, per root of the dimension.
+    near : float
+        Distance between the two near components, as a share of the typical distance of two means.
+    steps : int
+        Number of noise levels.
+    samples : int
+        Trajectories per component.
+    """
+
+    output: Path = Path("gmm_partition.nc")
+    overwrite: bool = False
+    seed: int = 0
+    components: int = 6
+    dimension: int = 32
+    radius: float = 4.0
+    near: float = 0.3
+    steps: int = 128
+    samples: int = 300
+
+
+def main(settings: Settings) -> Path:
+    """Compute the exact and the sampled profiles and write them to one archive."""
+    path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    if settings.components < 3 or settings.dimension < 2:
+        raise sp.SpecentError(
+            f"components={settings.components}, dimension={settings.dimension}: at least 3 components in 2 dimensions"
+        )
+    mix = mixture(settings)
+    partitions = [sp.Partition.full(mix.labels), sp.Partition.pair(mix.labels[0], mix.labels[1])]
+    schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, sigma_min=0.05, sigma_max=200.0)
+    runs = sp.sample(
+        sp.models.mixture(mix),
+        schedule=schedule,
+        time=time,
+        samples=settings.samples,
+        partitions=partitions,
+        seed=settings.seed,
+    )
+    exact = sp.exact.profiles(mix, schedule, time, partitions, seed=settings.seed)
+    made = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
+    recipe = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(settings).items()}
+    return sp.write(sp.schema.with_settings(made, recipe="gmm_partition", recipe_settings=recipe), path, overwrite=True)
+
+
+def mixture(settings: Settings) -> sp.exact.GaussianMixture:
+    """Random means, the second one pulled towards the first."""
+    means = settings.radius * np.random.default_rng(settings.seed).normal(
+        size=(settings.components, settings.dimension)
+    )
+    means[1] = means[0] + settings.near * (means[1] - means[0])
+    return sp.exact.GaussianMixture(means, labels=[chr(ord("A") + i) for i in range(settings.components)])

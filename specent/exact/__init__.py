@@ -1,0 +1,35 @@
+r"""Closed forms and quadrature: Gaussian mixtures, analytic speciation times.
+
+Everything here is exact, or Monte Carlo with a stated standard error; the rest of the package is measured against it.
+NumPy and SciPy only.
+"""
+
+from specent.exact.analytic import cloning_probability as cloning_probability
+from specent.exact.analytic import speciation_sigma as speciation_sigma
+from specent.exact.analytic import speciation_time as speciation_time
+from specent.exact.analytic import spectral_sigma as spectral_sigma
+from specent.exact.analytic import spectral_time as spectral_time
+from specent.exact.analytic import symmetry_breaking_time as symmetry_breaking_time
+from specent.exact.analytic import two_component_entropy as two_component_entropy
+from specent.exact.analytic import two_component_entropy_inverse as two_component_entropy_inverse
+from specent.exact.analytic import two_component_entropy_slope as two_component_entropy_slope
+from specent.exact.mixture import GaussianMixture as GaussianMixture
+from specent.exact.profile import half_entropy as half_entropy
+from specent.exact.profile import profiles as profiles
+from specent.exact.scaling import scaling_profiles as scaling_profiles
+
+__all__ = [
+    "GaussianMixture",
+    "cloning_probability",
+    "half_entropy",
+    "profiles",
+    "scaling_profiles",
+    "speciation_sigma",
+    "speciation_time",
+    "spectral_sigma",
+    "spectral_time",
+    "symmetry_breaking_time",
+    "two_component_entropy",
+    "two_component_entropy_inverse",
+    "two_component_entropy_slope",
+]

@@ -1,0 +1,210 @@
+r"""Expectations of the kernel over a mixture: one-dimensional quadrature where it suffices, Monte Carlo otherwise.
+
+The posterior depends on the state through its projection on the span of the covered means when the variances are
+equal, and through the length of the rest when they are not. One dimension therefore suffices for collinear means of
+equal variance, and for any mixture on a line. Otherwise states are drawn in the span of the means, at most K - 1
+coordinates, with one chi-square radius for all the rest: the ambient dimension is never walked through
+(arXiv 2402.18491).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import qr
+
+from specent.errors import SpecentError
+from specent.exact.kernel import Points, View, log_ratio, statistics
+from specent.exact.mixture import GaussianMixture
+
+Array = NDArray[np.float64]
+
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(16)
+# the normal density beyond 10.5 standard deviations holds 1e-25
+_EDGES = np.linspace(-10.5, 10.5, 43)
+_TOLERANCE = 1e-10
+_FINEST = 6
+# numbers in the largest array of a step
+_BLOCK = 1_000_000
+# draws worked on at a time; fixed, so that a seed means the same draws whatever is asked for
+_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Entropy and rate per unit log-SNR, in nats, and their standard errors; each of shape (partitions, time)."""
+
+    entropy: Array
+    rate: Array
+    entropy_error: Array
+    rate_error: Array
+
+
+def on_a_line(mix: GaussianMixture, weights: Array) -> bool:
+    """Whether one-dimensional quadrature is exact for the components with weight in `weights` (sides, K)."""
+    covered = weights.any(axis=0)
+    if mix.dimension == 1:
+        return True
+    return bool(np.ptp(mix.variances[covered]) == 0) and span(mix.means[covered]).shape[1] <= 1
+
+
+def span(means: Array) -> Array:
+    """Coordinates of `means` (K, d') in an orthonormal basis of their affine span, shape (K, rank).
+
+    Rotating or shifting the means leaves the coordinates alone, up to rounding.
+    """
+    offset = means - means[0]
+    triangle, pivot = qr(offset.T, mode="r", pivoting=True)
+    diagonal = np.abs(np.diagonal(triangle))
+    rank = int(np.sum(diagonal > 1e-12 * max(diagonal[0], np.finfo(float).tiny)))
+    signed = triangle[:rank] * np.sign(np.diagonal(triangle)[:rank, None])
+    made = np.empty((len(means), rank))
+    made[pivot] = signed.T
+    return made
+
+
+def quadrature(mix: GaussianMixture, tau: Array, weights: Array) -> tuple[Array, Array]:
+    """Entropy and rate of one partition by composite Gauss-Legendre quadrature, checked against twice the nodes.
+
+    Parameters
+    ----------
+    mix : GaussianMixture
+        With the covered components `on_a_line`.
+    tau : ndarray, shape (time,)
+        Noise variances 1/SNR.
+    weights : ndarray, shape (sides, K)
+        Joint probability of side and component.
+
+    Returns
+    -------
+    entropy, rate : ndarray, shape (time,)
+        In nats, the rate per unit log-SNR, to 1e-10.
+
+    Raises
+    ------
+    SpecentError
+        If the nodes needed are more than can be had; not known to happen.
+    """
+    covered = np.flatnonzero(weights.any(axis=0))
+    place = mix.means[covered] if mix.dimension == 1 else span(mix.means[covered])
+    # coinciding means span nothing; they still need one coordinate to integrate over
+    line = place if place.shape[1] else np.zeros((len(covered), 1))
+    views = [View(line - line[j], mix.variances[covered], j, 1) for j in range(len(covered))]
+    result = _refined(views, tau, weights[:, covered], 0)
+    for level in range(1, _FINEST):
+        finer = _refined(views, tau, weights[:, covered], level)
+        if np.max(np.abs(finer - result)) < _TOLERANCE:
+            return finer[0], finer[1]
+        result = finer
+    raise SpecentError(
+        f"means: quadrature over {mix.identity} did not settle to {_TOLERANCE:g}; bring variances and distances closer"
+    )
+
+
+def _refined(views: list[View], tau: Array, weights: Array, level: int) -> Array:
+    """Entropy and rate, shape (2, time), with every panel cut in ``2**level``."""
+    made = np.zeros((2, len(tau)))
+    for view in views:
+        panels = (len(_EDGES) - 1) * (1 if np.ptp(view.variances) == 0 else len(view.variances) + 1) * 2**level
+        for part in _blocks(len(tau), panels * len(_NODES) * len(view.variances)):
+            nodes, node_weights = _nodes(view, tau[part], level)
+            points = Points(nodes[..., None], nodes**2 - 1)
+            ratio = np.exp(log_ratio(view, points, tau[part]))
+            for i, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
+                made[i, part] += weights[:, view.own].sum() * np.sum(value * node_weights, axis=-1)
+    return made
+
+
+def _nodes(view: View, tau: Array, level: int) -> tuple[Array, Array]:
+    """Nodes and weights for the expectation over a standard normal, shape (time or 1, nodes).
+
+    Half a standard deviation a panel resolves every step of the posterior that carries weight when all components
+    are equally wide. A narrower component steps within its own width, so its panels are added.
+    """
+    edges = _EDGES[None]
+    if np.ptp(view.variances) > 0:
+        scale = np.sqrt(view.spreads(tau))[..., None]
+        own = scale[:, [view.own]]
+        others = (view.delta[None] + scale * _EDGES) / own
+        edges = np.concatenate([np.broadcast_to(edges, (len(tau), len(_EDGES))), others.reshape(len(tau), -1)], axis=1)
+        edges = np.sort(np.clip(edges, _EDGES[0], _EDGES[-1]), axis=1)
+    left, width = edges[:, :-1, None], np.diff(edges, axis=1)[..., None]
+    cuts = 2**level
+    start = left + width * np.arange(cuts) / cuts
+    half = np.broadcast_to(width / (2 * cuts), start.shape)[..., None]
+    nodes = start[..., None] + half * (1 + _NODES)
+    density = np.exp(-0.5 * nodes**2) / np.sqrt(2 * np.pi)
+    return nodes.reshape(len(edges), -1), (density * half * _NODE_WEIGHTS).reshape(len(edges), -1)
+
+
+def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], samples: int, seed: int) -> Estimate:
+    """Entropy and rate of several partitions from the same draws, stratified by component.
+
+    Parameters
+    ----------
+    mix : GaussianMixture
+        Any mixture.
+    tau : ndarray, shape (time,)
+        Noise variances 1/SNR. The same draws serve all of them, so curves are smooth and their errors correlated.
+    partitions : list of ndarray, shape (sides, K)
+        Joint probabilities of side and component.
+    samples : int
+        Draws per component.
+    seed : int
+        Seed; component k draws from the stream (seed, k).
+
+    Returns
+    -------
+    Estimate
+    """
+    place = span(mix.means)
+    mean = np.zeros((2, len(partitions), len(tau)))
+    variance = np.zeros_like(mean)
+    for own in range(len(place)):
+        asked = [i for i, weights in enumerate(partitions) if weights[:, own].any()]
+        if not asked:
+            continue
+        view = View(place - place[own], mix.variances, own, mix.dimension)
+        first, second = _moments(view, tau, [partitions[i] for i in asked], samples, seed)
+        share = np.array([partitions[i][:, own].sum() for i in asked])[:, None]
+        mean[:, asked] += share * first / samples
+        scatter = np.maximum(second - first**2 / samples, 0) / (samples - 1)
+        variance[:, asked] += share**2 * scatter / samples
+    error = np.sqrt(variance)
+    return Estimate(mean[0], mean[1], error[0], error[1])
+
+
+def _moments(view: View, tau: Array, partitions: list[Array], samples: int, seed: int) -> tuple[Array, Array]:
+    """Sum and sum of squares of entropy and rate over the draws of one component, shape (2, partitions, time)."""
+    first = np.zeros((2, len(partitions), len(tau)))
+    second = np.zeros_like(first)
+    for points in _draws(view, samples, seed):
+        for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
+            ratio = np.exp(log_ratio(view, points, tau[part]))
+            for i, weights in enumerate(partitions):
+                for j, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
+                    first[j, i, part] += value.sum(axis=-1)
+                    second[j, i, part] += np.sum(value**2, axis=-1)
+    return first, second
+
+
+def _draws(view: View, samples: int, seed: int) -> Iterator[Points]:
+    stream = np.random.default_rng([seed, view.own])
+    rank = view.delta.shape[1]
+    beyond = view.dimension - rank
+    for low in range(0, samples, _ROWS):
+        count = min(_ROWS, samples - low)
+        xi = stream.standard_normal((count, rank))
+        surplus = np.sum(xi**2, axis=1) - rank
+        if beyond and np.ptp(view.variances) > 0:
+            surplus = surplus + (stream.chisquare(beyond, count) - beyond)
+        yield Points(xi[None], surplus[None])
+
+
+def _blocks(count: int, each: int) -> Iterator[slice]:
+    step = max(1, _BLOCK // max(each, 1))
+    for low in range(0, count, step):
+        yield slice(low, min(low + step, count))

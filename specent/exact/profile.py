@@ -1,0 +1,260 @@
+r"""Exact profiles of a Gaussian mixture: conditional entropy, mutual information and entropy rate of any partition.
+
+All three depend on the signal-to-noise ratio alone, so any schedule serves. The rate is half the posterior variance
+of the denoisers (arXiv 2302.03792), not a difference of entropies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import entr, ndtri
+
+from specent import schema
+from specent.axes import check_axis, rate_factor
+from specent.errors import SpecentError
+from specent.exact.expectation import Estimate, monte_carlo, on_a_line, quadrature
+from specent.exact.mixture import GaussianMixture, component_weights
+from specent.guidance import Guidance
+from specent.partitions import Partition
+from specent.schedules import Schedule, check_grid
+
+Array = NDArray[np.float64]
+
+BITS = 1 / np.log(2)
+
+
+def profiles(
+    mix: GaussianMixture,
+    schedule: Schedule,
+    time: ArrayLike,
+    partitions: Sequence[Partition],
+    *,
+    rate_axis: str = "log_snr",
+    samples: int = 4096,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> xr.Dataset:
+    """Exact conditional entropy, mutual information and entropy rate of partitions of a Gaussian mixture.
+
+    Partitions whose components are collinear and equally wide, and every mixture on a line, are integrated to 1e-9 bit
+    and have bounds equal to the value. The others are Monte Carlo in the span of the means; their bounds are the value
+    plus and minus the normal quantile times the standard error. Where no draw was undecided the standard error says 0.
+
+    Parameters
+    ----------
+    mix : GaussianMixture
+        The model.
+    schedule : Schedule
+        The clock.
+    time : array_like, shape (time,)
+        Ascending times in the schedule's range.
+    partitions : sequence of Partition
+        The questions, with different names.
+    rate_axis : {"log_snr", "log_sigma", "sigma", "time"}
+        Axis of the entropy rate, positive where noise adds uncertainty.
+    samples : int
+        Monte Carlo draws per component, at least 2.
+    seed : int
+        Seed of the draws, not negative.
+    confidence : float
+        Coverage of the Monte Carlo bounds, between 0 and 1.
+
+    Returns
+    -------
+    Dataset
+        Kind ``profiles`` with estimator ``"exact"``: ``entropy``, ``mutual_information`` and ``entropy_rate``, each
+        with ``_lower`` and ``_upper``, over (estimator, guidance, partition, time); bit, and bit per unit of
+        `rate_axis`.
+
+    Raises
+    ------
+    SpecentError
+        If the grid does not fit the schedule, a partition the mixture, or a setting is out of range.
+
+    Examples
+    --------
+    >>> from specent.schedules import VE
+    >>> mix = GaussianMixture([[-4.0], [4.0]], dimension=2**40)
+    >>> made = profiles(mix, VE(), [0.5, 4.0, 100.0], [Partition.full(mix.labels)])
+    >>> made.entropy.squeeze().round(4).values.tolist()
+    [0.0007, 0.5335, 0.9988]
+    """
+    grid = check_grid(schedule, time)
+    check_axis(rate_axis, "rate_axis")
+    asked = _checked_partitions(partitions)
+    _check_settings(samples, seed, confidence)
+    weights = [component_weights(mix, partition) for partition in asked]
+    log_snr = schedule.log_snr(grid)
+    made = _estimate(mix, np.exp(-log_snr), weights, samples, seed)
+    start = np.array([entr(weight.sum(axis=1)).sum() for weight in weights])[:, None]
+    factor = rate_factor(rate_axis, log_snr, schedule)
+    half = float(ndtri(0.5 + confidence / 2))
+    variables = {
+        **bounded("entropy", made.entropy, half * made.entropy_error),
+        **bounded("entropy_rate", made.rate * factor, half * made.rate_error * factor),
+        **bounded("mutual_information", start - made.entropy, half * made.entropy_error),
+    }
+    settings = {
+        "function": "specent.exact.profiles",
+        "model": mix.identity,
+        "partitions": [partition.to_json() for partition in asked],
+        "rate_axis": rate_axis,
+        "samples": samples,
+        "seed": seed,
+        "confidence": confidence,
+    }
+    return as_profiles(variables, schedule, grid, asked, rate_axis, settings, "Exact profiles of a Gaussian mixture")
+
+
+def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0.5) -> float:
+    r"""Log-SNR at which the conditional entropy of a partition has fallen to a fraction of its start.
+
+    The start is the entropy of the side prior, the limit of pure noise. Components must be collinear and equally wide,
+    or the mixture one-dimensional, so that quadrature is exact (arXiv 2602.09651 for two components).
+
+    Parameters
+    ----------
+    mix : GaussianMixture
+        The model.
+    partition : Partition
+        The question.
+    fraction : float
+        Strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        Log-SNR; ``schedule.time`` makes it a time.
+
+    Raises
+    ------
+    SpecentError
+        If one dimension does not suffice, the fraction is out of range, or the entropy never falls that far.
+
+    Examples
+    --------
+    >>> mix = GaussianMixture([[-16.0], [16.0]], dimension=256)
+    >>> round(float(np.exp(-0.5 * half_entropy(mix, Partition.full(mix.labels)))), 3)
+    15.627
+    """
+    if not 0 < fraction < 1:
+        raise SpecentError(f"fraction={fraction!r} must lie strictly between 0 and 1")
+    weights = component_weights(mix, partition)
+    if not on_a_line(mix, weights):
+        raise SpecentError(
+            f"partition {partition.name!r}: its components are not collinear and equally wide, so the place is known "
+            "with an uncertainty only; use specent.speciation on specent.exact.profiles"
+        )
+    level = fraction * float(entr(weights.sum(axis=1)).sum())
+
+    def above(log_snr: float) -> float:
+        return float(quadrature(mix, np.exp([-log_snr]), weights)[0][0]) - level
+
+    low, high = _bracket(above, partition.name, fraction)
+    return float(brentq(above, low, high, xtol=1e-13, rtol=1e-14))
+
+
+def _bracket(above: Callable[[float], float], name: str, fraction: float) -> tuple[float, float]:
+    """A log-SNR where `above` is positive and a higher one where it is not."""
+    low = high = 0.0
+    step = 1.0
+    while above(low) <= 0:
+        low, high, step = low - step, low, 2 * step
+    while above(high) > 0:
+        if high > 200:
+            raise SpecentError(
+                f"fraction={fraction!r}: the entropy of partition {name!r} does not fall that far even without noise, "
+                "because its sides overlap; ask for a larger fraction"
+            )
+        low, high, step = high, high + step, 2 * step
+    return low, high
+
+
+def bounded(name: str, value: Array, half: Array | float = 0.0) -> dict[str, Array]:
+    """A curve in nats as three in bit: the value, its lower and its upper bound."""
+    return {name: value * BITS, f"{name}_lower": (value - half) * BITS, f"{name}_upper": (value + half) * BITS}
+
+
+def as_profiles(
+    curves: dict[str, Array],
+    schedule: Schedule,
+    grid: Array,
+    partitions: Sequence[Partition],
+    rate_axis: str,
+    settings: dict[str, Any],
+    title: str,
+    dimension: Array | None = None,
+) -> xr.Dataset:
+    """Put curves of shape ([dimension,] partition, time) into a dataset of kind ``profiles``."""
+    lead = () if dimension is None else ("dimension",)
+    dims = (*lead, "estimator", "guidance", "partition", "time")
+    place = len(lead)
+    unguided = Guidance()
+    coordinates: dict[str, Any] = {
+        "time": grid,
+        "sigma": ("time", schedule.sigma(grid)),
+        "alpha": ("time", schedule.alpha(grid)),
+        "log_snr": ("time", schedule.log_snr(grid)),
+        "estimator": ["exact"],
+        "guidance": [str(unguided)],
+        "guidance_scale": ("guidance", [unguided.scale]),
+        "sigma_lo": ("guidance", [unguided.interval[0]]),
+        "sigma_hi": ("guidance", [unguided.interval[1]]),
+        "partition": [partition.name for partition in partitions],
+        "definition": ("partition", [partition.to_json() for partition in partitions]),
+    }
+    if dimension is not None:
+        coordinates["dimension"] = dimension
+    variables = {name: (dims, np.expand_dims(curve, (place, place + 1))) for name, curve in curves.items()}
+    return schema.finish(
+        xr.Dataset(variables, coordinates),
+        "profiles",
+        title=title,
+        settings={**settings, "schedule": schedule.to_json(), "time": grid.tolist()},
+        schedule=schedule.to_json(),
+        rate_axis=rate_axis,
+    )
+
+
+def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: int, seed: int) -> Estimate:
+    """Every partition by the better of the two ways, in nats and per unit log-SNR."""
+    made = Estimate(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
+    drawn = []
+    for i, weight in enumerate(weights):
+        if on_a_line(mix, weight):
+            made.entropy[i], made.rate[i] = quadrature(mix, tau, weight)
+        else:
+            drawn.append(i)
+    if drawn:
+        rough = monte_carlo(mix, tau, [weights[i] for i in drawn], samples, seed)
+        made.entropy[drawn], made.rate[drawn] = rough.entropy, rough.rate
+        made.entropy_error[drawn], made.rate_error[drawn] = rough.entropy_error, rough.rate_error
+    return made
+
+
+def _checked_partitions(partitions: Sequence[Partition]) -> list[Partition]:
+    if isinstance(partitions, Partition):
+        raise SpecentError(f"partitions={partitions.name!r} is one partition; give a list, [partition]")
+    asked = list(partitions)
+    if not asked:
+        raise SpecentError("partitions is empty; name at least one, for example [Partition.full(mix.labels)]")
+    names = [partition.name for partition in asked]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SpecentError(f"partitions: the name {twice[0]!r} stands twice; give each partition its own name")
+    return asked
+
+
+def _check_settings(samples: int, seed: int, confidence: float) -> None:
+    if int(samples) != samples or samples < 2:
+        raise SpecentError(f"samples={samples!r} must be a whole number, at least 2 per component")
+    if int(seed) != seed or seed < 0:
+        raise SpecentError(f"seed={seed!r} must be a whole number, not negative")
+    if not 0 < confidence < 1:
+        raise SpecentError(f"confidence={confidence!r} must lie strictly between 0 and 1")

@@ -1,0 +1,98 @@
+"""Checkpoints load strictly, or say what is wrong."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.models import EDMNetwork
+from specent.models.checkpoint import save_checkpoint
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    net = EDMNetwork(4, 2, width=8, blocks=1, embedding=4, sigma_data=0.5)
+    for value in net.parameters():
+        torch.nn.init.normal_(value)
+    card = {
+        "name": "tiny", "labels": ["a", "b"], "shape": [4], "label_prior": [0.25, 0.75], "sigma_data": 0.5,
+        "settings": {"width": 8, "blocks": 1, "embedding": 4, "seed": 0},
+    }  # fmt: skip
+    save_checkpoint(net, tmp_path / "tiny.safetensors", card)
+    return tmp_path / "tiny.safetensors"
+
+
+def resign(path: Path) -> None:
+    """Make the card vouch for the file as it is now."""
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(card))
+
+
+def test_a_checkpoint_comes_back_as_it_was(checkpoint: Path) -> None:
+    model = sp.models.digits(checkpoint)
+    assert model.labels == ("a", "b")
+    assert model.shape == (4,)
+    assert model.identity["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    for key, value in load_file(checkpoint).items():
+        torch.testing.assert_close(model.net.state_dict()[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("enter.bias"), "missing"),
+        (lambda state: state.update(extra=torch.zeros(1)), "unexpected"),
+        (lambda state: state.update({"enter.bias": torch.zeros(9)}), r"shape \(9,\)"),
+        (lambda state: state["leave.bias"].fill_(float("nan")), "NaN"),
+    ],
+    ids=["missing", "extra", "shape", "nan"],
+)
+def test_tensors_that_do_not_fit_are_named(checkpoint: Path, change: object, message: str) -> None:
+    state = load_file(checkpoint)
+    change(state)
+    save_file(state, checkpoint)
+    resign(checkpoint)
+    with pytest.raises(SpecentError, match=message):
+        sp.models.digits(checkpoint)
+
+
+def test_another_sha256_than_the_card_says_is_refused(checkpoint: Path) -> None:
+    data = bytearray(checkpoint.read_bytes())
+    data[-1] ^= 1
+    checkpoint.write_bytes(data)
+    with pytest.raises(SpecentError, match="SHA-256"):
+        sp.models.digits(checkpoint)
+
+
+def test_a_truncated_file_is_refused_even_if_its_card_agrees(checkpoint: Path) -> None:
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
+    resign(checkpoint)
+    with pytest.raises(SpecentError, match="not a whole safetensors file"):
+        sp.models.digits(checkpoint)
+
+
+def test_missing_files_and_bad_cards_are_named(checkpoint: Path) -> None:
+    with pytest.raises(SpecentError, match="no card"):
+        sp.models.digits(checkpoint.with_name("other.safetensors"))
+    card = checkpoint.with_suffix(".json")
+    text = card.read_text()
+    card.write_text("not json")
+    with pytest.raises(SpecentError, match="not JSON"):
+        sp.models.digits(checkpoint)
+    card.write_text("[]")
+    with pytest.raises(SpecentError, match="not a card"):
+        sp.models.digits(checkpoint)
+    card.write_text(text.replace('"labels"', '"lables"'))
+    with pytest.raises(SpecentError, match="labels"):
+        sp.models.digits(checkpoint)
+    card.write_text(text)
+    checkpoint.unlink()
+    with pytest.raises(SpecentError, match="cannot be read"):
+        sp.models.digits(checkpoint)

@@ -1,0 +1,104 @@
+"""Networks as models: preconditioning, conversions of predictions, refusals."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.models import EDMNetwork
+from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule
+
+MEANS = torch.tensor([-1.0, 2.0, 0.0], dtype=torch.float64)  # the last one is the null condition
+VARIANCE = 0.7
+
+
+def denoised(x: Tensor, sigma: float, condition: Tensor) -> Tensor:
+    """The denoiser of N(mean, variance) in the coordinates x_0 + sigma * noise."""
+    mean = MEANS[condition][:, None]
+    return mean + VARIANCE / (VARIANCE + sigma**2) * (x - mean)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "schedule"),
+    [(p, s) for p in ("data", "noise", "v", "score") for s in (VE(), VP(), DDPM("cosine"), FlowMatching())]
+    + [("velocity", FlowMatching())],
+    ids=str,
+)
+def test_every_prediction_converts_to_the_denoiser(prediction: str, schedule: Schedule) -> None:
+    def net(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        alpha, sigma = (float(f(time[0].item())) for f in (schedule.alpha, schedule.sigma))
+        clean = denoised(x / alpha, sigma / alpha, condition)
+        noise = (x - alpha * clean) / sigma
+        converted = {
+            "data": clean, "noise": noise, "v": alpha * noise - sigma * clean, "score": -noise / sigma,
+            "velocity": noise - clean,
+        }  # fmt: skip
+        return converted[prediction]
+
+    model = sp.models.network(
+        net, ["a", "b"], (1,), prediction=prediction, schedule=schedule, dtype=torch.float64
+    )  # fmt: skip
+    x = torch.linspace(-3, 3, 6, dtype=torch.float64)[:, None]
+    condition = torch.tensor([0, 1, 2, 0, 1, 2])
+    if prediction == "v" and not isinstance(schedule, (VP, DDPM)):
+        # v is defined with alpha^2 + sigma^2 = 1; elsewhere the conversion divides by it and still returns the data
+        pass
+    for sigma in (0.3, 4.0):
+        torch.testing.assert_close(model.denoise(x, sigma, condition), denoised(x, sigma, condition))
+
+
+def test_candidates_equal_one_call_per_condition() -> None:
+    model = sp.models.network(lambda x, t, c: denoised(x, float(t[0]), c), ["a", "b"], (1,), dtype=torch.float64)
+    x = torch.linspace(-3, 3, 4, dtype=torch.float64)[:, None]
+    together = model.candidates(x, 0.8, torch.tensor([2, 0]))
+    for column, condition in enumerate((2, 0)):
+        torch.testing.assert_close(together[:, column], model.denoise(x, 0.8, torch.full((4,), condition)))
+
+
+def test_the_preconditioning_is_that_of_the_paper() -> None:
+    net = EDMNetwork(6, 3, width=16, blocks=2, embedding=8, sigma_data=0.6)
+    x, sigma = torch.randn(5, 6), torch.tensor([0.01, 0.1, 1.0, 10.0, 80.0])
+    modulation = net.modulation(sigma, torch.zeros(5, dtype=torch.int64))
+    # the last layer starts at zero, which leaves c_skip x
+    expected = x * (0.36 / (sigma**2 + 0.36))[:, None]
+    torch.testing.assert_close(net(x, sigma, modulation), expected)
+    torch.nn.init.normal_(net.leave.weight)
+    seen = []
+    net.enter.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    output = net(x, sigma, modulation) - expected
+    torch.testing.assert_close(seen[0], x / torch.sqrt(sigma**2 + 0.36)[:, None])
+    unit = output / (0.6 * sigma / torch.sqrt(sigma**2 + 0.36))[:, None]
+    assert 0.01 < unit.std() < 100  # c_out brings every level to the same scale
+
+
+def test_bad_networks_are_refused_early() -> None:
+    labels, shape = ["a", "b"], (1,)
+
+    def net(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        return x
+
+    with pytest.raises(SpecentError, match="not callable"):
+        sp.models.network(3, labels, shape)
+    with pytest.raises(SpecentError, match="prediction='eps'"):
+        sp.models.network(net, labels, shape, prediction="eps")
+    with pytest.raises(SpecentError, match="FlowMatching"):
+        sp.models.network(net, labels, shape, prediction="velocity")
+    with pytest.raises(SpecentError, match="float16"):
+        sp.models.network(net, labels, shape, dtype=torch.float16)
+    with pytest.raises(SpecentError, match="distinct"):
+        sp.models.network(net, ["a", "a"], shape)
+    with pytest.raises(SpecentError, match="null"):
+        sp.models.network(net, ["a", "null"], shape)
+    with pytest.raises(SpecentError, match="shape"):
+        sp.models.network(net, labels, (3, 4))
+    with pytest.raises(SpecentError, match="label_prior"):
+        sp.models.network(net, labels, shape, label_prior=[0.5, 0.6])
+    broken = torch.nn.Linear(1, 1)
+    broken.weight.data[:] = np.nan
+    with pytest.raises(SpecentError, match="weight 'weight'"):
+        sp.models.network(broken, labels, shape)
+    wrong = sp.models.network(lambda x, t, c: x[:, :0], labels, shape)
+    with pytest.raises(SpecentError, match="returned shape"):
+        wrong.denoise(torch.zeros(2, 1), 1.0, torch.zeros(2, dtype=torch.int64))

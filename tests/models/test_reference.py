@@ -1,0 +1,60 @@
+"""Exact profiles by Monte Carlo against quadrature and closed forms."""
+
+import numpy as np
+import pytest
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.schedules import VE, VP
+
+GRID = np.geomspace(0.1, 20.0, 9)
+
+
+def half_width(profile: object, name: str) -> np.ndarray:
+    """Standard error from the 95 % bounds."""
+    return (profile[f"{name}_upper"] - profile[name]).values / 1.959964
+
+
+def test_two_point_data_has_the_closed_form_of_the_symmetric_mixture() -> None:
+    data = sp.models.finite([[-1.0], [1.0]], ["a", "b"])
+    # below 0.4 fewer than one draw in 160 is undecided, and a standard error from so few says little
+    grid = np.geomspace(0.4, 20.0, 9)
+    found = sp.models.exact_profiles(
+        data, VE(), grid, [sp.Partition.full(data.labels)], samples=4000, progress=False, seed=3
+    )
+    expected = np.array([sp.exact.two_component_entropy(1.0 / level) for level in grid])
+    error = np.abs(found.entropy.values.ravel() - expected)
+    # 9 correlated comparisons at 4 standard errors: a false alarm in 2000 seeds at worst
+    assert (error <= 4 * half_width(found, "entropy").ravel() + 1e-9).all()
+
+
+@pytest.mark.parametrize("schedule", [VE(), VP()])
+def test_mixture_profiles_agree_with_quadrature(schedule: sp.schedules.Schedule) -> None:
+    mix = sp.exact.GaussianMixture(
+        [[-2.0], [0.5], [3.0]], variance=[0.3, 1.0, 0.5], weights=[0.2, 0.5, 0.3], labels=["a", "b", "c"]
+    )
+    grid = schedule.time(-2 * np.log(GRID))
+    partitions = [sp.Partition.full(mix.labels), sp.Partition.pair("a", "c"), sp.Partition.one_vs_rest("b", mix.labels)]
+    found = sp.models.exact_profiles(
+        sp.models.mixture(mix), schedule, grid, partitions, samples=3000, rate_axis="time", progress=False, seed=1
+    )
+    truth = sp.exact.profiles(mix, schedule, grid, partitions, rate_axis="time")
+    for name in ("entropy", "entropy_rate", "mutual_information"):
+        error = np.abs(found[name].values - truth[name].values)
+        assert (error <= 4.5 * half_width(found, name) + 1e-9).all(), name
+        assert half_width(found, name).max() > 0
+
+
+def test_the_settings_are_checked_first() -> None:
+    data = sp.models.finite([[-1.0], [1.0]], ["a", "b"])
+    full = [sp.Partition.full(data.labels)]
+    with pytest.raises(SpecentError, match="samples"):
+        sp.models.exact_profiles(data, VE(), GRID, full, samples=1)
+    with pytest.raises(SpecentError, match="unknown label"):
+        sp.models.exact_profiles(data, VE(), GRID, [sp.Partition.pair("a", "cat")])
+    with pytest.raises(SpecentError, match="partitions is empty"):
+        sp.models.exact_profiles(data, VE(), GRID, [])
+    with pytest.raises(SpecentError, match="confidence"):
+        sp.models.exact_profiles(data, VE(), GRID, full, confidence=95)
+    with pytest.raises(SpecentError, match="ascend"):
+        sp.models.exact_profiles(data, VE(), GRID[::-1], full)
