@@ -121,5 +121,5 @@ def _time_per_log_snr(schedule: Schedule, log_snr: Array) -> Array:
 
 def _needed(schedule: Schedule | None) -> Schedule:
     if schedule is None:
-        raise SpecentError("axis='time' needs the schedule of the profiles; put them on one with specent.analysis.on_schedule")
+        raise SpecentError("axis='time' needs a schedule: give one with specent.on_schedule, or use another axis")
     return schedule

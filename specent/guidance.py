@@ -48,6 +48,9 @@ class Guidance:
             raise SpecentError(
                 f"guidance interval={self.interval!r} must be (sigma_lo, sigma_hi) with 0 <= sigma_lo < sigma_hi"
             )
+        # settings read from a file come as lists and whole numbers; a setting must hash and compare alike
+        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "interval", (float(self.interval[0]), float(self.interval[1])))
 
     @property
     def guided(self) -> bool:

@@ -167,8 +167,8 @@ class Partition:
         """
         self.check(labels)
         prior = np.full(len(labels), 1 / len(labels)) if label_prior is None else np.asarray(label_prior, dtype=float)
-        if prior.shape != (len(labels),) or not np.all(prior >= 0):
-            raise PartitionError(f"label_prior={label_prior!r} must hold one non-negative number per label")
+        if prior.shape != (len(labels),) or not np.all(np.isfinite(prior) & (prior >= 0)):
+            raise PartitionError(f"label_prior={label_prior!r} must hold one finite non-negative number per label")
         member = np.array([[label in side for label in labels] for _, side in self.sides], dtype=float)
         weights: Array = member * prior
         totals = weights.sum(axis=1)
@@ -176,8 +176,8 @@ class Partition:
             side = self.side_names[int(np.argmin(totals))]
             raise PartitionError(f"partition {self.name!r}: the labels of side {side!r} have no prior weight")
         if self.prior is None:
-            return weights / totals.sum()
-        return weights * (np.asarray(self.prior) / totals)[:, None]
+            return np.asarray(weights / totals.sum())
+        return np.asarray(weights * (np.asarray(self.prior) / totals)[:, None])
 
     def to_json(self) -> str:
         """The definition as JSON text, for the coordinate ``definition`` of a dataset."""
@@ -203,7 +203,9 @@ class Partition:
             fields = json.loads(text)
             sides = tuple((str(name), tuple(str(label) for label in labels)) for name, labels in fields["sides"])
             return cls(str(fields["name"]), sides, _tuple(fields["prior"]))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except PartitionError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
             raise PartitionError(f"{text!r} is not the JSON definition of a partition") from error
 
 

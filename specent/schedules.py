@@ -56,7 +56,7 @@ class Schedule(ABC):
 
     def noise_level(self, time: ArrayLike) -> Array:
         """``sigma / alpha``: the noise level in the coordinates of arXiv 2206.00364."""
-        return np.exp(-0.5 * self.log_snr(time))
+        return np.asarray(np.exp(-0.5 * self.log_snr(time)))
 
     def to_json(self) -> str:
         """The schedule as JSON text, for the attribute ``schedule`` of an archive."""
@@ -156,7 +156,7 @@ class FlowMatching(Schedule):
         return 2.0 * (np.log1p(-values) - np.log(values))
 
     def time(self, log_snr: ArrayLike) -> Array:
-        return 1.0 / (1.0 + np.exp(0.5 * _finite_log_snr(log_snr)))
+        return _sigmoid(-0.5 * _finite_log_snr(log_snr))
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,7 @@ class DDPM(Schedule):
             values = tuple(float(b) for b in self.betas)
             object.__setattr__(self, "betas", values)
             object.__setattr__(self, "steps", len(values))
+        _check_steps(self.steps)
         betas = self._betas()
         if len(betas) < 2 or not np.all((betas > 0) & (betas < 1)):
             raise ScheduleError(f"betas={self.betas!r}, steps={self.steps}: need at least 2 values strictly in (0, 1)")
@@ -205,7 +206,7 @@ class DDPM(Schedule):
         if self.betas == "cosine":
             angle = (np.arange(self.steps + 1) / self.steps + 0.008) / 1.008 * np.pi / 2
             bar = np.cos(angle) ** 2
-            return np.minimum(1.0 - bar[1:] / bar[:-1], 0.999)
+            return np.asarray(np.minimum(1.0 - bar[1:] / bar[:-1], 0.999))
         raise ScheduleError(
             f"betas={self.betas!r} is not a known schedule; use 'linear', 'scaled_linear', 'cosine' or the values"
         )
@@ -232,9 +233,10 @@ class DDPM(Schedule):
         values = _finite_log_snr(log_snr)
         table = self._log_snr_table
         slack = 1e-9  # a log-SNR that went through a file or an exponential comes back off by rounding
-        if (values > table[0] + slack).any() or (values < table[-1] - slack).any():
+        outside = (values > table[0] + slack) | (values < table[-1] - slack)
+        if outside.any():
             raise ScheduleError(
-                f"log_snr={values.flat[np.argmax(np.abs(values))]:g} is outside [{table[-1]:g}, {table[0]:g}], the "
+                f"log_snr={values[outside].flat[0]:g} is outside [{table[-1]:g}, {table[0]:g}], the "
                 "range of this ddpm schedule; choose a grid inside it"
             )
         return np.interp(-values, -table, np.arange(self.steps, dtype=np.float64))
@@ -324,8 +326,8 @@ def time_grid(schedule: Schedule, steps: int, start: float, end: float) -> Array
     [0.5, 1.0, 1.5]
     """
     _check_steps(steps)
-    if not start < end:
-        raise ScheduleError(f"start={start!r} must lie below end={end!r}: time ascends from data to noise")
+    if not -np.inf < start < end < np.inf:
+        raise ScheduleError(f"start={start!r} must lie below end={end!r}, both finite: time ascends from data to noise")
     return check_grid(schedule, np.linspace(start, end, steps))
 
 
@@ -343,8 +345,8 @@ def log_snr_grid(schedule: Schedule, steps: int, log_snr_min: float, log_snr_max
     [4.0, 0.0, -4.0]
     """
     _check_steps(steps)
-    if not log_snr_min < log_snr_max:
-        raise ScheduleError(f"log_snr_min={log_snr_min!r} must lie below log_snr_max={log_snr_max!r}")
+    if not -np.inf < log_snr_min < log_snr_max < np.inf:
+        raise ScheduleError(f"log_snr_min={log_snr_min!r} must lie below log_snr_max={log_snr_max!r}, both finite")
     return schedule.time(np.linspace(log_snr_max, log_snr_min, steps))
 
 
@@ -372,8 +374,8 @@ def check_grid(schedule: Schedule, time: ArrayLike) -> Array:
 
 
 def _check_steps(steps: int) -> None:
-    if steps < 2:
-        raise ScheduleError(f"steps={steps!r}: a grid needs at least 2 steps")
+    if steps != steps // 1 or steps < 2:
+        raise ScheduleError(f"steps={steps!r}: a whole number of at least 2 steps is needed")
 
 
 def _finite_log_snr(log_snr: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""The data contract: one registry of kinds, dimensions, coordinates, variables and attributes.
+"""The data contract: one registry of kinds, dimensions, coordinates, variables and attributes, and its rules.
 
 It feeds validation, the attributes of every output, the axis labels of the figures, ``specent describe`` and the
 documentation of the file format. Files follow CF-1.11; units are read by UDUNITS, where ``bit`` is known and
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -19,222 +21,72 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from specent._registry import (
+    ATTRIBUTES,
+    COORDINATES,
+    COUNTED,
+    DIMENSIONS,
+    KIND_ATTRIBUTES,
+    KINDS,
+    MAKERS,
+    NULL,
+    SAMPLE_DIMS,
+    Variable,
+)
 from specent.errors import ArchiveError, SpecentError
+
+__all__ = [
+    "ATTRIBUTES",
+    "CONVENTIONS",
+    "COORDINATES",
+    "DIMENSIONS",
+    "KINDS",
+    "KIND_ATTRIBUTES",
+    "NULL",
+    "SCHEMA",
+    "Variable",
+    "as_markdown",
+    "check",
+    "finish",
+    "need",
+    "plain_attributes",
+    "versions",
+    "with_settings",
+]
 
 SCHEMA = "1"
 CONVENTIONS = "CF-1.11"
-NULL = "null"
-"""Name of the null condition among the candidates; no class label may be called so."""
 
-DIMENSIONS: Mapping[str, str] = {
-    "time": "diffusion time (not clock time), ascending from data to noise",
-    "class_label": "class label of the driver, whose conditional chain moves the sample",
-    "candidate": "condition whose likelihood is scored along the trajectory",
-    "other_candidate": "second candidate of a pair of candidates",
-    "sample": "index of the trajectory within its class",
-    "partition": "split of the class labels into named sides",
-    "guidance": "guidance setting",
-    "dimension": "ambient dimension of a synthetic model",
-    "estimator": "how the number was estimated",
-    "replicate": "bootstrap replicate",
-    "prediction_time": "diffusion time at which a prediction of the data was kept",
-    "feature": "component of a sample that is a plain vector",
-    "channel": "colour or latent channel",
-    "y": "pixel row",
-    "x": "pixel column",
-}
-
-
-@dataclass(frozen=True)
-class Variable:
-    """What one variable of an archive must look like.
-
-    `dims` are required, in this order; those in `optional` may be absent. ``...`` stands for the dimensions of one
-    sample, (feature) or (channel, y, x). An `essential` variable must be there.
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    dtype: str
-    units: str
-    long_name: str
-    essential: bool = True
-    optional: tuple[str, ...] = ()
-
-
-def _coordinates() -> dict[str, Variable]:
-    rows = [
-        Variable("time", ("time",), "float64", "1", DIMENSIONS["time"]),
-        Variable("sigma", ("time",), "float64", "1", "standard deviation of the noise"),
-        Variable("alpha", ("time",), "float64", "1", "scale of the signal"),
-        Variable("log_snr", ("time",), "float64", "1", "natural logarithm of the SNR alpha^2/sigma^2"),
-        Variable("class_label", ("class_label",), "str", "1", DIMENSIONS["class_label"]),
-        Variable("label_prior", ("class_label",), "float64", "1", "prior probability of the class label in the model"),
-        Variable("candidate", ("candidate",), "str", "1", DIMENSIONS["candidate"]),
-        Variable("candidate_prior", ("candidate",), "float64", "1", "prior probability of the candidate, 0 if null"),
-        Variable("other_candidate", ("other_candidate",), "str", "1", DIMENSIONS["other_candidate"]),
-        Variable("sample", ("sample",), "int64", "1", DIMENSIONS["sample"]),
-        Variable("partition", ("partition",), "str", "1", DIMENSIONS["partition"]),
-        Variable("definition", ("partition",), "str", "1", "definition of the partition as JSON"),
-        Variable("guidance", ("guidance",), "str", "1", DIMENSIONS["guidance"]),
-        Variable("guidance_scale", ("guidance",), "float64", "1", "guidance scale w; 1 is unguided"),
-        Variable("sigma_lo", ("guidance",), "float64", "1", "noise level sigma/alpha above which guidance applies"),
-        Variable("sigma_hi", ("guidance",), "float64", "1", "noise level sigma/alpha up to which guidance applies"),
-        Variable("dimension", ("dimension",), "float64", "1", DIMENSIONS["dimension"]),
-        Variable("estimator", ("estimator",), "str", "1", DIMENSIONS["estimator"]),
-        Variable("replicate", ("replicate",), "int64", "1", DIMENSIONS["replicate"]),
-        Variable("prediction_time", ("prediction_time",), "float64", "1", DIMENSIONS["prediction_time"]),
-        Variable("feature", ("feature",), "int64", "1", DIMENSIONS["feature"]),
-        Variable("channel", ("channel",), "int64", "1", DIMENSIONS["channel"]),
-        Variable("y", ("y",), "int64", "1", DIMENSIONS["y"]),
-        Variable("x", ("x",), "int64", "1", DIMENSIONS["x"]),
-    ]
-    return {row.name: row for row in rows}
-
-
-COORDINATES: Mapping[str, Variable] = _coordinates()
-
-_RUN = ("guidance", "class_label", "sample", "time")
-_CURVE = ("dimension", "estimator", "guidance", "partition", "time")
-_SUMMARY = ("dimension", "estimator", "guidance", "partition")
-_FIT = ("estimator", "guidance", "partition")
-
-
-def _trajectories() -> list[Variable]:
-    nats = "natural logarithm"
-    return [
-        Variable(
-            "log_likelihood", (*_RUN, "candidate"), "float64", "1",
-            f"{nats} of the path likelihood of the candidate relative to the driver",
-        ),
-        Variable(
-            "production", (*_RUN, "partition"), "float64", "1",
-            f"production of conditional entropy per unit log_snr ({nats})", essential=False,
-        ),
-        Variable(
-            "cross_production", (*_RUN, "partition"), "float64", "1",
-            f"production of the cross-entropy of the driving side per unit log_snr ({nats})", essential=False,
-        ),
-        Variable(
-            "denoiser_distance", (*_RUN, "candidate", "other_candidate"), "float64", "1",
-            "squared distance between the denoised data of two candidates", essential=False,
-        ),
-        Variable(
-            "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
-            "prediction of the data by the denoiser that moves the sample", essential=False,
-        ),
-        Variable("final", ("guidance", "class_label", "sample", "..."), "float32", "1", "final sample"),
-    ]  # fmt: skip
-
-
-def _bounded(name: str, dims: tuple[str, ...], units: str, long_name: str, essential: bool = True) -> list[Variable]:
-    optional = tuple(dim for dim in ("dimension",) if dim in dims)
-    return [
-        Variable(name, dims, "float64", units, long_name, essential, optional),
-        Variable(f"{name}_lower", dims, "float64", units, f"lower bound of the {long_name}", essential, optional),
-        Variable(f"{name}_upper", dims, "float64", units, f"upper bound of the {long_name}", essential, optional),
-    ]
-
-
-def _profiles() -> list[Variable]:
-    replicated = ("replicate", *_CURVE)
-    return [
-        *_bounded("entropy", _CURVE, "bit", "conditional entropy H[Z|X_t] of the side"),
-        *_bounded("entropy_rate", _CURVE, "bit", "entropy rate, positive where noise adds uncertainty"),
-        *_bounded("mutual_information", _CURVE, "bit", "mutual information I[Z;X_t] of side and state"),
-        Variable(
-            "entropy_replicate", replicated, "float32", "bit", "bootstrap replicate of the conditional entropy",
-            essential=False, optional=("dimension",),
-        ),
-        Variable(
-            "entropy_rate_replicate", replicated, "float32", "bit", "bootstrap replicate of the entropy rate",
-            essential=False, optional=("dimension",),
-        ),
-        Variable(
-            "clipped_ratios", _CURVE, "int64", "1", "number of clipped likelihood ratios of the null estimator",
-            essential=False, optional=("dimension",),
-        ),
-    ]  # fmt: skip
-
-
-def _speciation() -> list[Variable]:
-    return [
-        *_bounded("half_time", _SUMMARY, "1", "place where the entropy is half its start value"),
-        *_bounded("peak_time", _SUMMARY, "1", "place of the peak of the entropy rate"),
-        *_bounded("peak_rate", _SUMMARY, "bit", "peak of the entropy rate"),
-        *_bounded("window_start", _SUMMARY, "1", "place of the upper level of the transition window"),
-        *_bounded("window_end", _SUMMARY, "1", "place of the lower level of the transition window"),
-    ]
-
-
-def _scaling() -> list[Variable]:
-    def fitted(name: str, text: str) -> list[Variable]:
-        return [
-            Variable(name, _FIT, "float64", "1", text, essential=False),
-            Variable(f"{name}_standard_error", _FIT, "float64", "1", f"standard error of the {text}", essential=False),
-        ]
-
-    return [
-        *fitted("slope", "slope of the speciation time against ln(dimension)/2"),
-        *fitted("intercept", "intercept of the fit"),
-        *fitted("exponent", "exponent of the speciation noise level against the dimension"),
-        Variable("residual", (*_FIT, "dimension"), "float64", "1", "residual of the fit"),
-    ]
-
-
-KINDS: Mapping[str, Mapping[str, Variable]] = {
-    kind: {variable.name: variable for variable in variables}
-    for kind, variables in {
-        "trajectories": _trajectories(),
-        "profiles": _profiles(),
-        "speciation": _speciation(),
-        "scaling": _scaling(),
-    }.items()
-}
-
-ATTRIBUTES: Mapping[str, str] = {
-    "Conventions": "conventions the file follows",
-    "title": "what the file holds, in one line",
-    "history": "what was done, one line per step",
-    "specent_schema": "version of this data contract",
-    "specent_kind": "kind of dataset",
-    "settings": "all settings as JSON text",
-    "settings_sha256": "SHA-256 of the text of settings",
-    "versions": "versions of the software, as JSON text",
-}
-
-KIND_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
-    "trajectories": {
-        "schedule": "noise schedule as JSON text",
-        "model": "identity of the model as JSON text, with the SHA-256 of its checkpoint",
-        "guidance_formula": "how the guidance scale enters",
-        "seed": "seed of the random streams",
-        "seed_rule": "how the streams follow from the seed",
-    },
-    "profiles": {"rate_axis": "axis along which the entropy rate is taken"},
-    "speciation": {
-        "time_axis": "axis in which places are given",
-        "rate_axis": "axis along which the entropy rate is taken",
-    },
-    "scaling": {"law": "law that was fitted"},
-}
+# what netCDF readers take out of the attributes and act upon
+_RESERVED = frozenset(
+    ("coordinates", "missing_value", "scale_factor", "add_offset", "dtype", "bounds", "grid_mapping", "calendar")
+)
 
 
 def finish(
-    dataset: xr.Dataset, kind: str, *, title: str, settings: Mapping[str, Any], **attributes: str | int | float
+    dataset: xr.Dataset,
+    kind: str,
+    *,
+    title: str,
+    settings: Mapping[str, Any],
+    parents: Iterable[xr.Dataset] = (),
+    **attributes: str | int | float,
 ) -> xr.Dataset:
     """Give a new dataset its units, names and provenance, and check it against the contract.
 
     Parameters
     ----------
     dataset : Dataset
-        Variables and coordinates by the names of the registry.
+        Variables and coordinates by the names of the registry. Running numbers (``sample``, ``feature``, ...) may be
+        left out; integers and single-precision variables may come in any width.
     kind : str
         One of `KINDS`.
     title : str
         What the dataset holds.
     settings : mapping
-        Everything that decided the numbers; JSON serialisable.
+        Everything that decided the numbers; JSON serialisable, infinities are written as text.
+    parents : iterable of Dataset
+        The datasets it was derived from, whose history it carries on.
     **attributes : str, int or float
         Further attributes, those of `KIND_ATTRIBUTES` among them.
 
@@ -248,29 +100,58 @@ def finish(
     ArchiveError
         If the result breaks the contract.
     """
+    text = json.dumps(_plain(settings, "settings"), sort_keys=True, allow_nan=False)
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {title}"
+    past = [line for parent in parents for line in str(parent.attrs.get("history", "")).splitlines()]
+    made = _arranged(dataset, kind)
+    made.attrs = plain_attributes(
+        {
+            "Conventions": CONVENTIONS,
+            "title": title,
+            "history": "\n".join(dict.fromkeys([*past, now])),
+            "specent_schema": SCHEMA,
+            "specent_kind": kind,
+            "settings": text,
+            "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "versions": json.dumps(versions()),
+            **attributes,
+        }
+    )
     known = {**COORDINATES, **KINDS[kind]}
-    made = dataset.transpose(*[dim for dim in _order(kind) if dim in dataset.dims], ...)
-    for name in made.variables:
-        if name in known:
-            made[name].attrs = {"units": known[str(name)].units, "long_name": known[str(name)].long_name}
-    text = json.dumps(settings, sort_keys=True)
-    made.attrs = {
-        "Conventions": CONVENTIONS,
-        "title": title,
-        "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {title}",
-        "specent_schema": SCHEMA,
-        "specent_kind": kind,
-        "settings": text,
-        "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "versions": json.dumps(versions()),
-        **attributes,
-    }
+    for name, variable in made.variables.items():
+        expected = known.get(str(name))
+        if expected is not None:
+            variable.attrs = expected.attributes(made.attrs)
     check(made)
     return made
 
 
+def with_settings(dataset: xr.Dataset, **more: Any) -> xr.Dataset:
+    """The dataset with further entries in its settings, for example the recipe that made it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of the contract.
+    **more : JSON serialisable
+        Entries to add; one of the same name is replaced.
+
+    Returns
+    -------
+    Dataset
+        A shallow copy whose ``settings_sha256`` is that of the new settings.
+
+    Raises
+    ------
+    ArchiveError
+        If an entry cannot be written as JSON.
+    """
+    text = json.dumps(_plain({**json.loads(dataset.attrs["settings"]), **more}, "settings"), sort_keys=True)
+    return dataset.assign_attrs(settings=text, settings_sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
 def check(dataset: xr.Dataset, kind: str | None = None) -> None:
-    """Check names, dimensions, types and attributes of a dataset against the contract; values are not read.
+    """Check names, dimensions, types and attributes of a dataset against the contract; data values are not read.
 
     Parameters
     ----------
@@ -284,95 +165,39 @@ def check(dataset: xr.Dataset, kind: str | None = None) -> None:
     ArchiveError
         Naming the variable or attribute, what it is and what it should be.
     """
-    found = dataset.attrs.get("specent_kind")
-    if found is None or found not in KINDS:
-        raise ArchiveError(
-            f"specent_kind={found!r} is not one of {', '.join(KINDS)}: this dataset was not made by specent"
-        )
-    if dataset.attrs.get("specent_schema") != SCHEMA:
-        raise ArchiveError(
-            f"specent_schema={dataset.attrs.get('specent_schema')!r}, but this version reads {SCHEMA!r}; "
-            "use the version of specent named in the attribute 'versions'"
-        )
-    if kind is not None and found != kind:
-        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {found!r} ({_maker(kind)})")
+    found = _check_kind(dataset, kind)
     for name in (*ATTRIBUTES, *KIND_ATTRIBUTES[found]):
         if name not in dataset.attrs:
             raise ArchiveError(f"attribute {name!r} is missing from the {found} dataset")
-    for name, value in dataset.attrs.items():
-        if isinstance(value, bool) or not isinstance(value, (str, int, float, np.integer, np.floating)):
-            raise ArchiveError(f"attribute {name!r} is a {type(value).__name__}; netCDF keeps text and numbers only")
+    _check_attributes(dataset.attrs, "the dataset")
     _check_settings(dataset)
-    for variable in KINDS[found].values():
-        if variable.name in dataset:
-            _check_variable(dataset, variable)
-        elif variable.essential:
-            raise ArchiveError(f"variable {variable.name!r} is missing from the {found} dataset")
-    for name in dataset.variables:
-        if name in dataset.coords:
-            if name in COORDINATES:
-                _check_variable(dataset, COORDINATES[str(name)])
-        elif name not in KINDS[found]:
-            raise ArchiveError(f"variable {name!r} is not part of the kind {found!r}")
-    _check_time(dataset)
+    for key, variable in dataset.variables.items():
+        name = str(key)
+        registry = COORDINATES if name in dataset.coords else KINDS[found]
+        if name not in registry:
+            hint = f"; drop it: dataset.drop_vars({name!r})" if name not in COORDINATES else "; use set_coords"
+            raise ArchiveError(f"variable {name!r} is not part of the kind {found!r}{hint}")
+        _check_variable(variable, registry[name])
+    for expected in KINDS[found].values():
+        if expected.essential and expected.name not in dataset:
+            raise ArchiveError(f"variable {expected.name!r} is missing from the {found} dataset")
+    _check_coordinates(dataset)
 
 
-def _check_settings(dataset: xr.Dataset) -> None:
-    text = str(dataset.attrs["settings"])
-    if hashlib.sha256(text.encode()).hexdigest() != dataset.attrs["settings_sha256"]:
-        raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
+def need(dataset: xr.Dataset, kind: str, argument: str) -> None:
+    """Raise unless `dataset`, passed as `argument`, is a dataset of `kind`.
 
-
-def _check_variable(dataset: xr.Dataset, expected: Variable) -> None:
-    actual = dataset[expected.name]
-    dims = tuple(str(dim) for dim in actual.dims)
-    wanted = _expanded(expected, dims)
-    if dims != wanted:
-        raise ArchiveError(f"variable {expected.name!r} has dimensions {dims}, the contract says {wanted}")
-    kinds = {"str": "UOST", "int64": "iu", "float64": "f", "float32": "f"}[expected.dtype]
-    if actual.dtype.kind not in kinds:
-        raise ArchiveError(f"variable {expected.name!r} has type {actual.dtype}, the contract says {expected.dtype}")
-    if actual.attrs.get("units") != expected.units or not actual.attrs.get("long_name"):
-        raise ArchiveError(
-            f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "
-            f"{actual.attrs.get('long_name')!r}, the contract says {expected.units!r} and {expected.long_name!r}"
-        )
-
-
-def _check_time(dataset: xr.Dataset) -> None:
-    if "time" in dataset.coords and dataset.sizes["time"] > 1:
-        values = dataset["time"].values
-        if not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
-            raise ArchiveError("the coordinate 'time' must ascend and be finite")
-
-
-def _expanded(expected: Variable, dims: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = tuple(dim for dim in expected.dims if dim not in expected.optional or dim in dims)
-    if wanted[-1] == "...":
-        tail = dims[len(wanted) - 1 :]
-        shapes: tuple[tuple[str, ...], ...] = (("feature",), ("channel", "y", "x"))
-        return wanted[:-1] + (tail if tail in shapes else shapes[0])
-    return wanted
-
-
-def _order(kind: str) -> list[str]:
-    order: list[str] = []
-    for variable in KINDS[kind].values():
-        order += [dim for dim in variable.dims if dim not in (*order, "...")]
-    if "replicate" in order:
-        order.remove("replicate")
-        order.insert(0, "replicate")
-    return [*order, "feature", "channel", "y", "x"]
-
-
-def _maker(kind: str) -> str:
-    makers = {
-        "trajectories": "made by specent.sample",
-        "profiles": "made by specent.entropy or specent.exact.profiles",
-        "speciation": "made by specent.speciation",
-        "scaling": "made by specent.fit_scaling",
-    }
-    return makers[kind]
+    Raises
+    ------
+    SpecentError
+        Naming the argument and what it should have been.
+    """
+    if not isinstance(dataset, xr.Dataset):
+        raise SpecentError(f"{argument} is a {type(dataset).__name__}; a {kind} dataset is needed ({MAKERS[kind]})")
+    try:
+        check(dataset, kind)
+    except ArchiveError as error:
+        raise ArchiveError(f"{argument}: {error}") from error
 
 
 def versions() -> dict[str, str]:
@@ -386,17 +211,214 @@ def versions() -> dict[str, str]:
     return found
 
 
-def need(dataset: xr.Dataset, kind: str, argument: str) -> None:
-    """Raise unless `dataset`, passed as `argument`, is a dataset of `kind`.
+def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes with NumPy numbers turned into Python ones, as which they compare and print alike."""
+    return {str(key): value.item() if isinstance(value, np.generic) else value for key, value in attributes.items()}
 
-    Raises
-    ------
-    SpecentError
-        Naming the argument and what it should have been.
+
+def as_markdown() -> str:
+    """The registry as tables in Markdown, for the page of the documentation that describes the format.
+
+    Examples
+    --------
+    >>> print(as_markdown().splitlines()[0])
+    Schema version 1, conventions CF-1.11.
     """
-    if not isinstance(dataset, xr.Dataset):
-        raise SpecentError(f"{argument} is a {type(dataset).__name__}; a {kind} dataset is needed ({_maker(kind)})")
-    try:
-        check(dataset, kind)
-    except ArchiveError as error:
-        raise ArchiveError(f"{argument}: {error}") from error
+
+    def table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
+        cells = [tuple(head.split(",")), tuple("---" for _ in head.split(",")), *rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells)
+
+    def rows(variables: Iterable[Variable]) -> list[tuple[str, ...]]:
+        return [
+            (
+                f"`{v.name}`",
+                ", ".join(f"[{dim}]" if dim in v.optional else dim for dim in v.dims),
+                v.dtype,
+                v.units,
+                v.long_name + (f" (axis: attribute `{v.axis}`)" if v.axis else ""),
+                "yes" if v.essential else "no",
+            )
+            for v in variables
+        ]
+
+    def attributes(meanings: Mapping[str, str]) -> str:
+        return table("attribute,meaning", [(f"`{name}`", text) for name, text in meanings.items()])
+
+    head = "name,dimensions,type,units,meaning,required"
+    parts = [
+        f"Schema version {SCHEMA}, conventions {CONVENTIONS}.",
+        "Dimensions in brackets may be absent; `...` stands for (feature) or (channel, y, x).",
+        "## Dimensions",
+        table("dimension,meaning", [(f"`{name}`", text) for name, text in DIMENSIONS.items()]),
+        "## Coordinates",
+        "Required wherever their dimension is.",
+        table(head, rows(COORDINATES.values())),
+        "## Attributes of every file",
+        attributes(ATTRIBUTES),
+    ]
+    for kind, variables in KINDS.items():
+        parts += [f"## Kind `{kind}`", f"{MAKERS[kind].capitalize()}.", table(head, rows(variables.values()))]
+        parts += ["Further attributes:", attributes(KIND_ATTRIBUTES[kind])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
+    """Names, order of dimensions, running numbers and widths of types as the contract has them."""
+    made = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
+    made = made.transpose(*[dim for dim in _order(kind) if dim in made.dims], ...)
+    counted = {dim: np.arange(made.sizes[dim]) for dim in COUNTED if dim in made.dims and dim not in made.coords}
+    made = made.assign_coords(counted)
+    known = {**COORDINATES, **KINDS[kind]}
+    for name, variable in dict(made.variables).items():
+        if name in known:
+            cast = variable.astype(_cast(variable, known[str(name)]), copy=False)
+            made = made.assign_coords({name: cast}) if name in made.coords else made.assign({name: cast})
+    return made
+
+
+def _cast(variable: xr.Variable, expected: Variable) -> Any:
+    """The type to cast to: never one that invents precision for data, nor one that truncates."""
+    kind = variable.dtype.kind
+    if expected.dtype == "str":
+        return str if kind == "T" or (kind == "O" and _all_text(variable)) else variable.dtype
+    widened = expected.dtype == "float64" and (kind == "i" or expected.name in COORDINATES)
+    if (kind in "iu" and expected.dtype == "int64") or (kind in "iuf" and (widened or expected.dtype == "float32")):
+        return expected.dtype
+    return variable.dtype
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` as JSON can hold it: NumPy numbers as Python ones, infinities as text."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise ArchiveError(
+        f"{where}={value!r} is a {type(value).__name__}; settings hold text, numbers, lists and mappings"
+    )
+
+
+def _check_kind(dataset: xr.Dataset, kind: str | None) -> str:
+    if kind is not None and kind not in KINDS:
+        raise ArchiveError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
+    found = dataset.attrs.get("specent_kind")
+    if not isinstance(found, str) or found not in KINDS:
+        raise ArchiveError(
+            f"specent_kind={found!r} is not one of {', '.join(KINDS)}: this dataset was not made by specent"
+        )
+    if str(dataset.attrs.get("specent_schema")) != SCHEMA:
+        raise ArchiveError(
+            f"specent_schema={dataset.attrs.get('specent_schema')!r}, but this version reads {SCHEMA!r}; "
+            "use the version of specent named in the attribute 'versions'"
+        )
+    if kind is not None and found != kind:
+        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {found!r} ({MAKERS[kind]})")
+    return found
+
+
+def _check_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
+    for name, value in attributes.items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)) or name in _RESERVED:
+            raise ArchiveError(f"attribute {name!r} of {owner}: choose a name of letters, digits and _ not used by CF")
+        if isinstance(value, bool) or not isinstance(value, (str, int, float, np.integer, np.floating)):
+            raise ArchiveError(
+                f"attribute {name!r} of {owner} is a {type(value).__name__}; netCDF keeps text and numbers only"
+            )
+        if isinstance(value, str):
+            _check_text(value, f"attribute {name!r} of {owner}")
+        elif not (math.isfinite(value) and -(2**63) <= value < 2**63):
+            raise ArchiveError(f"attribute {name!r} of {owner} is {value!r}; it must be finite and fit into 64 bits")
+
+
+def _check_text(text: str, where: str) -> None:
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ArchiveError(f"{where} is {text!r}, which UTF-8 text in netCDF cannot hold")
+
+
+def _check_settings(dataset: xr.Dataset) -> None:
+    text = str(dataset.attrs["settings"])
+    if hashlib.sha256(text.encode()).hexdigest() != dataset.attrs["settings_sha256"]:
+        raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
+
+
+def _check_variable(actual: xr.Variable, expected: Variable) -> None:
+    dims = tuple(str(dim) for dim in actual.dims)
+    wanted = _expanded(expected, dims)
+    if dims != wanted:
+        raise ArchiveError(
+            f"variable {expected.name!r} has dimensions {dims}, the contract says {wanted}; select with a list, "
+            "not a single label, to keep a dimension"
+        )
+    if expected.dtype == "str":
+        right = actual.dtype.kind in "UT" or (actual.dtype.kind == "O" and _all_text(actual))
+    else:
+        right = actual.dtype.name in (("float32", "float64") if expected.dtype == "float" else (expected.dtype,))
+    if not right:
+        raise ArchiveError(f"variable {expected.name!r} has type {actual.dtype}, the contract says {expected.dtype}")
+    if actual.attrs.get("units") != expected.units or not actual.attrs.get("long_name"):
+        raise ArchiveError(
+            f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "
+            f"{actual.attrs.get('long_name')!r}, the contract says {expected.units!r} and {expected.long_name!r}"
+        )
+    _check_attributes(actual.attrs, f"variable {expected.name!r}")
+
+
+def _check_coordinates(dataset: xr.Dataset) -> None:
+    """Every dimension has all its coordinates; labels are distinct, and places ascend."""
+    for dim, size in dataset.sizes.items():
+        if size == 0:
+            raise ArchiveError(f"dimension {dim!r} has no entries; there is nothing to keep")
+    for name, expected in COORDINATES.items():
+        if expected.dims[0] in dataset.sizes and name not in dataset.coords:
+            raise ArchiveError(f"coordinate {name!r} is missing; it goes with the dimension {expected.dims[0]!r}")
+    for key, coordinate in dataset.coords.items():
+        name, values = str(key), coordinate.values
+        if COORDINATES[name].dtype == "str":
+            for text in values:
+                _check_text(str(text), f"coordinate {name!r}")
+            label, count = Counter(values.tolist()).most_common(1)[0]
+            if name in dataset.sizes and count > 1:
+                raise ArchiveError(
+                    f"the coordinate {name!r} holds the label {label!r} {count} times; rename or drop it"
+                )
+        elif name in dataset.sizes:
+            _check_order(name, values)
+
+
+def _check_order(name: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise ArchiveError(f"the coordinate {name!r} must be finite, but holds {values[~np.isfinite(values)][0]}")
+    step = np.diff(values)
+    if not (np.all(step > 0) or (name != "time" and np.all(step < 0))):
+        way = "ascend, from data to noise" if name == "time" else "ascend or descend without repeating"
+        raise ArchiveError(f"the coordinate {name!r} must {way}; try dataset.sortby({name!r})")
+
+
+def _all_text(variable: xr.Variable) -> bool:
+    return all(isinstance(value, str) for value in variable.values.flat)
+
+
+def _expanded(expected: Variable, dims: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = tuple(dim for dim in expected.dims if dim not in expected.optional or dim in dims)
+    if wanted[-1] == "...":
+        tail = dims[len(wanted) - 1 :]
+        return wanted[:-1] + (tail if tail in SAMPLE_DIMS else SAMPLE_DIMS[0])
+    return wanted
+
+
+def _order(kind: str) -> list[str]:
+    """Dimensions in the order in which every variable of the kind has them."""
+    order: list[str] = []
+    for variable in KINDS[kind].values():
+        order += [dim for dim in variable.dims if dim not in (*order, "...")]
+    if "replicate" in order:
+        order.remove("replicate")
+        order.insert(0, "replicate")
+    return [*order, *(dim for dims in SAMPLE_DIMS for dim in dims)]

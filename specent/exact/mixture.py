@@ -134,7 +134,7 @@ class GaussianMixture:
         Parameters
         ----------
         x : array_like, shape (..., d)
-            States :math:`\\alpha x_0 + \\sigma\\varepsilon`.
+            States :math:`\alpha x_0 + \sigma\varepsilon`.
         alpha, sigma : float
             Scale of the signal, positive, and standard deviation of the noise, not negative.
 

@@ -70,8 +70,8 @@ def scaling_profiles(
     log_snr = schedule.log_snr(grid)
     tau = np.exp(-log_snr)
     ratio = np.sqrt(size[:, None] / (variance + tau))
-    entropy = two_component_entropy(ratio) / np.log2(np.e)
-    slope = two_component_entropy_slope(ratio) / np.log2(np.e)
+    entropy = two_component_entropy(ratio) * np.log(2)
+    slope = two_component_entropy_slope(ratio) * np.log(2)
     # ln K = const - ln(s0^2 + tau)/2 and dtau/dlog_snr = -tau
     rate = -slope * ratio * tau / (2 * (variance + tau)) * rate_factor(rate_axis, log_snr, schedule)
     curves = {

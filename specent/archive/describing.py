@@ -1,0 +1,145 @@
+"""A dataset in words, for the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from specent import schema
+from specent.archive import reading
+from specent.partitions import Partition
+
+_SHOWN = 6
+_WIDTH = 100
+
+
+def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
+    """Readable summary of a dataset of the contract, or of an archive (which is verified first).
+
+    Parameters
+    ----------
+    dataset_or_path : Dataset or path
+        What is to be described; data values are not read.
+
+    Returns
+    -------
+    str
+        Kind, title, dimensions, variables with units and meaning, partitions, guidance settings, estimators, model,
+        seed, settings, versions, history and size, on lines.
+
+    Raises
+    ------
+    SpecentError
+        If it is not a dataset of the contract.
+
+    Examples
+    --------
+    >>> describe("nowhere.nc")
+    Traceback (most recent call last):
+    specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
+    """
+    if isinstance(dataset_or_path, xr.Dataset):
+        schema.check(dataset_or_path)
+        return _text(dataset_or_path, f"{_bytes(dataset_or_path.nbytes)} in memory")
+    path = Path(reading.as_path(dataset_or_path)).expanduser()
+    with reading.open(path) as dataset:
+        size = f"{path.name}, {_bytes(path.stat().st_size)} on disk, {_bytes(dataset.nbytes)} in memory"
+        return _text(dataset, size)
+
+
+def _text(dataset: xr.Dataset, size: str) -> str:
+    kind = str(dataset.attrs["specent_kind"])
+    lines = [f"{kind}: {dataset.attrs['title']}", f"  {size}"]
+    for head, section in (
+        ("Dimensions", _dimensions(dataset)),
+        ("Variables", _variables(dataset)),
+        ("Partitions", _partitions(dataset)),
+        ("Guidance", _guidance(dataset)),
+        ("Attributes", _attributes(dataset, kind)),
+        ("Settings", _mapping(str(dataset.attrs["settings"]))),
+        ("Versions", _mapping(str(dataset.attrs["versions"]))),
+        ("History", (f"  {line}" for line in str(dataset.attrs["history"]).splitlines())),
+    ):
+        if rows := list(section):
+            lines += ["", head, *rows]
+    return "\n".join(lines)
+
+
+def _dimensions(dataset: xr.Dataset) -> Iterator[str]:
+    for dim, size in dataset.sizes.items():
+        values = dataset[dim].values
+        if values.dtype.kind in "iuf":
+            held = f"{values[0]:g} .. {values[-1]:g}"
+        else:
+            held = _some([str(value) for value in values])
+        yield f"  {dim:<16} {size:>8}  {held}"
+        yield f"  {'':<26} {schema.DIMENSIONS[str(dim)]}"
+
+
+def _variables(dataset: xr.Dataset) -> Iterator[str]:
+    for name, array in dataset.data_vars.items():
+        yield f"  {name} ({', '.join(map(str, array.dims))}) {array.dtype} [{array.attrs['units']}]"
+        yield f"      {array.attrs['long_name']}"
+
+
+def _partitions(dataset: xr.Dataset) -> Iterator[str]:
+    if "definition" not in dataset.coords:
+        return
+    definitions = dataset["definition"].values
+    for text in definitions[:_SHOWN]:
+        partition = Partition.from_json(str(text))
+        sides = " | ".join(f"{side}: {_some(list(labels))}" for side, labels in partition.sides)
+        prior = "label priors" if partition.prior is None else ", ".join(f"{p:g}" for p in partition.prior)
+        yield f"  {partition.name:<16} {_cut(sides)} (prior: {prior})"
+    if len(definitions) > _SHOWN:
+        yield f"  ... ({len(definitions)} in all)"
+
+
+def _guidance(dataset: xr.Dataset) -> Iterator[str]:
+    if "guidance" not in dataset.coords:
+        return
+    for setting in dataset["guidance"]:
+        low, high = float(setting["sigma_lo"]), float(setting["sigma_hi"])
+        yield f"  {setting.item():<24} w = {float(setting['guidance_scale']):g} for {low:g} < sigma/alpha <= {high:g}"
+
+
+def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:
+    shown = ("Conventions", "specent_schema", *(set(dataset.attrs) - set(schema.ATTRIBUTES)))
+    meanings = {**schema.ATTRIBUTES, **schema.KIND_ATTRIBUTES[kind]}
+    for name in sorted(shown, key=list(dataset.attrs).index):
+        yield f"  {name:<18} {_cut(str(dataset.attrs[name]))}"
+        if name in meanings:
+            yield f"  {'':<18} {meanings[name]}"
+    yield f"  {'settings_sha256':<18} {dataset.attrs['settings_sha256']}"
+
+
+def _mapping(text: str) -> Iterator[str]:
+    try:
+        held: Any = json.loads(text)
+    except json.JSONDecodeError:
+        held = text
+    if not isinstance(held, dict):
+        held = {"": held}
+    for key, value in held.items():
+        yield f"  {key:<18} {_cut(value if isinstance(value, str) else json.dumps(value))}"
+
+
+def _some(texts: list[str]) -> str:
+    more = f", ... ({len(texts)} in all)" if len(texts) > _SHOWN else ""
+    return _cut(", ".join(texts[:_SHOWN]) + more)
+
+
+def _cut(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 3] + "..."
+
+
+def _bytes(size: int) -> str:
+    power = min(int(np.log10(max(size, 1)) // 3), 4)
+    return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

@@ -1,0 +1,158 @@
+"""Open an archive after checking it, and validate its values."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+
+from specent import schema
+from specent.archive import sealing, values
+from specent.errors import ArchiveError, SpecentError
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    chunks: Literal["auto"] | Mapping[str, int] | None = None,
+    verify: bool = True,
+) -> xr.Dataset:
+    """Open an archive lazily, after checking that it is whole, undamaged and of this contract.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    chunks : "auto" or mapping, optional
+        Sizes of the blocks, by dimension, of dask arrays; without it values are read when they are first used.
+    verify : bool
+        Read the whole file once to check its seal. Without it opening takes no time, each chunk is still guarded by
+        its checksum when it is read (`OSError` then), and damage to the structure of the file may show as anything.
+
+    Returns
+    -------
+    Dataset
+        With its coordinates loaded. Close it, or use it in a ``with`` statement.
+
+    Raises
+    ------
+    SpecentError
+        If there is no such file, it is not netCDF-4, cut short, altered, not ours or of another schema version, or
+        `chunks` names a dimension it does not have.
+
+    Examples
+    --------
+    >>> open("nowhere.nc")
+    Traceback (most recent call last):
+    specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
+    """
+    source = Path(path).expanduser()
+    sealing.check_signature(source)
+    if verify:
+        sealing.check_seal(source)
+    dataset = _loaded(source)
+    try:
+        schema.check(dataset)
+        _check_chunks(chunks, dataset)
+    except SpecentError as error:
+        dataset.close()
+        raise type(error)(f"path={str(source)!r}: {error}") from error
+    return dataset if chunks is None else _chunked(dataset, source, chunks)
+
+
+def _check_chunks(chunks: Any, dataset: xr.Dataset) -> None:
+    if chunks is None or chunks == "auto":
+        return
+    if not isinstance(chunks, Mapping) or set(chunks) - set(dataset.dims):
+        raise SpecentError(f"chunks={chunks!r}: use 'auto' or sizes for some of the dimensions {list(dataset.dims)}")
+    if any(not isinstance(size, int) or (size < 1 and size != -1) for size in chunks.values()):
+        raise SpecentError(f"chunks={chunks!r}: sizes are positive, or -1 for the whole dimension")
+
+
+def _loaded(source: Path) -> xr.Dataset:
+    """The dataset with its coordinates in memory, its text as NumPy has it."""
+    dataset = _opened(source)
+    try:
+        loaded = {name: coordinate.variable.load() for name, coordinate in dataset.coords.items()}
+    except Exception as error:
+        dataset.close()
+        raise ArchiveError(f"path={str(source)!r}: its coordinates cannot be read ({error})") from error
+    texts = {name: variable.astype(str) for name, variable in loaded.items() if variable.dtype.kind in "OT"}
+    made = dataset.assign_coords(texts)
+    made.set_close(dataset.close)
+    return made
+
+
+def _chunked(dataset: xr.Dataset, source: Path, chunks: Any) -> xr.Dataset:
+    """Data variables as dask arrays; opened anew, because only there are blocks fitted to the chunks of the file."""
+    with warnings.catch_warnings():
+        # blocks that cut through the chunks of the file are slower to read, and the caller asked for them
+        warnings.filterwarnings("ignore", "The specified chunks separate", UserWarning)
+        blocks = _opened(source, chunks=chunks, drop_variables=list(dataset.coords))
+    made = dataset.assign({name: blocks[name].variable for name in dataset.data_vars})
+    dataset.close()
+    made.set_close(blocks.close)
+    return made
+
+
+def _opened(source: Path, **options: Any) -> xr.Dataset:
+    """Decode nothing: there are no fill values, scales or clock times in an archive."""
+    try:
+        dataset = xr.open_dataset(source, engine="netcdf4", decode_times=False, mask_and_scale=False, **options)
+    except Exception as error:  # netCDF and HDF5 raise many types on a damaged file
+        raise ArchiveError(f"path={str(source)!r} cannot be read as netCDF-4 ({error}); it may be damaged") from error
+    dataset.attrs = schema.plain_attributes(dataset.attrs)
+    for variable in dataset.variables.values():
+        variable.attrs = schema.plain_attributes(variable.attrs)
+    return dataset
+
+
+def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> None:
+    """Check a dataset or a file against the contract, values included.
+
+    Parameters
+    ----------
+    dataset_or_path : Dataset or path
+        What is to be checked; of a file the seal is checked too.
+    kind : str, optional
+        The kind it must be of; any by default.
+
+    Raises
+    ------
+    SpecentError
+        Naming the first thing that is wrong, and where it is.
+
+    Examples
+    --------
+    >>> validate(xr.Dataset(attrs={"specent_kind": "profiles"}))
+    Traceback (most recent call last):
+    specent.errors.ArchiveError: specent_schema=None, but this version reads '1'; ...
+    """
+    if isinstance(dataset_or_path, xr.Dataset):
+        _validate(dataset_or_path, kind)
+        return
+    path = as_path(dataset_or_path)
+    with open(path) as dataset:
+        try:
+            _validate(dataset, kind)
+        except ArchiveError as error:
+            raise ArchiveError(f"path={str(path)!r}: {error}") from error
+
+
+def as_path(argument: Any) -> Path:
+    """The argument as a path, or an error that says what could have been given."""
+    if not isinstance(argument, (str, os.PathLike)):
+        raise SpecentError(f"a Dataset or the path of an archive is needed, not a {type(argument).__name__}")
+    return Path(argument)
+
+
+def _validate(dataset: xr.Dataset, kind: str | None) -> None:
+    schema.check(dataset, kind)
+    values.check_coordinates(dataset)
+    for name, region, piece in values.pieces(dataset):
+        values.check_piece(dataset, name, region, piece)
+    values.check_bounds(dataset)

@@ -1,0 +1,78 @@
+"""The seal: a last line of text with the SHA-256 of everything before it.
+
+HDF5 finds the end of its data in its own header and ignores what follows. Without this package the seal is checked by
+``head -c -81 FILE | sha256sum`` beside ``tail -c 81 FILE``; it takes about 0.6 s for each GB of file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from specent.errors import ArchiveError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_PREFIX = b"\nspecent sha256 "
+LENGTH = len(_PREFIX) + 64 + 1
+_BUFFER = 1 << 22
+
+
+def seal(path: Path) -> None:
+    """Append the seal to a closed file and bring it to the disk."""
+    with path.open("r+b") as file:
+        digest = _digest(file, os.fstat(file.fileno()).st_size)
+        file.seek(0, os.SEEK_END)
+        file.write(_line(digest))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_signature(path: Path) -> None:
+    """Raise `ArchiveError` unless `path` is a readable file that begins as a netCDF-4 file does."""
+    if not path.exists():
+        raise ArchiveError(f"path={str(path)!r} does not exist; check the name and the folder")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(SIGNATURE))
+    except OSError as error:
+        raise ArchiveError(f"path={str(path)!r} cannot be read: {error.strerror}") from error
+    if start != SIGNATURE:
+        raise ArchiveError(f"path={str(path)!r} is not a netCDF-4 file; it begins with {start!r}")
+
+
+def check_seal(path: Path) -> None:
+    """Read the whole file and raise `ArchiveError` unless it ends in its own seal."""
+    try:
+        with path.open("rb") as file:
+            length = os.fstat(file.fileno()).st_size - LENGTH
+            file.seek(max(length, 0))
+            found = file.read()
+            file.seek(0)
+            expected = _line(_digest(file, length))
+    except OSError as error:
+        raise ArchiveError(f"path={str(path)!r} cannot be read: {error.strerror}") from error
+    if not found.startswith(_PREFIX):
+        raise ArchiveError(
+            f"path={str(path)!r} does not end in a seal: it was cut short, altered by another program or not written "
+            "by specent; fetch or make it again, or open it with verify=False at your own risk"
+        )
+    if found != expected:
+        raise ArchiveError(
+            f"path={str(path)!r} is damaged or was altered: its bytes do not match the SHA-256 in its last line; "
+            "fetch or make it again"
+        )
+
+
+def _line(digest: str) -> bytes:
+    return _PREFIX + digest.encode() + b"\n"
+
+
+def _digest(file: BinaryIO, length: int) -> str:
+    """SHA-256 of the first `length` bytes from where the file stands."""
+    digest = hashlib.sha256()
+    while length > 0 and (block := file.read(min(_BUFFER, length))):
+        digest.update(block)
+        length -= len(block)
+    return digest.hexdigest()

@@ -1,0 +1,232 @@
+"""Write a dataset to one netCDF-4 file, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import xarray as xr
+from tqdm.auto import tqdm
+
+from specent import schema
+from specent.archive import reading, sealing, values
+from specent.errors import ArchiveError, SpecentError
+
+SUFFIX = ".nc"
+_Digests = list[tuple[str, values.Region, str]]
+
+
+def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a dataset of the contract to one file, which is there whole or not at all.
+
+    The values are computed, checked, compressed and hashed piece by piece, so dask-backed data are never in memory as
+    a whole. The file is made under a hidden temporary name in the same folder, sealed, read back and compared, and
+    then renamed. A writer that is killed leaves at most that temporary file. The netCDF library is not thread-safe:
+    write and open archives from one thread of a process only (dask may compute in as many as it likes).
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of any kind of `specent.schema.KINDS`, with finite values (``sigma_hi`` may be infinite).
+    path : str or path-like
+        Name of the file, ending in ``.nc``, in an existing folder.
+    overwrite : bool
+        Replace an existing file. Datasets that are open on the old file keep reading it.
+
+    Returns
+    -------
+    Path
+        The path written.
+
+    Raises
+    ------
+    SpecentError
+        If the path cannot be used, the dataset breaks the contract, a value is not finite (naming its place), or the
+        file could not be written; nothing is left behind then.
+
+    Examples
+    --------
+    >>> write(xr.Dataset(), "empty.nc")
+    Traceback (most recent call last):
+    specent.errors.ArchiveError: specent_kind=None is not one of ...
+    """
+    if not isinstance(dataset, xr.Dataset):
+        raise SpecentError(f"dataset is a {type(dataset).__name__}; write takes an xarray Dataset of the contract")
+    target = _target(path, overwrite)
+    schema.check(dataset)
+    values.check_coordinates(dataset)
+    temporary = _temporary(target)
+    try:
+        digests = _store(dataset, temporary)
+        sealing.seal(temporary)
+        _compare(dataset, temporary, digests)
+        _target(path, overwrite)  # someone else may have written it meanwhile
+        os.replace(temporary, target)
+    except (OSError, RuntimeError) as error:
+        raise ArchiveError(f"path={str(target)!r} could not be written ({error}); is the disk full?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+    return target
+
+
+def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Check that an archive can be written to `path`, before the hours of sampling that it is to hold.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file, ending in ``.nc``, in an existing folder.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+        The path, absolute.
+
+    Raises
+    ------
+    ArchiveError
+        If the folder is missing or cannot be written to, the suffix is another, or the file exists.
+
+    Examples
+    --------
+    >>> check_output("runs.txt")
+    Traceback (most recent call last):
+    specent.errors.ArchiveError: path='runs.txt' must end in '.nc'
+    """
+    target = _target(path, overwrite)
+    _temporary(target).unlink()
+    return target
+
+
+def _target(path: str | os.PathLike[str], overwrite: bool) -> Path:
+    target = Path(path).expanduser()
+    if target.suffix != SUFFIX:
+        raise ArchiveError(f"path={str(target)!r} must end in {SUFFIX!r}")
+    if not target.parent.is_dir():
+        raise ArchiveError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist; make it first")
+    if target.is_dir():
+        raise ArchiveError(f"path={str(target)!r} is a folder; choose another name")
+    if target.exists() and not overwrite:
+        raise ArchiveError(f"path={str(target)!r} exists; pass overwrite=True to replace it")
+    return target.resolve()
+
+
+def _temporary(target: Path) -> Path:
+    """Create an empty hidden file beside the target: the only sure test that the folder can be written to."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise ArchiveError(
+            f"path={str(target)!r}: the folder cannot be written to ({error.strerror}); choose another folder"
+        ) from error
+    return temporary
+
+
+def _store(dataset: xr.Dataset, path: Path) -> _Digests:
+    digests: _Digests = []
+    with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
+        _declare(dataset, file)
+        # pieces are computed between the calls of the library, which is not thread-safe, never during one
+        for name, region, piece in _shown(values.pieces(dataset), dataset.nbytes):
+            values.check_piece(dataset, name, region, piece)
+            store = file[name]
+            store[region] = _characters(piece, store.shape[-1]) if piece.dtype.kind == "U" else piece
+            digests.append((name, region, _digest(piece)))
+    return digests
+
+
+def _shown(pieces: Iterator[values.Piece], size: int) -> Iterator[values.Piece]:
+    """The same pieces with a progress bar: on a terminal only, and only if it takes more than a moment."""
+    with tqdm(total=size, unit="B", unit_scale=True, desc="writing", disable=None, leave=False, delay=1) as bar:
+        for piece in pieces:
+            yield piece
+            bar.update(piece[2].nbytes)
+
+
+def _declare(dataset: xr.Dataset, file: netCDF4.Dataset) -> None:
+    """Dimensions, variables, encoding and attributes; CF wants auxiliary coordinates named in ``coordinates``."""
+    for dim, size in dataset.sizes.items():
+        file.createDimension(str(dim), size)
+    auxiliary = [str(name) for name in dataset.coords if name not in dataset.dims]
+    named: set[str] = set()
+    for name, variable in dataset.variables.items():
+        made = _create(str(name), variable, file)
+        attributes = schema.plain_attributes(variable.attrs)
+        if name in dataset.data_vars:
+            mine = [other for other in auxiliary if set(dataset[other].dims) <= set(variable.dims)]
+            named.update(mine)
+            attributes |= {"coordinates": " ".join(mine)} if mine else {}
+        made.setncatts(attributes)
+    rest = [name for name in auxiliary if name not in named]
+    file.setncatts(schema.plain_attributes(dataset.attrs) | ({"coordinates": " ".join(rest)} if rest else {}))
+
+
+def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.Variable[Any]:
+    """One variable with its encoding.
+
+    Text is kept as UTF-8 characters and not as strings of variable length: those can be neither compressed nor
+    guarded by a checksum, and CF knows no one-dimensional coordinate variable that is not a number.
+    """
+    dims = [str(dim) for dim in variable.dims]
+    dtype, chunks = variable.dtype.name, values.layout(variable)
+    if variable.dtype.kind in "UOT":
+        width = max(len(text) for text in _encoded(variable.values))
+        dims, dtype, chunks = [*dims, f"string{width}"], "S1", values.storage_chunks((*variable.shape, width), 1)
+        if dims[-1] not in file.dimensions:
+            file.createDimension(dims[-1], width)
+    made: netCDF4.Variable[Any] = file.createVariable(
+        name, dtype, dims, chunksizes=chunks, compression="zlib", complevel=1, shuffle=True, fletcher32=True
+    )
+    if dtype == "S1":
+        made.setncattr("_Encoding", "utf-8")
+        made.set_auto_chartostring(False)
+    return made
+
+
+def _characters(texts: np.ndarray, width: int) -> np.ndarray:
+    """Text as an array of bytes, one more dimension of the given width."""
+    return np.array(_encoded(texts), dtype=f"S{width}").view("S1").reshape(*texts.shape, width)
+
+
+def _encoded(texts: np.ndarray) -> list[bytes]:
+    # a width of zero would mean an unlimited dimension
+    return [str(text).encode() or b"\0" for text in texts.flat]
+
+
+def _compare(dataset: xr.Dataset, path: Path, digests: _Digests) -> None:
+    """Read the file back: the contract, the attributes and every piece must be what was meant."""
+    with reading.open(path) as found:
+        same = found.attrs == schema.plain_attributes(dataset.attrs) and set(found.coords) == set(dataset.coords)
+        for name, variable in dataset.variables.items():
+            attributes = schema.plain_attributes(variable.attrs)
+            same = same and found[name].dims == variable.dims and found[name].attrs == attributes
+        for name, region, digest in digests:
+            same = same and _digest(np.asarray(found.variables[name][region].values)) == digest
+    if not same:
+        raise ArchiveError("what was read back from the new file differs from what was written; is the disk sound?")
+
+
+def _digest(piece: np.ndarray) -> str:
+    """SHA-256 of the values of a piece, in native byte order."""
+    if piece.dtype.kind == "U":
+        return hashlib.sha256("\0".join(piece.ravel().tolist()).encode()).hexdigest()
+    native = np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("="))
+    return hashlib.sha256(native.data).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+import specent.archive as archive
+from specent.errors import ArchiveError, SpecentError
+from specent.partitions import Partition
+
+
+def test_the_summary_names_everything_there_is(any_dataset, tmp_path):
+    path = archive.write(any_dataset, tmp_path / "a.nc")
+    text = archive.describe(path)
+    kind = any_dataset.attrs["specent_kind"]
+    assert text.startswith(f"{kind}: random {kind}\n  a.nc, ")
+    for name, array in any_dataset.data_vars.items():
+        assert f"{name} ({', '.join(array.dims)}) {array.dtype} [{array.attrs['units']}]\n" in text
+        assert array.attrs["long_name"] in text
+    for dim, size in any_dataset.sizes.items():
+        assert [str(dim), str(size)] in [line.split()[:2] for line in text.splitlines()]
+    for name in set(any_dataset.attrs) - {"settings", "versions", "history", "title", "specent_kind"}:
+        assert f"\n  {name} " in text
+    assert any_dataset.attrs["history"] in text
+    assert "full             cat: cat | dög: dög | red car: red car (prior: label priors)" in text
+    assert "w = 2 for 0.5 < sigma/alpha <= 5" in text
+    assert "xarray" in text
+
+
+def test_a_dataset_is_described_as_its_file_but_for_the_size(any_dataset, tmp_path):
+    path = archive.write(any_dataset, tmp_path / "a.nc")
+    first, second = (archive.describe(what).splitlines() for what in (any_dataset, str(path)))
+    assert first[1].endswith("in memory")
+    assert (first[0], first[2:]) == (second[0], second[2:])
+
+
+def test_lines_stay_short_and_few_with_many_labels_and_partitions(make_dataset):
+    labels = [f"label number {i}" for i in range(1000)]
+    asked = [Partition.one_vs_rest(label, labels) for label in labels[:100]]
+    made = make_dataset("scaling").isel(partition=[0] * len(asked))
+    made = made.assign_coords(
+        partition=("partition", [partition.name for partition in asked], made["partition"].attrs),
+        definition=("partition", [partition.to_json() for partition in asked], made["definition"].attrs),
+    )
+    lines = archive.describe(made).splitlines()
+    assert max(map(len, lines)) < 180
+    assert len(lines) < 80
+    assert "  ... (100 in all)" in lines
+
+
+def test_what_is_not_of_the_contract_is_not_described(make_dataset):
+    with pytest.raises(SpecentError, match="not a int"):
+        archive.describe(3)
+    made = make_dataset("scaling")
+    del made.attrs["law"]
+    with pytest.raises(ArchiveError, match="'law' is missing"):
+        archive.describe(made)

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+import specent.archive as archive
+from specent import schema
+from specent.archive import sealing
+from specent.errors import ArchiveError, SpecentError
+
+
+@pytest.fixture
+def path(make_dataset, tmp_path):
+    return archive.write(make_dataset("profiles"), tmp_path / "a.nc")
+
+
+def _resealed(path, **attributes):
+    """Change attributes of an archive as a program that knows the seal would."""
+    with netCDF4.Dataset(path, "r+") as file:
+        file.setncatts(attributes)
+    sealing.seal(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ArchiveError, match=r"path='.*gone.nc' does not exist"):
+        archive.open(tmp_path / "gone.nc")
+
+
+def test_a_folder_is_not_an_archive(tmp_path):
+    with pytest.raises(ArchiveError, match="cannot be read: Is a directory"):
+        archive.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"CDF\x01", b"\x89HDF", b"hello " * 100])
+def test_a_file_of_another_format_is_named(tmp_path, content):
+    (tmp_path / "a.nc").write_bytes(content)
+    with pytest.raises(ArchiveError, match="is not a netCDF-4 file; it begins with"):
+        archive.open(tmp_path / "a.nc")
+
+
+def test_a_netcdf_file_of_another_program_is_named(tmp_path):
+    xr.Dataset({"a": ("x", np.zeros(3))}).to_netcdf(tmp_path / "a.nc", engine="netcdf4")
+    with pytest.raises(ArchiveError, match=r"does not end in a seal: .*not written by specent"):
+        archive.open(tmp_path / "a.nc")
+    with pytest.raises(ArchiveError, match=r"path='.*a.nc': specent_kind=None.*was not made by specent"):
+        archive.open(tmp_path / "a.nc", verify=False)
+
+
+def test_a_file_changed_by_another_program_is_named(path):
+    with netCDF4.Dataset(path, "r+") as file:
+        file["entropy"][0] = 0.0
+    with pytest.raises(ArchiveError, match="cut short, altered by another program"):
+        archive.open(path)
+
+
+def test_another_schema_version_is_named(path):
+    _resealed(path, specent_schema="2")
+    with pytest.raises(ArchiveError, match=r"path='.*a.nc': specent_schema='2', but this version reads '1'"):
+        archive.open(path)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_file_cut_short_anywhere_is_reported(path, verify):
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    inside = len(whole) - sealing.LENGTH
+    lengths = [0, 1, 8, 100, inside - 1, *rng.integers(0, inside, 60)]
+    if verify:
+        lengths += range(inside, len(whole))
+    for length in lengths:
+        path.write_bytes(whole[: int(length)])
+        with pytest.raises(ArchiveError, match=re.escape(str(path))):
+            archive.open(path, verify=verify)
+
+
+def test_a_flipped_bit_anywhere_is_reported(path):
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    # every 1/400 of the file and every byte of the seal
+    places = np.linspace(0, len(whole) - 1, 400).astype(int).tolist() + list(
+        range(len(whole) - sealing.LENGTH, len(whole))
+    )
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(ArchiveError, match=r"not a netCDF-4 file|does not end in a seal|is damaged"):
+            archive.open(path)
+
+
+def _damage(path, variable):
+    """Flip a bit in the middle of the first chunk of a variable."""
+    with h5py.File(path) as file:
+        chunk = file[variable].id.get_chunk_info(0)
+    whole = bytearray(path.read_bytes())
+    whole[chunk.byte_offset + chunk.size // 2] ^= 1
+    path.write_bytes(whole)
+
+
+def test_without_checking_the_seal_damaged_data_are_noticed_when_they_are_read(path):
+    _damage(path, "entropy")
+    with archive.open(path, verify=False) as lazy, pytest.raises((OSError, RuntimeError), match="NetCDF"):
+        lazy["entropy"].load()
+
+
+@pytest.mark.parametrize("name", ["time", "definition"])
+def test_without_checking_the_seal_damaged_coordinates_are_reported(path, name):
+    _damage(path, name)
+    with pytest.raises(ArchiveError, match=r"path='.*a.nc'.* cannot be read"):
+        archive.open(path, verify=False)
+
+
+def test_anything_behind_the_seal_is_reported(path):
+    with path.open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ArchiveError, match="does not end in a seal"):
+        archive.open(path)
+
+
+def test_the_seal_is_the_sha256_of_all_bytes_before_it(path):
+    whole = path.read_bytes()
+    head, seal = whole[:-81], whole[-81:]
+    assert seal == b"\nspecent sha256 " + hashlib.sha256(head).hexdigest().encode() + b"\n"
+
+
+def test_data_are_read_when_first_used_and_coordinates_at_once(path):
+    with archive.open(path) as lazy:
+        assert not lazy["entropy"].variable._in_memory
+        assert all(coordinate.variable._in_memory for coordinate in lazy.coords.values())
+
+
+def test_closing_ends_access_to_the_file(path):
+    before = len(os.listdir("/proc/self/fd"))
+    with archive.open(path) as lazy:
+        opened = len(os.listdir("/proc/self/fd"))
+    assert opened == before + 1
+    assert len(os.listdir("/proc/self/fd")) == before
+    with archive.open(path, chunks="auto") as lazy:
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        lazy["entropy"].compute()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_refused_file_is_closed(path):
+    _resealed(path, specent_schema="2")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ArchiveError):
+        archive.open(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_chunks_give_dask_arrays_of_the_asked_sizes_and_the_same_values(make_dataset, tmp_path):
+    made = make_dataset("trajectories", samples=5)
+    path = archive.write(made, tmp_path / "a.nc")
+    with archive.open(path, chunks={"sample": 2}) as lazy:
+        assert lazy["log_likelihood"].chunksizes["sample"] == (2, 2, 1)
+        assert isinstance(lazy["definition"].data, np.ndarray)
+        assert lazy.identical(made)
+    with archive.open(path, chunks="auto") as lazy:
+        assert all(array.chunks for array in lazy.data_vars.values())
+        assert lazy.identical(made)
+
+
+@pytest.mark.parametrize("chunks", ["all", 3, {"nowhere": 2}, {"time": 0}, {"time": "big"}])
+def test_chunks_that_make_no_sense_are_named(path, chunks):
+    with pytest.raises(SpecentError, match=r"chunks=.*(sizes)"):
+        archive.open(path, chunks=chunks)
+
+
+def test_a_valid_dataset_and_file_of_each_kind_validate(any_dataset, tmp_path):
+    kind = any_dataset.attrs["specent_kind"]
+    assert archive.validate(any_dataset, kind) is None
+    assert archive.validate(archive.write(any_dataset, tmp_path / "a.nc"), kind) is None
+    assert archive.validate(str(tmp_path / "a.nc")) is None
+
+
+def test_validate_names_the_file_and_the_kind(path):
+    with pytest.raises(ArchiveError, match=r"path='.*a.nc': a dataset of kind 'scaling' is needed"):
+        archive.validate(path, "scaling")
+    with pytest.raises(SpecentError, match="not a float"):
+        archive.validate(1.5)
+
+
+def test_validate_reports_damage(path):
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    path.write_bytes(whole)
+    with pytest.raises(ArchiveError, match="is damaged or was altered"):
+        archive.validate(path)
+
+
+def test_the_kind_of_every_maker_is_known():
+    assert set(schema.KINDS) == set(schema.KIND_ATTRIBUTES)

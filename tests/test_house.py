@@ -1,0 +1,141 @@
+"""The rules of the house: who may import whom, what an import costs, what a core-only installation can do."""
+
+import ast
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+import specent as sp
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "specent"
+HEAVY = {
+    "torch",
+    "safetensors",
+    "diffusers",
+    "transformers",
+    "holoviews",
+    "bokeh",
+    "panel",
+    "hvplot",
+    "cyclopts",
+    "sklearn",
+}
+GROUND = {
+    "errors", "schema", "_registry", "schedules", "partitions", "guidance", "evidence", "axes", "coordinates", "exact",
+}  # fmt: skip
+# what each part may import of the package, and which heavy libraries it may use
+ALLOWED = {
+    "ground": (GROUND, set()),
+    "_shipped": ({"errors"}, set()),
+    "models": (GROUND | {"models", "_shipped"}, {"torch", "safetensors", "sklearn"}),
+    "sampling": (GROUND | {"models", "sampling"}, {"torch"}),
+    "archive": (GROUND | {"archive"}, set()),
+    "analysis": (GROUND | {"analysis"}, set()),
+    "plotting": (
+        {"errors", "schema", "_registry", "partitions", "plotting"},
+        {"holoviews", "bokeh", "panel", "hvplot"},
+    ),
+    "cli": (GROUND | {"_shipped", "models", "sampling", "archive", "analysis", "plotting"}, {"cyclopts"}),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports at any depth, as dotted names; type-checking blocks are left out."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            if node.module == "specent":
+                found |= {f"specent.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"], ids=lambda p: str(p.stem)
+)
+def test_modules_import_only_what_their_layer_may(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    own, heavy = ALLOWED["ground" if part in GROUND else part]
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "specent" and rest:
+            assert rest.split(".")[0] in own, f"{path.name} may not import {name}"
+        # the shared kernels look at a tensor's namespace only after they were handed one
+        elif top in HEAVY and not (path.name == "evidence.py" and top == "torch"):
+            assert top in heavy, f"{path.name} may not import {name}"
+        assert not name.startswith("recipes")
+
+
+def test_every_public_name_loads_and_is_listed() -> None:
+    for name in sp.__all__:
+        assert getattr(sp, name) is not None
+    assert set(sp.__all__) <= set(dir(sp))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = sp.nothing
+
+
+def test_importing_the_package_brings_in_nothing_heavy() -> None:
+    code = "import sys, specent, specent.analysis, specent.archive, specent.exact; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & HEAVY
+
+
+CORE_ONLY = """
+import importlib.util, sys
+import numpy as np
+assert not [name for name in {heavy!r} if importlib.util.find_spec(name)], "this is not a core-only installation"
+import specent as sp
+runs = sp.open({archive!r})
+profiles = sp.entropy(runs)
+mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+exact = sp.exact.profiles(mix, sp.schedules.VE(), runs.time.values, [sp.Partition.full(mix.labels)])
+gap = abs(profiles.entropy.sel(estimator="path").squeeze() - exact.entropy.squeeze())
+assert gap.max() < 0.15, gap.max()  # 200 trajectories: standard error 0.035 bit
+sweep = sp.exact.scaling_profiles(2.0 ** np.arange(8, 21), sp.schedules.VE(), sp.schedules.edm_grid(400, 0.1, 1e5))
+fit = sp.fit_scaling(sp.speciation(sweep, axis="sigma"), law="sqrt")
+assert abs(float(fit.exponent.squeeze()) - 0.5) < 0.002
+sp.write(profiles, {output!r})
+print("core only: fine")
+"""
+
+
+def test_a_core_only_installation_analyses_an_archive_and_fits_a_scaling(tmp_path: Path) -> None:
+    mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+    runs = sp.sample(
+        sp.models.mixture(mix),
+        schedule=sp.schedules.VE(),
+        time=sp.schedules.edm_grid(32),
+        samples=100,
+        partitions=[sp.Partition.full(mix.labels)],
+        progress=False,
+    )
+    archive = sp.write(runs, tmp_path / "runs.nc")
+    venv.create(tmp_path / "core", with_pip=True)
+    python = tmp_path / "core" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", ROOT]
+    subprocess.run(install, check=True, capture_output=True)
+    script = CORE_ONLY.format(heavy=sorted(HEAVY), archive=str(archive), output=str(tmp_path / "profiles.nc"))
+    done = subprocess.run([python, "-W", "error", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "core only: fine"
+    # the wheel carries what ships
+    recipes = subprocess.run([python, "-c", "from specent._shipped import folder; print(folder('datasets'))"],
+                             capture_output=True, text=True, cwd=tmp_path, check=True)  # fmt: skip
+    assert Path(recipes.stdout.strip(), "digits.safetensors").is_file()
