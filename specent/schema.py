@@ -270,11 +270,13 @@ def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     counted = {dim: np.arange(made.sizes[dim]) for dim in COUNTED if dim in made.dims and dim not in made.coords}
     made = made.assign_coords(counted)
     known = {**COORDINATES, **KINDS[kind]}
-    for name, variable in dict(made.variables).items():
-        if name in known:
-            cast = variable.astype(_cast(variable, known[str(name)]), copy=False)
-            made = made.assign_coords({name: cast}) if name in made.coords else made.assign({name: cast})
-    return made
+    casts: dict[Any, xr.Variable] = {}
+    for name, variable in made.variables.items():
+        cast = _cast(variable, known[str(name)]) if name in known else variable.dtype
+        if np.dtype(cast) != variable.dtype:
+            casts[name] = variable.astype(cast, copy=False)
+    coords = {name: cast for name, cast in casts.items() if name in made.coords}
+    return made.assign_coords(coords).assign({name: cast for name, cast in casts.items() if name not in coords})
 
 
 def _cast(variable: xr.Variable, expected: Variable) -> Any:

@@ -33,7 +33,7 @@ ALLOWED = {
     "_shipped": ({"errors"}, set()),
     "models": (GROUND | {"models", "_shipped"}, {"torch", "safetensors", "sklearn"}),
     "sampling": (GROUND | {"models", "sampling"}, {"torch"}),
-    "archive": (GROUND | {"archive"}, set()),
+    "archive": (GROUND | {"archive", "_shipped"}, set()),
     "analysis": (GROUND | {"analysis"}, set()),
     "plotting": (
         {"errors", "schema", "_registry", "partitions", "plotting"},

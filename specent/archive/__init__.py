@@ -10,7 +10,7 @@ the seal before the library sees a byte. A file without a seal was cut short or 
 from __future__ import annotations
 
 from specent.archive.describing import describe
-from specent.archive.reading import open, validate
+from specent.archive.reading import example, open, validate
 from specent.archive.writing import check_output, write
 
-__all__ = ["check_output", "describe", "open", "validate", "write"]
+__all__ = ["check_output", "describe", "example", "open", "validate", "write"]

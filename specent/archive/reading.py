@@ -11,6 +11,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from specent import schema
+from specent._shipped import folder
 from specent.archive import sealing, values
 from specent.errors import ArchiveError, SpecentError
 
@@ -109,6 +110,25 @@ def _opened(source: Path, **options: Any) -> xr.Dataset:
     for variable in dataset.variables.values():
         variable.attrs = schema.plain_attributes(variable.attrs)
     return dataset
+
+
+def example() -> xr.Dataset:
+    """The small archive that ships with the package: trajectories of cat, dog and car, a mixture in the plane.
+
+    Three partitions (all labels, animal against vehicle, cat against dog), unguided and with guidance scale 2. Made by
+    ``specent run mixture_runs``.
+
+    Returns
+    -------
+    Dataset
+        Kind ``trajectories``.
+
+    Examples
+    --------
+    >>> example().partition.values.tolist()
+    ['full', 'animal | vehicle', 'cat | dog']
+    """
+    return open(folder("datasets") / "mixture_runs.nc")
 
 
 def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> None:

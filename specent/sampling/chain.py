@@ -148,7 +148,7 @@ def _allocate(plan: Plan, batch: int) -> dict[str, NDArray[Any]]:
         out["production"] = np.empty((batch, times, plan.partitions))
         out["cross_production"] = np.empty((batch, times, plan.partitions))
     if plan.record.distances:
-        out["denoiser_distance"] = np.empty((batch, times, count, count))
+        out["denoiser_distance"] = np.empty((batch, times, count, count), np.float32)
     if plan.record.predictions:
         out["prediction"] = np.empty((batch, len(plan.record.predictions), features), np.float32)
     return out

@@ -1,0 +1,227 @@
+r"""Self-tests of unguided runs, which hold for any network if sampling and likelihood are the same chain.
+
+The posterior given the path is the exact posterior of the driving side (arXiv 2506.10433). So its mean is the prior at
+every time, and its mean entropy is the mean surprise :math:`-\log P(z)`. Given the path, both differences have mean
+zero and a known variance: :math:`P(1-P)`, and the variance of the surprise under P. That variance counts the rare
+wrong turns that a finite sample has not seen, which the bootstrap cannot; the standard error is the larger of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from specent import coordinates
+from specent.analysis.bootstrap import check_options, resampled, variance_of_mean
+from specent.analysis.trajectories import (
+    Question,
+    along_candidates,
+    check_finite,
+    questions,
+    side_log_posterior,
+    streamed,
+    trajectory_entropies,
+)
+from specent.partitions import Partition
+
+Array = NDArray[np.float64]
+
+# chance that a calibrated run is warned about, over all its partitions and times together
+_FALSE_ALARM = 1e-4
+# differences below this many bits are rounding
+_ROUNDING = 1e-9
+
+
+def calibration_gap(
+    runs: xr.Dataset,
+    partitions: Partition | str | Sequence[Partition | str] | None = None,
+    *,
+    replicates: int = 200,
+    seed: int = 0,
+) -> xr.Dataset:
+    """How far the path posterior is from a calibrated one, with standard errors.
+
+    On unguided runs both gaps are zero up to sampling noise. Under guidance they are not meant to be: the first is then
+    the difference between entropy and cross-entropy under guidance.
+
+    Parameters
+    ----------
+    runs : Dataset
+        Kind ``trajectories``.
+    partitions : Partition, str, or sequence of these, optional
+        By default those named when `runs` was sampled.
+    replicates, seed : int
+        Of the bootstrap over trajectories.
+
+    Returns
+    -------
+    Dataset
+        Not a kind of the data contract. ``gap`` (guidance, partition, time): mean entropy of the posterior minus mean
+        surprise of the driving side, in bits; ``posterior_gap`` (guidance, partition, side, time): mean posterior of
+        each side minus its prior. Each with ``_standard_error``. ``side_name`` (partition, side) names the sides;
+        where a partition has fewer sides it is empty and the numbers are NaN.
+
+    Raises
+    ------
+    SpecentError
+        If an argument cannot be used, or `runs` holds a NaN or an infinity.
+
+    References
+    ----------
+    arXiv 2506.10433.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+    >>> runs = sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(16),
+    ...                  samples=50, progress=False)
+    >>> gap = sp.calibration_gap(runs, "left|right")
+    >>> bool((abs(gap.gap) <= 5 * gap.gap_standard_error + 1e-9).all())
+    True
+    """
+    check_options(0.5, replicates, seed)
+    asked = questions(runs, partitions)
+    sides = sum(len(question.partition.sides) for question in asked)
+    blocks = streamed(runs, ["log_likelihood"], runs.sizes["candidate"] + 8 * len(asked) + 4 * sides)
+    share = xr.DataArray(np.stack([question.share for question in asked], axis=-1), dims=("class_label", "partition"))
+    weights = [question.weights for question in asked]
+    three = xr.DataArray(along_candidates(trajectory_entropies, blocks, asked, 3, weights=weights))
+    found = xr.Dataset(
+        {
+            "gap": resampled(three.isel(statistic=0) - three.isel(statistic=1), share, replicates, seed),
+            "gap_variance": variance_of_mean(three.isel(statistic=2), share),
+            **_side_moments(blocks, asked),
+            "finite": np.isfinite(blocks["log_likelihood"].variable).all(),
+        }
+    ).compute()
+    check_finite(runs, {"log_likelihood": bool(found["finite"])})
+    made = xr.Dataset()
+    made["gap"], made["gap_standard_error"] = gap_and_error(found["gap"], found["gap_variance"])
+    made["posterior_gap"] = _by_partition(found["posterior_gap"], asked)
+    error = found["spread"].clip(min=found["chance_variance"]) ** 0.5
+    made["posterior_gap_standard_error"] = _by_partition(error, asked)
+    return _described(made, runs, asked)
+
+
+def _side_moments(blocks: xr.Dataset, asked: Sequence[Question]) -> dict[str, xr.DataArray]:
+    """Mean posterior minus prior of all sides of all partitions in one row, and two variances of it."""
+    size = blocks.sizes["sample"]
+    chance: xr.DataArray = xr.apply_ufunc(
+        _side_posteriors,
+        blocks["log_likelihood"],
+        input_core_dims=[["candidate"]],
+        output_core_dims=[["side"]],
+        kwargs={"weights": [question.weights for question in asked]},
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"side": sum(len(question.weights) for question in asked)}},
+    )
+    chance = chance.drop_vars(list(chance.coords))
+    share = np.concatenate([np.tile(question.share, (len(question.weights), 1)) for question in asked])
+    weight = xr.DataArray(share, dims=("side", "class_label"))
+    prior = np.concatenate([question.weights.sum(axis=1) for question in asked])
+    mean = chance.mean("sample", skipna=False)
+    return {
+        "posterior_gap": (mean * weight).sum("class_label", skipna=False) - xr.DataArray(prior, dims="side"),
+        "spread": variance_of_mean((chance - mean) ** 2, weight) * (size / (size - 1)),
+        "chance_variance": variance_of_mean(chance * (1 - chance), weight),
+    }
+
+
+def _by_partition(values: xr.DataArray, asked: Sequence[Question]) -> xr.DataArray:
+    """Split a row of all sides by partition, NaN where a partition has fewer sides than another."""
+    ends = np.cumsum([0, *[len(question.weights) for question in asked]])
+    most = max(len(question.weights) for question in asked)
+    parts = [values.isel(side=slice(low, high)).pad(side=(0, most - high + low)) for low, high in pairwise(ends)]
+    return xr.concat(parts, "partition")
+
+
+def gap_and_error(values: xr.DataArray, variance: xr.DataArray | None = None) -> tuple[xr.DataArray, xr.DataArray]:
+    """A difference and its standard error: that of the replicates, or the root of `variance` if that is larger.
+
+    Parameters
+    ----------
+    values : DataArray, dims (replicate, ...)
+        The difference at place 0, replicates from 1 on.
+    variance : DataArray, optional
+        Variance the difference has if all is well.
+    """
+    error = values.isel(replicate=slice(1, None)).std("replicate")
+    if variance is not None:
+        error = error.clip(min=variance**0.5)
+    return values.isel(replicate=0), error
+
+
+def worst_gap(
+    gap: xr.DataArray, error: xr.DataArray, guidance: NDArray[Any], partitions: Sequence[str], log_snr: xr.DataArray,
+    what: str,
+) -> str:  # fmt: skip
+    """Describe the most significant gap of all, or nothing if sampling noise explains them.
+
+    Parameters
+    ----------
+    gap, error : DataArray, dims (guidance, partition, time)
+        In bits.
+    guidance : ndarray of str
+        Names of the guidance settings.
+    partitions : sequence of str
+        Names of the partitions.
+    log_snr : DataArray, dims (time,)
+        For the message.
+    what : str
+        What was subtracted from what.
+
+    Returns
+    -------
+    str
+        Empty if every gap is within the normal quantile of one false alarm in ten thousand, shared over all gaps.
+    """
+    if not gap.size:
+        return ""
+    gap, error = (part.transpose("guidance", "partition", "time") for part in (gap, error))
+    size = np.abs(gap.values)
+    limit = float(ndtri(1 - 0.5 * _FALSE_ALARM / gap.size))
+    excess = np.where(size > _ROUNDING, size / np.maximum(error.values, 1e-300), 0.0)
+    if excess.max() <= limit:
+        return ""
+    g, p, t = (int(place) for place in np.unravel_index(int(np.argmax(excess)), excess.shape))
+    others = int((excess.max(axis=(0, 2)) > limit).sum()) - 1
+    more = f", and so in {others} other partition(s)" if others else ""
+    return (
+        f"partition {partitions[p]!r}, guidance {str(guidance[g])!r}, log_snr={float(log_snr[t]):.3g}: {what} is "
+        f"{float(gap[g, p, t]):.3g} bit with standard error {float(error[g, p, t]):.2g}, more than sampling noise "
+        f"explains{more}"
+    )
+
+
+def _side_posteriors(log_likelihood: Array, weights: Sequence[Array]) -> Array:
+    values = np.asarray(log_likelihood, dtype=np.float64)
+    return np.concatenate([np.exp(side_log_posterior(values, joint)) for joint in weights], axis=-1)
+
+
+def _described(made: xr.Dataset, runs: xr.Dataset, asked: Sequence[Question]) -> xr.Dataset:
+    kept = runs[["time", "sigma", "alpha", "log_snr", "guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
+    most = made.sizes["side"]
+    names = [[*question.partition.side_names, *[""] * most][:most] for question in asked]
+    made = made.assign_coords(
+        {
+            **kept,
+            **coordinates.questions([question.partition for question in asked]),
+            "side_name": (("partition", "side"), names, {"units": "1", "long_name": "name of the side"}),
+        }
+    )
+    for name, units, text in (
+        ("gap", "bit", "mean entropy of the path posterior minus mean surprise of the driving side"),
+        ("posterior_gap", "1", "mean path posterior of the side minus its prior"),
+    ):
+        made[name].attrs = {"units": units, "long_name": text}
+        made[f"{name}_standard_error"].attrs = {"units": units, "long_name": f"standard error of the {text}"}
+    made.attrs = {"title": "Calibration of the path posterior"}
+    return made.transpose("guidance", "partition", "side", "time")

@@ -1,0 +1,90 @@
+"""Profiles side by side: several estimators, or an estimate beside its exact reference, in one dataset."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from specent import schema
+from specent.errors import SpecentError
+
+_SHARED = ("time", "partition", "definition", "guidance")
+
+
+def combine(*profiles: xr.Dataset) -> xr.Dataset:
+    """Join profiles of the same questions, settings and times along the dimension ``estimator``.
+
+    Parameters
+    ----------
+    *profiles : Dataset
+        At least two of kind ``profiles``, with different estimators and the same times, partitions, guidance settings
+        and rate axis.
+
+    Returns
+    -------
+    Dataset
+        Kind ``profiles``. Bootstrap replicates and counts of clipped ratios are kept if every part has them.
+
+    Raises
+    ------
+    SpecentError
+        If the parts do not fit together, naming the coordinate in which they differ.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+    >>> grid, question = sp.schedules.edm_grid(8), [sp.Partition.full(mix.labels)]
+    >>> runs = sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=grid, samples=20, progress=False,
+    ...                  partitions=question)
+    >>> both = combine(sp.exact.profiles(mix, sp.schedules.VE(), grid, question), sp.entropy(runs, estimator="path"))
+    >>> both.estimator.values.tolist()
+    ['exact', 'path']
+    """
+    if len(profiles) < 2:
+        raise SpecentError(f"combine got {len(profiles)} dataset(s); it joins at least two")
+    for i, part in enumerate(profiles):
+        schema.need(part, "profiles", f"profiles[{i}]")
+        _check_fit(profiles[0], part, i)
+    names = [str(name) for part in profiles for name in part["estimator"].values]
+    if len(set(names)) < len(names):
+        raise SpecentError(f"the estimators {names} hold one twice; select or rename before combining")
+    shared = set.intersection(*(set(map(str, part.data_vars)) for part in profiles))
+    if "replicate" in profiles[0].dims and len({part.sizes.get("replicate") for part in profiles}) > 1:
+        shared = {name for name in shared if not name.endswith("_replicate")}
+    parts = [part[sorted(shared)] for part in profiles]
+    parts = [
+        part.drop_vars("replicate") if "replicate" not in _used(part) and "replicate" in part else part
+        for part in parts
+    ]
+    joined = xr.concat(parts, "estimator", join="exact", compat="override", coords="minimal", combine_attrs="drop")
+    return schema.finish(
+        joined,
+        "profiles",
+        title="Profiles of " + ", ".join(names),
+        settings={"function": "combine", "parts": [json.loads(part.attrs["settings"]) for part in profiles]},
+        parents=profiles,
+        rate_axis=profiles[0].attrs["rate_axis"],
+        schedule=profiles[0].attrs["schedule"],
+    )
+
+
+def _used(part: xr.Dataset) -> set[str]:
+    return {str(dim) for variable in part.data_vars.values() for dim in variable.dims}
+
+
+def _check_fit(first: xr.Dataset, part: xr.Dataset, i: int) -> None:
+    for name in _SHARED:
+        a, b = first[name].values, part[name].values
+        same = a.shape == b.shape and (np.allclose(a, b, rtol=1e-9) if name == "time" else (a == b).all())
+        if not same:
+            raise SpecentError(
+                f"profiles[{i}] differs from profiles[0] in the coordinate {name!r}; select the same ones"
+            )
+    for name in ("rate_axis", "schedule"):
+        if first.attrs.get(name) != part.attrs.get(name):
+            raise SpecentError(
+                f"profiles[{i}] has {name}={part.attrs.get(name)!r}, profiles[0] {first.attrs.get(name)!r}; take one"
+            )

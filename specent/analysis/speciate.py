@@ -1,0 +1,224 @@
+r"""Speciation: the place where half of the uncertainty is gone, the peak of the rate, and the transition window.
+
+Places are crossings of the entropy with fractions of its start, the entropy of the prior (arXiv 2506.10433,
+2602.09651). They are found on the log-SNR and mean the same on every axis. The place of the peak does not: a rate per
+unit of sigma peaks elsewhere than one per unit of log-SNR, so the rate is converted to the axis before it is searched.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from specent import schema
+from specent.analysis.bootstrap import check_confidence
+from specent.analysis.places import crossings, peaks
+from specent.axes import check_axis, position, rate_factor
+from specent.errors import SpecentError
+from specent.schedules import Schedule, from_json
+
+Array = NDArray[np.float64]
+
+_CURVES = ("entropy", "entropy_rate")
+_NAMES = ("half_time", "window_start", "window_end", "peak_time", "peak_rate")
+
+
+def speciation(
+    profiles: xr.Dataset,
+    *,
+    axis: str = "log_snr",
+    level: float = 0.5,
+    window: tuple[float, float] = (0.6, 0.4),
+    confidence: float = 0.95,
+) -> xr.Dataset:
+    """Half-entropy place, peak of the rate and transition window of every profile, with intervals.
+
+    Parameters
+    ----------
+    profiles : Dataset
+        Kind ``profiles``, sampled or exact.
+    axis : {"log_snr", "log_sigma", "sigma", "time"}
+        Axis of all places and of the rate. "log_sigma" and "sigma" are of the noise level ``sigma / alpha``.
+    level : float
+        Fraction of the start at which ``half_time`` is taken.
+    window : tuple of float
+        Fractions at which the transition window starts (higher) and ends (lower).
+    confidence : float
+        Nominal coverage of intervals from replicates.
+
+    Returns
+    -------
+    Dataset
+        Kind ``speciation``: ``half_time``, ``peak_time``, ``window_start`` and ``window_end`` on `axis`, ``peak_rate``
+        in bit per unit of it; each with ``_lower`` and ``_upper``; over the dimensions of `profiles` less ``time``.
+
+    Raises
+    ------
+    SpecentError
+        If an argument cannot be used, a profile holds a NaN, or one never falls to a level.
+
+    Notes
+    -----
+    The start of a profile is the entropy of the prior, entropy plus mutual information. Coming from the noisy end, a
+    noisy curve may cross a level several times: the middle crossing is taken. Intervals are percentiles of the
+    replicates, if `profiles` has them (a replicate that never falls to the level counts as the last place of the grid).
+    Otherwise they are where the bounds of the profile cross the level, and where the rate may be as high as its peak.
+    Profiles without uncertainty have intervals of no width.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> mix = sp.exact.GaussianMixture([[-16.0], [16.0]])
+    >>> grid = sp.schedules.log_snr_grid(sp.schedules.VE(), 201, -12.0, 2.0)
+    >>> prof = sp.exact.profiles(mix, sp.schedules.VE(), grid, [sp.Partition.full(mix.labels)])
+    >>> sp.speciation(prof, axis="sigma").half_time.round(3).item()
+    15.627
+    """
+    schema.need(profiles, "profiles", "profiles")
+    check_axis(axis)
+    levels = _levels(level, window)
+    check_confidence(confidence)
+    if profiles.sizes["time"] < 4:
+        raise SpecentError(f"profiles has {profiles.sizes['time']} times; at least 4 are needed to find a place")
+    schedule = from_json(str(profiles.attrs["schedule"]))
+    taken = [name for name in profiles.data_vars if str(name).startswith(_CURVES) or name == "mutual_information"]
+    # noise to data: log-SNR ascends
+    loaded = profiles[taken].compute().isel(time=slice(None, None, -1))
+    grid = _Grid(axis, loaded["log_snr"].values, str(profiles.attrs["rate_axis"]), schedule)
+    dims = [dim for dim in loaded["entropy"].dims if dim != "time"]
+    made = {
+        f"{name}{bound}": np.empty([loaded.sizes[dim] for dim in dims])
+        for name in _NAMES
+        for bound in ("", "_lower", "_upper")
+    }
+    for place in itertools.product(*(range(loaded.sizes[dim]) for dim in dims)):
+        curve = loaded.isel(dict(zip(dims, place, strict=True)))
+        for name, value in _summary(curve, grid, levels, confidence).items():
+            made[name][place] = value
+    return _finished(made, dims, profiles, axis, level, window, confidence)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The axis, and the points of the profile on it, from noise to data."""
+
+    axis: str
+    log_snr: Array
+    rate_axis: str
+    schedule: Schedule
+
+    def places(self, log_snr: Array) -> Array:
+        return position(self.axis, log_snr, self.schedule)
+
+    @property
+    def factor(self) -> Array:
+        """What stored rates are multiplied by to be rates along the axis."""
+        wanted, given = (rate_factor(axis, self.log_snr, self.schedule) for axis in (self.axis, self.rate_axis))
+        return np.asarray(wanted / given)
+
+    def peaks(self, rates: Array) -> tuple[Array, Array]:
+        """Peaks of rates along the axis, shape (curves, points)."""
+        at = self.places(self.log_snr)
+        order = slice(None) if at[-1] > at[0] else slice(None, None, -1)
+        return peaks(at[order], rates[:, order])
+
+
+def _levels(level: float, window: tuple[float, float]) -> Array:
+    if not 0 < level < 1:
+        raise SpecentError(f"level={level!r} must lie strictly between 0 and 1, a fraction of the start")
+    if len(window) != 2 or not 1 > window[0] > window[1] > 0:
+        raise SpecentError(f"window={window!r} must hold two fractions of the start, the higher first, as (0.6, 0.4)")
+    return np.array([level, *window], dtype=np.float64)
+
+
+def _summary(curve: xr.Dataset, grid: _Grid, levels: Array, confidence: float) -> dict[str, float]:
+    """All numbers of one profile; `curve` has the dimension time, and replicate if there are any."""
+    values = {name: curve[f"{name}{bound}"].values for name in _CURVES for bound in ("",)}
+    if not all(np.isfinite(value).all() for value in values.values()):
+        raise SpecentError(f"profiles: {_named(curve)} holds a NaN or an infinity; drop it with .sel or .isel")
+    start = float(curve["entropy"][0] + curve["mutual_information"][0])
+    rates = values["entropy_rate"] * grid.factor
+    found = crossings(grid.log_snr, values["entropy"][None], start * levels)[0]
+    _check_found(found, curve, start, levels)
+    peak_place, peak_height = grid.peaks(rates[None])
+    best = dict(zip(_NAMES, (*grid.places(found), peak_place[0], peak_height[0]), strict=True))
+    if "entropy_replicate" in curve and "entropy_rate_replicate" in curve:
+        bounds = _from_replicates(curve, grid, start * levels, confidence)
+    else:
+        bounds = _from_bounds(curve, grid, start * levels)
+    out: dict[str, float] = {}
+    for name, value in best.items():
+        # rounding and the middle of several crossings may leave the value just outside
+        out[name] = float(value)
+        out[f"{name}_lower"] = min(float(bounds[name][0]), out[name])
+        out[f"{name}_upper"] = max(float(bounds[name][1]), out[name])
+    return out
+
+
+def _from_replicates(
+    curve: xr.Dataset, grid: _Grid, levels: Array, confidence: float
+) -> Mapping[str, tuple[float, float]]:
+    entropy = curve["entropy_replicate"].transpose("replicate", "time").values.astype(np.float64)
+    rates = curve["entropy_rate_replicate"].transpose("replicate", "time").values * grid.factor
+    found = crossings(grid.log_snr, entropy, levels)
+    found = np.where(np.isnan(found), grid.log_snr[-1], found)
+    columns = (*grid.places(found).T, *grid.peaks(rates))
+    tail = (1 - confidence) / 2
+    return {name: tuple(np.quantile(values, [tail, 1 - tail])) for name, values in zip(_NAMES, columns, strict=True)}
+
+
+def _from_bounds(curve: xr.Dataset, grid: _Grid, levels: Array) -> Mapping[str, tuple[float, float]]:
+    ends = np.stack([curve["entropy_lower"].values, curve["entropy_upper"].values])
+    found = crossings(grid.log_snr, ends, levels)
+    found[0] = np.where(np.isnan(found[0]), grid.log_snr[0], found[0])
+    found[1] = np.where(np.isnan(found[1]), grid.log_snr[-1], found[1])
+    out = {name: _sorted(pair) for name, pair in zip(_NAMES, grid.places(found).T, strict=False)}
+    lower, upper = (curve[f"entropy_rate_{bound}"].values * grid.factor for bound in ("lower", "upper"))
+    (low_place, high_place), (low, high) = grid.peaks(np.stack([lower, upper]))
+    at = grid.places(grid.log_snr)[(upper >= low) & (upper > lower)]
+    out["peak_time"] = _sorted(np.array([low_place, high_place, *at]))
+    out["peak_rate"] = (low, high)
+    return out
+
+
+def _sorted(values: Array) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _check_found(found: Array, curve: xr.Dataset, start: float, levels: Array) -> None:
+    if np.isnan(found).any():
+        lowest = float(curve["entropy"].min())
+        missed = levels[np.isnan(found)][0]
+        raise SpecentError(
+            f"profiles: {_named(curve)} never falls to {missed:g} of its start of {start:.4g} bit, its lowest value is "
+            f"{lowest:.4g} bit: sample to lower noise, choose higher fractions (level, window), or drop this profile"
+        )
+
+
+def _named(curve: xr.Dataset) -> str:
+    names = [f"{dim} {curve[dim].item()!r}" for dim in ("partition", "estimator", "guidance") if dim in curve.coords]
+    if "dimension" in curve.coords:
+        names.append(f"dimension {curve['dimension'].item():g}")
+    return ", ".join(names)
+
+
+def _finished(
+    made: dict[str, Array], dims: list[object], profiles: xr.Dataset, axis: str, level: float,
+    window: tuple[float, float], confidence: float,
+) -> xr.Dataset:  # fmt: skip
+    kept = {name: coord for name, coord in profiles.coords.items() if "time" not in coord.dims and name != "replicate"}
+    settings = {
+        "function": "speciation", "axis": axis, "level": level, "window": list(window), "confidence": confidence,
+        "profiles": json.loads(profiles.attrs["settings"]),
+    }  # fmt: skip
+    return schema.finish(
+        xr.Dataset({name: (dims, values) for name, values in made.items()}, kept), "speciation",
+        title="Places of speciation of entropy profiles", settings=settings, parents=[profiles], time_axis=axis,
+        rate_axis=axis, schedule=profiles.attrs["schedule"], level=level, confidence=confidence,
+    )  # fmt: skip

@@ -1,0 +1,30 @@
+"""Figures: functions from a labelled dataset to a HoloViews object, drawn by Bokeh.
+
+Nothing is computed here beyond what a display needs (selection, change of axis, medians over many curves); the numbers
+are those of the dataset. Curves are coloured by partition, dashed by estimator, exact references are black and dashed,
+intervals are bands. Arrows in the axis labels point in the direction of generation, from noise to data.
+"""
+
+from __future__ import annotations
+
+from specent.plotting.curves import entropy, mutual_information, rate, rescaled
+from specent.plotting.fits import scaling
+from specent.plotting.pages import FIGURES, page
+from specent.plotting.pictures import check_output, picture
+from specent.plotting.strips import predictions
+from specent.plotting.summaries import pair_matrix, windows
+
+__all__ = [
+    "FIGURES",
+    "check_output",
+    "entropy",
+    "mutual_information",
+    "page",
+    "pair_matrix",
+    "picture",
+    "predictions",
+    "rate",
+    "rescaled",
+    "scaling",
+    "windows",
+]

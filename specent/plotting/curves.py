@@ -1,0 +1,315 @@
+"""Profiles as curves with interval bands: entropy, its rate, mutual information, and rescaled time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+
+from specent.errors import SpecentError
+from specent.plotting import style
+from specent.plotting.select import Names, Series, label, select, series, varying
+from specent.schema import need
+
+Profiles = xr.Dataset | Sequence[xr.Dataset]
+
+
+def entropy(
+    prof: Profiles,
+    axis: str = "log_snr",
+    *,
+    partition: Names = None,
+    estimator: Names = None,
+    guidance: Names = None,
+    dimension: Names = None,
+    title: str | None = None,
+) -> Any:
+    """Conditional entropy H[Z|X_t] in bits against a noise axis, one curve per partition, estimator and setting.
+
+    Parameters
+    ----------
+    prof : Dataset or sequence of Dataset
+        Of kind ``profiles``. Several are drawn together, for instance a measured and an exact one.
+    axis : {"log_snr", "sigma", "log_sigma", "time"}
+        Horizontal axis; "sigma" is the noise level sigma/alpha on a logarithmic scale.
+    partition, estimator, guidance, dimension : str or sequence, optional
+        Names of what is drawn; all by default.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    holoviews.Overlay
+        Curves and bands. More than 30 curves are replaced by medians over the partitions, with a dark band between the
+        quartiles and a pale one between the extremes; the title says so.
+
+    Raises
+    ------
+    SpecentError
+        If the dataset is of another kind, a name is unknown, or there is nothing to draw.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> mix = sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"])
+    >>> clock = sp.schedules.VE()
+    >>> truth = sp.exact.profiles(mix, clock, sp.schedules.edm_grid(8), [sp.Partition.pair("a", "b")])
+    >>> [type(part).__name__ for part in entropy(truth)]
+    ['Curve']
+    """
+    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
+    return _curves(prof, "entropy", axis, wanted, title)
+
+
+def mutual_information(
+    prof: Profiles,
+    axis: str = "log_snr",
+    *,
+    partition: Names = None,
+    estimator: Names = None,
+    guidance: Names = None,
+    dimension: Names = None,
+    title: str | None = None,
+) -> Any:
+    """Mutual information I[Z;X_t] in bits against a noise axis; see `entropy` for the parameters.
+
+    Returns
+    -------
+    holoviews.Overlay
+        Curves and bands.
+
+    Raises
+    ------
+    SpecentError
+        If the dataset is of another kind, a name is unknown, or there is nothing to draw.
+    """
+    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
+    return _curves(prof, "mutual_information", axis, wanted, title)
+
+
+def rate(
+    prof: Profiles,
+    axis: str | None = None,
+    *,
+    partition: Names = None,
+    estimator: Names = None,
+    guidance: Names = None,
+    dimension: Names = None,
+    title: str | None = None,
+) -> Any:
+    """Entropy rate in bits per unit of the axis it was taken along, which the label names.
+
+    Parameters
+    ----------
+    prof : Dataset or sequence of Dataset
+        Of kind ``profiles``, all with the same ``rate_axis``.
+    axis : {"log_snr", "sigma", "log_sigma", "time"}, optional
+        Horizontal axis; the axis of the rate by default, over which the area under the curve is an entropy.
+    partition, estimator, guidance, dimension, title
+        As for `entropy`.
+
+    Returns
+    -------
+    holoviews.Overlay
+        Curves and bands.
+
+    Raises
+    ------
+    SpecentError
+        If the dataset is of another kind, a name is unknown, or rates along different axes are mixed.
+    """
+    listed = _listed(prof)
+    axes = sorted({str(one.attrs["rate_axis"]) for one in listed})
+    if len(axes) > 1:
+        raise SpecentError(f"prof holds rates along {', '.join(axes)}, which cannot share an axis; take them along one")
+    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
+    return _curves(listed, "entropy_rate", axis or axes[0], wanted, title)
+
+
+def rescaled(
+    prof: xr.Dataset,
+    law: str | None = None,
+    *,
+    partition: Names = None,
+    estimator: Names = None,
+    guidance: Names = None,
+    dimension: Names = None,
+) -> Any:
+    """Entropy over ambient dimensions, against time and against time over the speciation time t_s.
+
+    For two equiprobable components with ``|m|**2 = d`` and unit variance t_s is ``ln(d)/2`` on a variance-preserving
+    clock, and sigma_s is ``sqrt(d)`` on a variance-exploding one (arXiv 2602.09651); all curves cross at u = 1.
+
+    Parameters
+    ----------
+    prof : Dataset
+        Of kind ``profiles``, with the dimension ``dimension``.
+    law : {"log", "sqrt"}, optional
+        Which of the two scales divides the time; the one of the schedule by default.
+    partition, estimator, guidance, dimension
+        As for `entropy`; one of each must remain, but for the dimension.
+
+    Returns
+    -------
+    holoviews.Layout
+        Two panels: raw and rescaled.
+
+    Raises
+    ------
+    SpecentError
+        If there is no dimension to scale with, or the law is unknown.
+    """
+    need(prof, "profiles", "prof")
+    law = law or {"vp": "log", "ve": "sqrt"}.get(style.schedule_name(prof), "")
+    if law not in ("log", "sqrt"):
+        raise SpecentError(f"law={law!r} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
+    if "dimension" not in prof.dims:
+        raise SpecentError("prof has no dimension 'dimension' to rescale with; it must hold profiles at several d")
+    # ln(1)/2 is no scale
+    shown = prof.sel(dimension=prof["dimension"].values > 1)
+    chosen = select(shown, partition=partition, estimator=estimator, guidance=guidance, dimension=dimension)
+    axis = "time" if law == "log" else "sigma"
+    found, sizes = [], []
+    for size in chosen["dimension"].values:
+        curves = series(chosen.sel(dimension=[size]), "entropy", axis)
+        if len(curves) > 1:
+            raise SpecentError("rescaled draws one curve per dimension: choose one partition, estimator and guidance")
+        found += curves
+        sizes.append(float(size))
+    scales = [np.log(size) / 2 if law == "log" else np.sqrt(size) for size in sizes]
+    text = "t / t_s,  t_s = ln(d)/2" if law == "log" else "σ / σ_s,  σ_s = √d"
+    word = "time" if law == "log" else "noise level"
+    height = hv.Dimension("entropy", label="conditional entropy H[Z|X_t]", unit="bit")
+    u = hv.Dimension("u", label=f"{text}  (data ⟵ noise)")
+    hues = style.colours(len(found), ordered=True)
+    raw = [
+        _curve(one, one.names["dimension"], style.axis_dimension(axis), height, hue)
+        for one, hue in zip(found, hues, strict=True)
+    ]
+    scaled = [
+        _curve(one, one.names["dimension"], u, height, hue, scale)
+        for one, hue, scale in zip(found, hues, scales, strict=True)
+    ]
+    mark = hv.VLine(1.0).opts(color="gray", line_width=1, line_dash="dotted")
+    wide = style.frame(height=300) | style.legend(len(found))
+    limits = (0.0, 2.0) if law == "log" else (0.05, 20.0)
+    raw_axis, scaled_axis = (style.noise_axis(places, law == "sqrt") for places in (found[0].x, np.array(limits)))
+    left = hv.Overlay(raw).opts(**wide, **raw_axis, title=f"Raw {word}")
+    right = hv.Overlay([*scaled, mark]).opts(**wide, **scaled_axis, xlim=limits, title=f"Rescaled {word}")
+    return hv.Layout([left, right]).cols(1).opts(shared_axes=False)
+
+
+def _listed(prof: Profiles) -> list[xr.Dataset]:
+    listed = [prof] if isinstance(prof, xr.Dataset) or not isinstance(prof, Sequence) else list(prof)
+    if not listed:
+        raise SpecentError("prof is empty; give at least one profiles dataset")
+    for one in listed:
+        need(one, "profiles", "prof")
+    return listed
+
+
+def _curves(prof: Profiles, name: str, axis: str, wanted: dict[str, Names], title: str | None) -> Any:
+    listed = _listed(prof)
+    chosen = [select(one, **{d: w for d, w in wanted.items() if w is not None}) for one in listed]
+    found = sorted((one for part in chosen for one in series(part, name, axis)), key=lambda one: one.exact)
+    x, height = style.axis_dimension(axis), style.value_dimension(listed[0], name)
+    note = ""
+    if len(found) <= style.MOST_CURVES:
+        parts = _separate(found, x, height)
+    else:
+        parts = _bundled(found, x, height)
+        note = f"median, quartiles (dark), extremes (pale) of {len(found)} curves"
+    return hv.Overlay(parts).opts(
+        **style.frame(**style.noise_axis(found[0].x, any(style.logarithmic(one, axis) for one in listed))),
+        **style.legend(len(found) if not note else 1),
+        title="; ".join(part for part in (title, note) if part),
+    )
+
+
+def _separate(found: list[Series], x: Any, height: Any) -> list[Any]:
+    """Every curve for itself: bands first, so that no band hides a curve."""
+    dims = varying([one.names for one in found])
+    looks = _looks(found)
+    marked = list(zip(found, looks, strict=True))
+    bands = [_band(one, label(one.names, dims), x, height, look["color"]) for one, look in marked if one.bounded]
+    curves = [
+        _curve(one, label(one.names, dims), x, height, look["color"], dash=look["line_dash"]) for one, look in marked
+    ]
+    return bands + curves
+
+
+def _looks(found: list[Series]) -> list[dict[str, Any]]:
+    """Colour and dash of every curve: colour by what is asked of which model, dash by estimator."""
+    measured = [one for one in found if not one.exact]
+    reference = bool(measured)
+    drawn = measured or found
+    keys = list(dict.fromkeys(_key(one) for one in drawn))
+    ordered = len({key[0] for key in keys}) == len(keys) > 1
+    hue = dict(zip(keys, style.colours(len(keys), ordered), strict=True))
+    estimators = list(dict.fromkeys(one.names.get("estimator") for one in drawn))
+    looks: list[dict[str, Any]] = []
+    for one in found:
+        if one.exact and reference:
+            looks.append({"color": style.EXACT, "line_dash": style.EXACT_DASH})
+            continue
+        # a palette used up starts again with another dash
+        turn = 0 if ordered else keys.index(_key(one)) // len(style.PALETTE)
+        place = estimators.index(one.names.get("estimator")) + turn * len(estimators)
+        looks.append({"color": hue[_key(one)], "line_dash": style.DASHES[place % len(style.DASHES)]})
+    return looks
+
+
+def _key(one: Series) -> tuple[str | None, ...]:
+    return tuple(one.names.get(dim) for dim in ("dimension", "partition", "guidance"))
+
+
+def _curve(
+    one: Series, text: str, x: Any, height: Any, colour: str, scale: float = 1.0, dash: str | list[int] = "solid"
+) -> Any:
+    vdims = [height, hv.Dimension("lower"), hv.Dimension("upper"), hv.Dimension("curve")]
+    columns = (one.x / scale, one.y, one.lower, one.upper, np.full(one.x.shape, text))
+    return hv.Curve(columns, x, vdims, label=text).opts(
+        color=colour,
+        line_dash=dash,
+        line_width=1.5 if colour == style.EXACT else 2.2,
+        tools=["hover"],
+        hover_tooltips=[
+            ("", "@curve"),
+            (x.name, f"@{{{x.name}}}"),
+            (height.name, f"@{{{height.name}}} [@lower, @upper]"),
+        ],
+    )
+
+
+def _band(one: Series, text: str, x: Any, height: Any, colour: str) -> Any:
+    band = hv.Area((one.x, one.lower, one.upper), x, [height, hv.Dimension("upper")], label=text)
+    return band.opts(color=colour, fill_alpha=0.2, line_alpha=0.0)
+
+
+def _bundled(found: list[Series], x: Any, height: Any) -> list[Any]:
+    """Medians over the partitions of one family, with bands between the quartiles and between the extremes."""
+    dims = [dim for dim in varying([one.names for one in found]) if dim != "partition"]
+    groups: dict[tuple[str, str, bytes], list[Series]] = {}
+    for one in found:
+        groups.setdefault((one.family, label(one.names, dims), one.x.tobytes()), []).append(one)
+    if len(groups) > style.MOST_CURVES:
+        raise SpecentError(
+            f"{len(found)} curves make {len(groups)} medians, still more than {style.MOST_CURVES}; "
+            "select fewer with partition=, estimator=, guidance= or dimension="
+        )
+    medians = []
+    for (family, text, _), members in groups.items():
+        levels = np.quantile(np.stack([one.y for one in members]), [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)
+        name = ", ".join(part for part in (f"{family} ({len(members)})", text) if part)
+        names = {**members[0].names, "partition": family}
+        medians.append((name, Series(names, family, members[0].x, levels[2], levels[1], levels[3]), levels))
+    bands, curves = [], []
+    for (name, one, levels), look in zip(medians, _looks([one for _, one, _ in medians]), strict=True):
+        for low, high, alpha in ((levels[0], levels[4], 0.10), (levels[1], levels[3], 0.25)):
+            band = hv.Area((one.x, low, high), x, [height, hv.Dimension("upper")], label=name)
+            bands.append(band.opts(color=look["color"], fill_alpha=alpha, line_alpha=0.0))
+        curves.append(_curve(one, name, x, height, look["color"], dash=look["line_dash"]))
+    return bands + curves

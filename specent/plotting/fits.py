@@ -1,0 +1,147 @@
+"""Scaling of the speciation time with the ambient dimension: points, fitted law, residuals (arXiv 2602.09651)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from specent.errors import SpecentError
+from specent.plotting import style
+from specent.plotting.select import Names, label, names_at, select, varying
+from specent.schema import need
+
+Array = NDArray[np.float64]
+
+_FIT_DIMS = ("partition", "guidance", "estimator")
+
+
+def scaling(
+    spec: xr.Dataset,
+    fit: xr.Dataset,
+    *,
+    partition: Names = None,
+    estimator: Names = None,
+    guidance: Names = None,
+) -> Any:
+    """Half-entropy places over the ambient dimension with the fitted law, and the residuals of the fit beneath.
+
+    Parameters
+    ----------
+    spec : Dataset
+        Of kind ``speciation``, with the dimension ``dimension``.
+    fit : Dataset
+        Of kind ``scaling``, fitted to `spec`.
+    partition, estimator, guidance : str or sequence, optional
+        Names of what is drawn; all by default.
+
+    Returns
+    -------
+    holoviews.Layout
+        The law ("log": half time against ln(d)/2; "sqrt": noise level against d, both logarithmic) and the residuals.
+        Slope or exponent stand with their standard error in the title, or in the legend where there are several.
+
+    Raises
+    ------
+    SpecentError
+        If a dataset is of another kind, has no dimension to scale with, or a name is unknown.
+    """
+    need(spec, "speciation", "spec")
+    need(fit, "scaling", "fit")
+    if "dimension" not in spec.dims:
+        raise SpecentError("spec has no dimension 'dimension'; a scaling needs speciation at several d")
+    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance}
+    wanted = {dim: names for dim, names in wanted.items() if names is not None}
+    logarithmic = fit.attrs["law"] == "log"
+    found = _fitted(select(spec, **wanted).compute(), select(fit, **wanted).compute(), logarithmic)
+    dims = varying([names for names, _ in found])
+    texts = [f"{label(names, dims)}: {one['text']}" if len(found) > 1 else label(names, dims) for names, one in found]
+    x, y = _axes(logarithmic)
+    upper, lower = [], []
+    for (_, one), text, colour in zip(found, texts, style.colours(len(found)), strict=True):
+        upper += _law(one, text, x, y, colour)
+        lower.append(
+            hv.Scatter((one["x"], one["residual"]), x, hv.Dimension("residual", label="residual")).opts(
+                color=colour, size=6
+            )
+        )
+    lower.append(hv.HLine(0.0).opts(color="gray", line_width=1))
+    title = found[0][1]["text"] + " (± standard error)" if len(found) == 1 else "fits with standard errors"
+    shared = _shared(np.concatenate([one["x"] for _, one in found]), logarithmic)
+    names: dict[str, Any] = {"xlabel": x.label, "ylabel": y.label}
+    if not logarithmic:
+        names |= {"logy": True, "yticks": style.ticks(np.concatenate([one["y"] for _, one in found]))}
+    top = hv.Overlay(upper).opts(**style.frame(**shared, **names), **style.legend(len(found)), title=title)
+    what = "half time minus fit" if logarithmic else "ln(noise level) minus fit"
+    bottom = hv.Overlay(lower).opts(
+        **style.frame(height=130, **shared, yformatter="%.2g"), show_legend=False, title=f"Residuals: {what}"
+    )
+    return hv.Layout([top, bottom]).cols(1).opts(shared_axes=False)
+
+
+def _shared(places: Array, logarithmic: bool) -> dict[str, Any]:
+    """Options of the horizontal axis, the same for both panels."""
+    low, high = float(places.min()), float(places.max())
+    if logarithmic:
+        margin = 0.05 * (high - low)
+        return {"xlim": (low - margin, high + margin)}
+    margin = (high / low) ** 0.05
+    return {"xlim": (low / margin, high * margin), **style.noise_axis(places, True)}
+
+
+def _axes(logarithmic: bool) -> tuple[Any, Any]:
+    if logarithmic:
+        return hv.Dimension("half_log_dimension", label="ln(d)/2"), hv.Dimension(
+            "half_time", label="half-entropy time t"
+        )
+    return hv.Dimension("dimension", label="ambient dimension d"), hv.Dimension(
+        "half_time", label="half-entropy noise level σ/α"
+    )
+
+
+def _fitted(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    """Points, line and residuals of everything that was fitted, over the dimensions that the fit used."""
+    name = "slope" if logarithmic else "exponent"
+    axis = "time" if logarithmic else "sigma"
+    origin = str(spec.attrs["time_axis"])
+    size = np.asarray(spec["dimension"].values, dtype=float)
+    found = []
+    for index in itertools.product(*(range(fit.sizes[dim]) for dim in _FIT_DIMS)):
+        at = dict(zip(_FIT_DIMS, index, strict=True))
+        one, points = fit.isel(at), spec.isel(at)
+        slope, intercept = float(one[name]), float(one["intercept"])
+        if not np.isfinite(slope):
+            continue
+        place, *ends = (
+            style.moved(np.asarray(points[f"half_time{part}"].values, dtype=float), origin, axis)
+            for part in ("", "_lower", "_upper")
+        )
+        x = np.log(size) / 2 if logarithmic else size
+        line = intercept + slope * x if logarithmic else np.exp(intercept + slope * np.log(size))
+        residual = one["residual"].reindex(dimension=spec["dimension"].values).values
+        used = np.isfinite(residual)
+        text = f"{name} {slope:.4f} ± {float(one[f'{name}_standard_error']):.1g}"
+        found.append((names_at(fit, at), {
+            "x": x, "y": place, "lower": np.minimum(*ends), "upper": np.maximum(*ends), "line": line,
+            "residual": np.asarray(residual, dtype=float), "used": used, "text": text,
+        }))  # fmt: skip
+    if not found:
+        raise SpecentError(f"nothing to draw: no {name} is finite in this selection")
+    return found
+
+
+def _law(one: dict[str, Any], text: str, x: Any, y: Any, colour: str) -> list[Any]:
+    reach = [hv.Dimension(name) for name in ("x0", "lower", "x1", "upper")]
+    return [
+        hv.Segments((one["x"], one["lower"], one["x"], one["upper"]), reach, label=text).opts(
+            color=colour, line_width=1.5
+        ),
+        hv.Curve((one["x"][one["used"]], one["line"][one["used"]]), x, y, label=text).opts(
+            color=colour, line_width=1.6
+        ),
+        hv.Scatter((one["x"], one["y"]), x, y, label=text).opts(color=colour, size=7, tools=["hover"]),
+    ]

@@ -1,0 +1,172 @@
+"""What the denoiser predicts along the way, beneath the profile it belongs to (arXiv 2602.09651, Fig. 1b)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from specent.errors import SpecentError
+from specent.plotting import style
+from specent.plotting.curves import entropy
+from specent.plotting.select import Names, select
+from specent.schema import need
+
+Array = NDArray[np.float64]
+
+
+def predictions(
+    runs: xr.Dataset,
+    prof: xr.Dataset | None = None,
+    axis: str = "log_snr",
+    *,
+    class_label: Names = None,
+    sample: int = 0,
+    guidance: Names = None,
+    most: int = 14,
+    title: str | None = None,
+    **selection: Any,
+) -> Any:
+    """Predictions of the data along the reverse path as a strip of pictures, aligned with a profile above.
+
+    Parameters
+    ----------
+    runs : Dataset
+        Of kind ``trajectories``, with ``prediction`` over (channel, y, x). Three channels are shown in colour,
+        otherwise the first one in grey.
+    prof : Dataset, optional
+        Of kind ``profiles``; its entropy is drawn above the strip on the same axis.
+    axis : {"log_snr", "sigma", "log_sigma", "time"}
+        Horizontal axis; a picture is centred at the time of its prediction.
+    class_label : str or sequence, optional
+        Drivers, one row of pictures each; the first five by default.
+    sample : int
+        Which trajectory of the class.
+    guidance : str, optional
+        Guidance setting of the trajectories; the first by default.
+    most : int
+        Largest number of pictures in a row; where there are more, or they would overlap, some are left out.
+    title : str, optional
+        Title of the strip.
+    **selection
+        ``partition``, ``estimator``, ``dimension`` of the profile, as for `entropy`.
+
+    Returns
+    -------
+    holoviews.Overlay or holoviews.Layout
+        The strip, under the profile if there is one.
+
+    Raises
+    ------
+    SpecentError
+        If the runs hold no pictures, or a name is unknown.
+    """
+    need(runs, "trajectories", "runs")
+    chosen = _pictures(runs, class_label, sample, guidance)
+    ruler = _Ruler.of(runs, axis, most)
+    centres = ruler.flat(_moments(runs, chosen, axis))
+    shown = ruler.apart(centres)
+    data = chosen["prediction"].isel(guidance=0, prediction_time=shown)
+    data = data.transpose("class_label", "prediction_time", "channel", "y", "x")
+    values = np.asarray(data.compute().values, dtype=float)
+    drivers = [str(name) for name in chosen["class_label"].values]
+    tiles = []
+    for row in range(len(drivers)):
+        limits = float(np.nanmin(values[row])), float(np.nanmax(values[row]))
+        for picture, centre in zip(values[row], centres[shown], strict=True):
+            left, right = ruler.drawn(centre + ruler.width * np.array([-0.48, 0.48]))
+            tiles.append(_tile(picture, (left, -row - 0.95, right, -row - 0.05), limits, style.axis_dimension(axis)))
+    # a tile takes 0.96 of its width and 0.9 of the height of its row: make it as high in pixels as it is wide
+    pixels = style.FRAME_WIDTH * 0.96 * ruler.width / (ruler.high - ruler.low) / 0.9
+    strip = hv.Overlay(tiles).opts(
+        **style.frame(height=max(40, round(pixels * len(drivers))), show_grid=False, **ruler.options()),
+        yticks=[(-row - 0.5, driver) for row, driver in enumerate(drivers)],
+        ylim=(-len(drivers), 0.0),
+        ylabel="driver",
+        title=title or f"Predicted data along the path, {chosen['guidance'].values[0]}, sample {sample}",
+        show_legend=False,
+    )
+    if prof is None:
+        return strip
+    above = entropy(prof, axis, guidance=guidance, **selection).opts(**ruler.options())
+    return hv.Layout([above, strip]).cols(1)
+
+
+@dataclass(frozen=True)
+class _Ruler:
+    """A stretch of the axis, in coordinates in which the axis is drawn evenly, and the width of a picture on it."""
+
+    low: float
+    high: float
+    width: float
+    log: bool
+
+    @classmethod
+    def of(cls, runs: xr.Dataset, axis: str, most: int) -> _Ruler:
+        if most < 1:
+            raise SpecentError(f"most={most!r}: at least one picture must be shown")
+        log = style.logarithmic(runs, axis)
+        places = style.places(runs, axis)
+        ends = np.log(places) if log else places
+        width = float(np.ptp(ends)) / most
+        # half a picture hangs over each end
+        return cls(float(ends.min()) - width / 2, float(ends.max()) + width / 2, width, log)
+
+    def flat(self, places: Array) -> Array:
+        """Places on the axis in even coordinates."""
+        return np.log(places) if self.log else places
+
+    def drawn(self, even: Array) -> tuple[float, ...]:
+        """Even coordinates as places on the axis."""
+        return tuple(float(place) for place in (np.exp(even) if self.log else even))
+
+    def apart(self, centres: Array) -> list[int]:
+        """Indices of centres that are at least a width apart, from the low end."""
+        shown: list[int] = []
+        for i in np.argsort(centres):
+            if not shown or centres[i] - centres[shown[-1]] >= self.width:
+                shown.append(int(i))
+        return shown
+
+    def options(self) -> dict[str, Any]:
+        """Options of a figure drawn on this stretch."""
+        ends = self.drawn(np.array([self.low, self.high]))
+        return {"xlim": ends, **style.noise_axis(np.array(ends), self.log)}
+
+
+def _pictures(runs: xr.Dataset, class_label: Names, sample: int, guidance: Names) -> xr.Dataset:
+    """The predictions of one sample per driver under one guidance setting."""
+    if "prediction" not in runs or not {"channel", "y", "x"} <= set(runs["prediction"].dims):
+        raise SpecentError(
+            "runs hold no predictions of pictures over (channel, y, x); sample a model of images and keep predictions"
+        )
+    if sample not in runs["sample"].values:
+        raise SpecentError(f"sample={sample!r} is not among the {runs.sizes['sample']} samples of runs")
+    some = runs if class_label is not None else runs.isel(class_label=slice(0, 5))
+    wanted = {"class_label": class_label, "guidance": guidance}
+    picked = select(some[["prediction"]], **{dim: names for dim, names in wanted.items() if names is not None})
+    return picked.isel(guidance=[0]).sel(sample=sample)
+
+
+def _moments(runs: xr.Dataset, chosen: xr.Dataset, axis: str) -> Array:
+    """Places of the predictions on the axis, through the clock that the times of the run carry."""
+    times = np.asarray(chosen["prediction_time"].values, dtype=float)
+    if axis == "time":
+        return times
+    log_snr = np.interp(times, runs["time"].values, runs["log_snr"].values)
+    return style.moved(log_snr, "log_snr", axis)
+
+
+def _tile(values: Array, bounds: tuple[float, ...], limits: tuple[float, float], x: Any) -> Any:
+    """One picture, (channel, y, x) in the grey or colour scale of its row."""
+    low, high = limits
+    y = hv.Dimension("row", label="driver")
+    if values.shape[0] == 3:
+        shade = np.clip((values - low) / max(high - low, 1e-12), 0.0, 1.0)
+        return hv.RGB(np.moveaxis(shade, 0, -1), kdims=[x, y], bounds=bounds)
+    tile = hv.Image(values[0], kdims=[x, y], vdims=hv.Dimension("grey"), bounds=bounds)
+    return tile.opts(cmap="gray", clim=(low, max(high, low + 1e-12)))

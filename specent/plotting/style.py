@@ -1,0 +1,156 @@
+"""Looks shared by all figures: palette, dashes, sizes, axis dimensions and labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from bokeh.palettes import Viridis256
+from numpy.typing import NDArray
+
+from specent.axes import check_axis, position
+from specent.errors import SpecentError
+
+# registers the Bokeh backend and, in a notebook, loads what displays it
+hv.extension("bokeh", logo=False)
+
+Array = NDArray[np.float64]
+
+MOST_CURVES = 30
+"""More curves than this are shown as medians and bands, never as curves."""
+
+# Okabe and Ito's palette for all kinds of colour vision, without black (exact references) and yellow (too pale)
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+EXACT = "#000000"
+EXACT_DASH = "dashed"
+DASHES: tuple[str | list[int], ...] = ("solid", "dotted", "dotdash", [12, 3], [1, 6], [12, 3, 2, 3, 2, 3])
+
+FRAME_WIDTH, FRAME_HEIGHT = 560, 330
+FONTS = {
+    "title": "13px",
+    "labels": "14px",
+    "xticks": "12px",
+    "yticks": "12px",
+    "legend": "12px",
+    "legend_title": "12px",
+}
+
+AXIS_LABELS = {
+    "log_snr": "log-SNR ln(α²/σ²)  (noise ⟶ data)",
+    "log_sigma": "log noise level ln(σ/α)  (data ⟵ noise)",
+    "sigma": "noise level σ/α  (data ⟵ noise)",
+    "time": "diffusion time t  (data ⟵ noise)",
+}
+
+
+def axis_dimension(axis: str) -> Any:
+    """Dimension of a figure's noise axis, its label saying where the noise and where the data are."""
+    return hv.Dimension(check_axis(axis), label=AXIS_LABELS[axis])
+
+
+def value_dimension(dataset: xr.Dataset, name: str) -> Any:
+    """Dimension of a variable, labelled by its ``long_name`` and ``units``; a rate names the axis it is taken along."""
+    attrs = dataset[name].attrs
+    units = "" if attrs["units"] == "1" else str(attrs["units"])
+    if name.startswith(("entropy_rate", "peak_rate")):
+        units += f" per unit of {dataset.attrs['rate_axis']}"
+    return hv.Dimension(name, label=str(attrs["long_name"]).partition(",")[0], unit=units or None)
+
+
+def places(dataset: xr.Dataset, axis: str) -> Array:
+    """Place of every time of `dataset` on `axis`, shape (time,)."""
+    if check_axis(axis) == "time":
+        return np.asarray(dataset["time"].values, dtype=np.float64)
+    if "log_snr" not in dataset.coords:
+        raise SpecentError(f"axis={axis!r} needs the coordinate 'log_snr', which the dataset lacks; use axis='time'")
+    return position(axis, dataset["log_snr"].values)
+
+
+def moved(values: Array, origin: str, axis: str) -> Array:
+    """Places on the axis `origin` as places on `axis`; possible wherever no clock is needed."""
+    if origin == check_axis(axis):
+        return values
+    if "time" in (origin, axis):
+        raise SpecentError(f"axis={axis!r}: places along {origin!r} cannot be moved there without the schedule")
+    if origin == "sigma":
+        # a bootstrap bound may be 0, which lies infinitely far on the side of the data
+        with np.errstate(divide="ignore"):
+            return position(axis, -2 * np.log(values))
+    return position(axis, values if origin == "log_snr" else -2 * values)
+
+
+def logarithmic(dataset: xr.Dataset, axis: str) -> bool:
+    """Whether `axis` is drawn on a logarithmic scale: noise levels are, and times that are noise levels."""
+    return axis == "sigma" or (axis == "time" and schedule_name(dataset) == "ve")
+
+
+def schedule_name(dataset: xr.Dataset) -> str:
+    """Name of the schedule a dataset was made with, empty if it does not say."""
+    try:
+        return str(json.loads(str(dataset.attrs.get("schedule", "{}"))).get("name", ""))
+    except json.JSONDecodeError:
+        return ""
+
+
+def ticks(places: Array) -> list[tuple[float, str]]:
+    """Ticks of a logarithmic axis over the positive ones of some places: at decades, at 1, 2 and 5, or closer."""
+    some = places[np.isfinite(places) & (places > 0)]
+    low, high = np.log10(some.min()), np.log10(some.max())
+    digits = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9) if high - low < 0.8 else (1, 2, 5) if high - low < 3 else (1,)
+    powers = range(int(np.floor(low)) - 1, int(np.ceil(high)) + 1)
+    return [(digit * 10.0**power, f"{digit * 10.0**power:g}") for power in powers for digit in digits]
+
+
+def noise_axis(places: Array, log: bool) -> dict[str, Any]:
+    """Options of the horizontal axis for the places drawn on it."""
+    return {"logx": True, "xticks": ticks(places)} if log else {}
+
+
+def frame(height: int = FRAME_HEIGHT, **more: Any) -> dict[str, Any]:
+    """Options of a whole figure: frames of one width and one left margin, so that stacked axes line up."""
+    return {
+        "frame_width": FRAME_WIDTH,
+        "frame_height": height,
+        "show_grid": True,
+        "fontsize": FONTS,
+        "toolbar": "above",
+        "default_tools": ["pan", "box_zoom", "save", "reset"],
+        "backend_opts": {"plot.min_border_left": 90, "plot.toolbar.logo": None},
+        **more,
+    }
+
+
+def legend(entries: int = 1) -> dict[str, Any]:
+    """Options of a legend outside the frame, whose entries hide their curve when clicked."""
+    return {
+        # a legend higher than the figure would not be drawn
+        "legend_limit": 10 * MOST_CURVES,
+        "legend_cols": 1 + (entries - 1) // 14,
+        "legend_position": "right",
+        "show_legend": True,
+        "legend_opts": {"click_policy": "hide", "padding": 4, "location": "top_left"},
+    }
+
+
+def colours(count: int, ordered: bool = False) -> list[str]:
+    """`count` colours: shades of one scale if `ordered`, otherwise the palette, repeated."""
+    if ordered:
+        # the pale yellow end of the scale is left out
+        return [str(Viridis256[round(i * 225 / max(count - 1, 1))]) for i in range(count)]
+    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+
+
+def dimension_text(value: float) -> str:
+    """Ambient dimension for a legend: large powers of two as such."""
+    power = np.log2(value)
+    return f"d = 2^{power:.0f}" if value >= 1024 and power == round(power) else f"d = {value:g}"
+
+
+def joined(names: Sequence[str], most: int = 8) -> str:
+    """Names for an error message, cut after a few."""
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f", ... ({len(names)} in all)" if len(names) > most else "")

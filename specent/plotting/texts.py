@@ -1,0 +1,86 @@
+"""Words of a page: how to read each figure, and the frame of the document."""
+
+from __future__ import annotations
+
+HOW_TO_READ = """<p class="lead">How much of the question <i>which side does the sample belong to?</i> is still open, in
+bits, while noise turns into data. Arrows in the axis labels point in the direction of generation. Where a curve falls,
+the samples decide. Colours tell partitions (or guidance settings, or dimensions) apart, dashes tell estimators apart,
+black dashed curves are exact references, bands are intervals of uncertainty. Click an entry of a legend to hide its
+curve.</p>"""
+
+_ENTROPY = (
+    "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has decided. "
+    "Estimators that lie apart by more than their bands say that the model or the discretisation is off."
+)
+_RATE = (
+    "Entropy rate: where uncertainty is resolved. The place of a peak depends on the axis the rate is taken along, "
+    "which the label names; over that axis the area under a curve is the entropy."
+)
+_RESCALED = (
+    "The same entropy over raw and over rescaled time. Curves of larger dimension (lighter) decide at higher noise; "
+    "over time in units of the predicted speciation time they cross at 1."
+)
+_WINDOWS = (
+    "Transition windows (bars): where the entropy falls from the upper to the lower level, 60 to 40 % of its start if "
+    "not set otherwise. Dots are half-entropy places with their intervals, diamonds are peaks of the rate. The further "
+    "on the noise side, the earlier in generation the question is decided."
+)
+_PAIR_MATRIX = (
+    "Where the entropy of a pair of labels is half its start. Unlike labels part at higher noise than like ones: they "
+    "are decided earlier in generation."
+)
+_SCALING = "Half-entropy place over the ambient dimension, with the fitted law and its residuals. Bars are intervals."
+_PREDICTIONS = (
+    "What the denoiser takes the clean data to be along one path. The pictures stand at the noise at which they were "
+    "predicted: they change while the entropy above them falls and only sharpen afterwards."
+)
+
+CAPTIONS = {
+    "entropy": _ENTROPY,
+    "rate": _RATE,
+    "rescaled": _RESCALED,
+    "windows": _WINDOWS,
+    "pair_matrix": _PAIR_MATRIX,
+    "scaling": _SCALING,
+    "predictions": _PREDICTIONS,
+}
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222; background: #fff; margin: 24px; }}
+body {{ width: max-content; }}
+h1 {{ font-size: 22px; margin: 0 0 8px; }}
+h2 {{ font-size: 17px; margin: 28px 0 6px; }}
+p, figcaption, dl {{ max-width: 860px; }}
+figure {{ margin: 18px 0; }}
+figcaption {{ margin-bottom: 6px; }}
+table {{ border-collapse: collapse; font-size: 13px; }}
+th, td {{ padding: 3px 12px; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
+th:first-child, td:first-child {{ text-align: left; }}
+details {{ max-width: 860px; }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
+dt {{ font-weight: bold; }} dd {{ margin: 0 0 4px 16px; overflow-wrap: anywhere; }}
+footer {{ margin-top: 32px; font-size: 13px; color: #444; border-top: 1px solid #ccc; }}
+</style>
+{scripts}
+</head>
+<body>
+{body}
+{script}
+<script>
+(function measure(left) {{
+  const drawn = window.Bokeh && Bokeh.documents.length && Bokeh.documents.every((d) => d.is_idle);
+  if (drawn || left === 0) {{
+    document.body.dataset.width = Math.ceil(document.body.scrollWidth + 48);
+    document.body.dataset.height = Math.ceil(document.documentElement.getBoundingClientRect().height + 48);
+    if (drawn) document.body.dataset.drawn = Bokeh.documents.length;
+  }} else setTimeout(measure, 50, left - 1);
+}})(200);
+</script>
+</body>
+</html>
+"""

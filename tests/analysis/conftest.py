@@ -1,0 +1,155 @@
+r"""Trajectories of Gaussian mixtures from a chain written down a second time, in NumPy and for the test's eyes only.
+
+States are those of the variance-exploding clock. For shared isotropic variance s0^2 the denoiser of class c at noise
+sigma is :math:`D_c = (s_0^2 x + \sigma^2 m_c)/(s_0^2 + \sigma^2)`, and a step down to sigma' is
+:math:`N(k x + (1-k) D, \sigma'^2 (1-k))`, :math:`k = \sigma'^2/\sigma^2`. Log-likelihoods are squared errors of that
+density, which double precision bears in one or two dimensions. The production is stored for two sides only, in the
+form of Ito's lemma in the log-odds, without the package's kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.special import expit
+
+import specent as sp
+from specent import coordinates, schema
+from specent.guidance import FORMULA
+
+
+def _drift_terms(log_odds, contrast, drive):
+    """Ito's lemma for the entropy of a coin with the given log-odds, and for the surprise of side 0, per d gamma."""
+    chance, other = expit(log_odds), expit(-log_odds)
+    square = contrast**2 if contrast.ndim == 1 else np.sum(contrast**2, axis=-1)
+    drift = drive - square / 2
+    first, second = -log_odds * chance * other, -chance * other * (1 + log_odds * (1 - 2 * chance))
+    entropy = -(first * drift + second * square / 2)
+    surprise = -(-other * drift + chance * other * square / 2)
+    return entropy, surprise, 0.5 * chance * other * square
+
+
+def gaussian_runs(
+    means: Sequence[Sequence[float]],
+    *,
+    samples: int,
+    grid: Any,
+    guidance: Sequence[sp.Guidance] = (),
+    seed: int = 0,
+    variance: float = 1.0,
+    believed: Sequence[Sequence[float]] | None = None,
+    distances: bool = True,
+    named: bool = True,
+    chunk: int | None = None,
+) -> xr.Dataset:
+    """Trajectories of a uniform mixture; with `believed`, the likelihood is that of a mixture with these means.
+
+    The null condition is the mixture's own denoiser at the state. Labels are "a", "b", ...
+    """
+    del chunk
+    means = np.asarray(means, dtype=float)
+    judged = means if believed is None else np.asarray(believed, dtype=float)
+    settings = list(guidance) or [sp.Guidance()]
+    labels = [chr(ord("a") + k) for k in range(len(means))]
+    grid = np.asarray(grid, dtype=float)
+    count, dim = means.shape
+    shape = (len(settings), count, samples, len(grid))
+    likelihood = np.zeros((*shape, count + 1))
+    distance = np.zeros((*shape, count + 1, count + 1))
+    produced, crossed, plain = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    final = np.zeros((*shape[:3], dim))
+    for g, setting in enumerate(settings):
+        for c in range(count):
+            rng = np.random.default_rng([seed, c])
+            x = grid[-1] * rng.standard_normal((samples, dim))
+            total = np.zeros((samples, count + 1))
+            for i in range(len(grid) - 1, -1, -1):
+                sigma = grid[i]
+                sampled, scored = (_denoised(x, sigma, which, variance) for which in (means, judged))
+                weight = setting.scale_at(sigma)
+                moved = sampled[:, -1] + weight * (sampled[:, c] - sampled[:, -1])
+                likelihood[g, c, :, i] = total - total[:, [c]]
+                distance[g, c, :, i] = np.sum((scored[:, :, None] - scored[:, None]) ** 2, axis=-1)
+                if count == 2:
+                    contrast = scored[:, 0] - scored[:, 1]
+                    drive = np.sum(contrast * (moved - scored[:, 1]), axis=-1)
+                    h, up, half = _drift_terms(total[:, 0] - total[:, 1], contrast, drive)
+                    down = _drift_terms(
+                        total[:, 1] - total[:, 0], -contrast, np.sum(-contrast * (moved - scored[:, 0]), axis=-1)
+                    )[1]
+                    plain[g, c, :, i] = half / sigma**2
+                    produced[g, c, :, i] = (h if setting.guided else half) / sigma**2
+                    crossed[g, c, :, i] = (up if c == 0 else down) / sigma**2
+                if i == 0:
+                    final[g, c] = moved
+                    break
+                keep = grid[i - 1] ** 2 / sigma**2
+                spread = grid[i - 1] * np.sqrt(1 - keep)
+                new = keep * x + (1 - keep) * moved + spread * rng.standard_normal((samples, dim))
+                centre = keep * x[:, None] + (1 - keep) * scored
+                total = total - np.sum((new[:, None] - centre) ** 2, axis=-1) / (2 * spread**2)
+                x = new
+    return _dataset(likelihood, distance, produced, crossed, final, settings, labels, grid, seed, distances, named)
+
+
+def _denoised(x, sigma, means, variance):
+    """Denoised data of every class, and of their mixture at the state, shape (samples, classes + 1, coordinates)."""
+    each = (variance * x[:, None] + sigma**2 * means) / (variance + sigma**2)
+    score = -np.sum((x[:, None] - means) ** 2, axis=-1) / (2 * (variance + sigma**2))
+    share = np.exp(score - score.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    return np.concatenate([each, np.sum(share[..., None] * each, axis=1, keepdims=True)], axis=1)
+
+
+def _dataset(likelihood, distance, produced, crossed, final, settings, labels, grid, seed, distances, named):
+    schedule = sp.schedules.VE()
+    run = ("guidance", "class_label", "sample")
+    made = {
+        "log_likelihood": ((*run, "time", "candidate"), likelihood),
+        "final": ((*run, "feature"), final.astype(np.float32)),
+    }
+    names = [*labels, schema.NULL]
+    coords = {
+        **coordinates.clock(schedule, grid),
+        **coordinates.settings(settings),
+        "class_label": labels,
+        "label_prior": ("class_label", np.full(len(labels), 1 / len(labels))),
+        "sample": np.arange(likelihood.shape[2]),
+        "candidate": names,
+        "candidate_prior": ("candidate", [*np.full(len(labels), 1 / len(labels)), 0.0]),
+        "feature": np.arange(final.shape[-1]),
+    }
+    if distances:
+        made["denoiser_distance"] = ((*run, "time", "candidate", "other_candidate"), distance)
+        coords["other_candidate"] = names
+    if len(labels) == 2 and named:
+        made["production"] = ((*run, "time", "partition"), produced[..., None])
+        made["cross_production"] = ((*run, "time", "partition"), crossed[..., None])
+        coords |= coordinates.questions([sp.Partition.pair("a", "b")])
+    return schema.finish(
+        xr.Dataset(made, coords),
+        "trajectories",
+        title="Trajectories of a Gaussian mixture",
+        settings={"seed": seed},
+        schedule=schedule.to_json(),
+        model="{}",
+        guidance_formula=FORMULA,
+        seed=seed,
+        seed_rule="one stream per class",
+    )
+
+
+@pytest.fixture(scope="session", name="gaussian_runs")
+def _gaussian_runs() -> Callable[..., xr.Dataset]:
+    """The function that makes trajectories of a Gaussian mixture."""
+    return gaussian_runs
+
+
+@pytest.fixture(scope="session")
+def noise_grid() -> Callable[[int, float, float], Any]:
+    """Noise levels evenly spaced in their logarithm."""
+    return lambda steps, low, high: np.geomspace(low, high, steps)

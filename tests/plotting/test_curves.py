@@ -1,0 +1,243 @@
+"""Curves as data: what is drawn equals the dataset, and says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pytest
+import xarray as xr
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.plotting import style
+
+Made = tuple[xr.Dataset, xr.Dataset]
+
+
+def curves(figure: Any) -> list[Any]:
+    return [part for part in figure if type(part) is hv.Curve]
+
+
+def bands(figure: Any) -> list[Any]:
+    return [part for part in figure if isinstance(part, hv.Area)]
+
+
+def look(element: Any, group: str = "style") -> dict[str, Any]:
+    return dict(hv.Store.lookup_options("bokeh", element, group).kwargs)
+
+
+def test_a_curve_and_its_band_hold_the_numbers_of_the_dataset(pair_profiles: xr.Dataset) -> None:
+    figure = sp.plot.entropy(pair_profiles, partition="cat | car", estimator="path", guidance="w=2")
+    (curve,), (band,) = curves(figure), bands(figure)
+    one = pair_profiles.sel(partition="cat | car", estimator="path", guidance="w=2")
+    order = np.argsort(one["log_snr"].values)
+    np.testing.assert_array_equal(np.sort(curve.dimension_values("log_snr")), one["log_snr"].values[order])
+    for name, element, column in (
+        ("entropy", curve, "entropy"),
+        ("entropy_lower", curve, "lower"),
+        ("entropy_upper", curve, "upper"),
+        ("entropy_lower", band, "entropy"),
+        ("entropy_upper", band, "upper"),
+    ):
+        place = np.argsort(element.dimension_values("log_snr"))
+        np.testing.assert_array_equal(element.dimension_values(column)[place], one[name].values[order])
+
+
+@pytest.mark.parametrize(
+    ("axis", "places"),
+    [
+        ("log_snr", lambda prof: prof["log_snr"]),
+        ("time", lambda prof: prof["time"]),
+        # on a variance-exploding clock the noise level is the time
+        ("sigma", lambda prof: prof["time"]),
+        ("log_sigma", lambda prof: np.log(prof["time"])),
+    ],
+)
+def test_every_axis_has_its_places_and_says_where_the_data_are(
+    axis: str, places: Any, pair_profiles: xr.Dataset
+) -> None:
+    figure = sp.plot.entropy(pair_profiles, axis, partition="cat | dog", estimator="path", guidance="unguided")
+    (curve,) = curves(figure)
+    np.testing.assert_allclose(np.sort(curve.dimension_values(axis)), np.sort(places(pair_profiles).values), rtol=1e-12)
+    text = curve.kdims[0].label
+    assert ("noise ⟶ data" in text) == (axis == "log_snr")
+    assert ("data ⟵ noise" in text) == (axis != "log_snr")
+    assert look(figure, "plot").get("logx", False) == (axis in ("sigma", "time"))
+
+
+def test_labels_carry_name_and_unit_of_the_registry(pair_profiles: xr.Dataset) -> None:
+    assert (
+        curves(sp.plot.entropy(pair_profiles))[0].vdims[0].pprint_label
+        == "conditional entropy H[Z|X_t] of the side (bit)"
+    )
+    text = curves(sp.plot.rate(pair_profiles))[0].vdims[0].pprint_label
+    assert text == "entropy rate (bit per unit of log_snr)"
+    assert curves(sp.plot.mutual_information(pair_profiles))[0].vdims[0].unit == "bit"
+
+
+def test_a_rate_is_drawn_over_its_own_axis_unless_told_otherwise(vp_profiles: xr.Dataset) -> None:
+    assert curves(sp.plot.rate(vp_profiles))[0].kdims[0].name == "time"
+    assert curves(sp.plot.rate(vp_profiles, "log_snr"))[0].kdims[0].name == "log_snr"
+
+
+def test_rates_along_different_axes_are_not_mixed(vp_profiles: xr.Dataset, ve_profiles: xr.Dataset) -> None:
+    with pytest.raises(SpecentError, match="log_snr, time"):
+        sp.plot.rate([vp_profiles, ve_profiles])
+
+
+def test_exact_references_are_black_dashed_and_on_top(pair_profiles: xr.Dataset) -> None:
+    drawn = curves(sp.plot.entropy(pair_profiles))
+    exact = [curve for curve in drawn if "exact" in curve.label]
+    assert exact == drawn[-2:]
+    assert {(look(curve)["color"], look(curve)["line_dash"]) for curve in exact} == {("#000000", "dashed")}
+    others = drawn[:-2]
+    assert all(look(curve)["line_dash"] != "dashed" and look(curve)["color"] != "#000000" for curve in others)
+
+
+def test_an_exact_profile_by_itself_is_no_reference(pair_profiles: xr.Dataset) -> None:
+    drawn = curves(sp.plot.entropy(pair_profiles, estimator="exact"))
+    assert [look(curve)["color"] for curve in drawn] == list(style.PALETTE[:2])
+
+
+def test_colour_tells_partitions_and_settings_apart_and_dash_the_estimators(pair_profiles: xr.Dataset) -> None:
+    drawn = curves(sp.plot.entropy(pair_profiles, estimator=["path", "denoiser_gap"]))
+    assert len(drawn) == 8
+    of = {curve.label: look(curve) for curve in drawn}
+    assert of["cat | dog, w=2, path"]["color"] == of["cat | dog, w=2, denoiser_gap"]["color"]
+    assert len({one["color"] for one in of.values()}) == 4
+    assert of["cat | dog, w=2, path"]["line_dash"] != of["cat | dog, w=2, denoiser_gap"]["line_dash"]
+    assert of["cat | dog, w=2, path"]["line_dash"] == of["cat | car, unguided, path"]["line_dash"]
+
+
+def test_no_two_curves_of_one_figure_look_alike(digit_profiles: xr.Dataset) -> None:
+    names = [f"{digit} | rest" for digit in range(10)]
+    drawn = curves(sp.plot.entropy(digit_profiles, partition=names, estimator=["path", "denoiser_gap"], guidance="w=2"))
+    assert len(drawn) == 20
+    assert len({(look(curve)["color"], str(look(curve)["line_dash"])) for curve in drawn}) == 20
+
+
+def test_dimensions_are_shades_of_one_scale(ve_profiles: xr.Dataset) -> None:
+    drawn = curves(sp.plot.entropy(ve_profiles))
+    assert [curve.label for curve in drawn] == ["d = 4", "d = 16", "d = 64", "d = 256", "d = 2^10", "d = 2^12"]
+    shades = [int(look(curve)["color"][1:], 16) for curve in drawn]
+    assert len(set(shades)) == 6
+    # the green of Viridis rises all along the scale
+    green = [(shade >> 8) & 255 for shade in shades]
+    assert green == sorted(green)
+
+
+def test_the_legend_stands_outside_and_is_never_dropped(digit_profiles: xr.Dataset) -> None:
+    names = [f"{digit} | rest" for digit in range(10)]
+    figure = sp.plot.entropy(digit_profiles, partition=names, estimator=["exact", "path"])
+    assert len(curves(figure)) == 30
+    options = look(figure, "plot")
+    assert options["legend_position"] == "right"
+    rendered = hv.renderer("bokeh").get_plot(figure).state
+    (legend,) = rendered.right
+    assert len(legend.items) == 30
+    assert legend.click_policy == "hide"
+
+
+def test_curves_without_uncertainty_have_no_band(ve_profiles: xr.Dataset) -> None:
+    assert bands(sp.plot.entropy(ve_profiles)) == []
+
+
+def test_more_than_thirty_curves_become_medians_with_bands(digit_profiles: xr.Dataset) -> None:
+    pairs = [name for name in digit_profiles["partition"].values if " | " in name and "rest" not in name]
+    figure = sp.plot.entropy(digit_profiles, partition=pairs, estimator="path", guidance="w=2")
+    (curve,), (extremes, quartiles) = curves(figure), bands(figure)
+    values = digit_profiles["entropy"].sel(partition=pairs, estimator="path", guidance="w=2")
+    order = np.argsort(curve.dimension_values("log_snr"))
+    back = slice(None, None, -1)
+    np.testing.assert_allclose(curve.dimension_values("entropy")[order], values.median("partition")[back], rtol=1e-12)
+    for band, low, high in ((extremes, 0.0, 1.0), (quartiles, 0.25, 0.75)):
+        place = np.argsort(band.dimension_values("log_snr"))
+        np.testing.assert_allclose(band.dimension_values("entropy")[place], values.quantile(low, "partition")[back])
+        np.testing.assert_allclose(band.dimension_values("upper")[place], values.quantile(high, "partition")[back])
+    assert "median" in look(figure, "plot")["title"]
+    assert "45 curves" in look(figure, "plot")["title"]
+    assert curve.label == "pairs (45)"
+
+
+def test_families_of_partitions_are_summarised_apart(digit_profiles: xr.Dataset) -> None:
+    figure = sp.plot.entropy(digit_profiles, estimator="path", guidance="unguided")
+    labels = [curve.label for curve in curves(figure)]
+    assert labels == ["full set (1)", "one against the rest (10)", "pairs (45)"]
+
+
+def test_measured_and_exact_datasets_are_drawn_together(pair_profiles: xr.Dataset) -> None:
+    measured = pair_profiles.sel(estimator=["path"], guidance=["unguided"], partition=["cat | dog"])
+    truth = pair_profiles.sel(estimator=["exact"], guidance=["unguided"], partition=["cat | dog"])
+    drawn = curves(sp.plot.entropy([truth, measured]))
+    assert [look(curve)["color"] for curve in drawn] == [style.PALETTE[0], style.EXACT]
+    assert [curve.label for curve in drawn] == ["path", "exact"]
+
+
+def test_dask_and_transposed_input_draw_the_same(pair_profiles: xr.Dataset) -> None:
+    plain = curves(sp.plot.entropy(pair_profiles))
+    other = pair_profiles.chunk({"time": 7})
+    for name in ("entropy", "entropy_lower", "entropy_upper"):
+        assert other[name].chunks is not None
+    for one, two in zip(plain, curves(sp.plot.entropy(other)), strict=True):
+        assert one.label == two.label
+        np.testing.assert_array_equal(one.array(["log_snr", "entropy"]), two.array(["log_snr", "entropy"]))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"partition": "cat | fish"}, "partition: 'cat | fish'.*'cat | dog', 'cat | car'"),
+        ({"estimator": "psth"}, "estimator: 'psth'.*'exact', 'path', 'denoiser_gap'"),
+        ({"guidance": ["w=2", "w=3"]}, "guidance: 'w=3'.*'unguided', 'w=2'"),
+        ({"dimension": 4}, "no dimension 'dimension'"),
+        ({"partition": []}, "empty selection"),
+        ({"estimator": "exact", "guidance": "w=2"}, "nothing to draw"),
+        ({"axis": "gamma"}, "axis='gamma' is not an axis"),
+    ],
+)
+def test_an_unknown_choice_is_named_with_the_choices(
+    chosen: dict[str, Any], message: str, pair_profiles: xr.Dataset
+) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.plot.entropy(pair_profiles, **chosen)
+
+
+def test_another_kind_of_dataset_is_refused(picture_runs: xr.Dataset) -> None:
+    with pytest.raises(SpecentError, match="kind 'profiles' is needed, this one is of kind 'trajectories'"):
+        sp.plot.entropy(picture_runs)
+    with pytest.raises(SpecentError, match="prof is a int"):
+        sp.plot.entropy(3)  # type: ignore[arg-type]
+    with pytest.raises(SpecentError, match="prof is empty"):
+        sp.plot.entropy([])
+
+
+def test_partitions_and_guidance_can_be_chosen_as_objects(pair_profiles: xr.Dataset) -> None:
+    figure = sp.plot.entropy(
+        pair_profiles, partition=sp.Partition.pair("cat", "dog"), guidance=sp.Guidance(2.0), estimator="path"
+    )
+    assert len(curves(figure)) == 1
+
+
+def test_rescaled_curves_cross_at_one(vp_profiles: xr.Dataset) -> None:
+    raw, scaled = sp.plot.rescaled(vp_profiles)
+    for curve, straight, d in zip(curves(scaled), curves(raw), vp_profiles["dimension"].values, strict=True):
+        u, H = curve.dimension_values("u"), curve.dimension_values("entropy")
+        np.testing.assert_allclose(u * np.log(d) / 2, straight.dimension_values("time"), rtol=1e-12)
+        # F(1); linear interpolation on a grid of 0.06 in time is off by less than 0.06^2 / 8 times a curvature below 1
+        assert np.interp(1.0, u, H) == pytest.approx(0.514056, abs=5e-4)
+    assert scaled.get_dimension("u").label.startswith("t / t_s")
+
+
+def test_rescaling_follows_the_clock_and_can_be_told(ve_profiles: xr.Dataset) -> None:
+    _, scaled = sp.plot.rescaled(ve_profiles)
+    last = curves(scaled)[-1]
+    np.testing.assert_allclose(last.dimension_values("u") * 64.0, ve_profiles["time"].values, rtol=1e-12)
+    with pytest.raises(SpecentError, match="law='cubic'"):
+        sp.plot.rescaled(ve_profiles, "cubic")
+
+
+def test_rescaling_needs_dimensions(pair_profiles: xr.Dataset) -> None:
+    with pytest.raises(SpecentError, match="no dimension 'dimension'"):
+        sp.plot.rescaled(pair_profiles)

@@ -1,0 +1,245 @@
+"""Pages and pictures: whole, self-contained, drawn without an error, and never over something that was there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.plotting import pictures
+from specent.plotting.pages import FIGURES
+
+Summary = Callable[..., xr.Dataset]
+
+
+class Reader(HTMLParser):
+    """What a page loads, which figures it holds, and its visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.figures: list[str] = []
+        self.words: list[str] = []
+        self.inside: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.loaded += [str(given[name]) for name in ("src", "href") if name in given]
+        if tag == "figure":
+            self.figures.append(str(given["class"]))
+        if tag in ("script", "style"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside:
+            self.words.append(data)
+
+
+def read(path: Path) -> Reader:
+    return Reader(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, digit_profiles: xr.Dataset, vp_profiles: xr.Dataset,
+    vp_fit: tuple[xr.Dataset, xr.Dataset], picture_runs: xr.Dataset, summary: Summary,
+) -> Path:  # fmt: skip
+    """A page with every figure there is."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    datasets = [digit_profiles, summary(digit_profiles), vp_profiles, *vp_fit, picture_runs]
+    return sp.plot.page(datasets, path, title="All <figures>")
+
+
+def test_a_page_holds_every_figure_its_datasets_allow(whole: Path) -> None:
+    reader = read(whole)
+    assert set(reader.figures) == set(FIGURES)
+    # unguided and guided; single curves by setting, families apart
+    assert reader.figures.count("pair_matrix") == 2
+    assert reader.figures.count("scaling") == 1
+
+
+def test_a_page_loads_nothing(whole: Path) -> None:
+    assert read(whole).loaded == []
+    # Bokeh itself and the numbers: far below what a mail attachment may be
+    assert 1e6 < whole.stat().st_size < 8e6
+
+
+def test_a_page_says_how_to_read_it_and_where_it_comes_from(whole: Path, digit_profiles: xr.Dataset) -> None:
+    words = " ".join(read(whole).words)
+    assert "All <figures>" in words
+    assert "Arrows in the axis labels point in the direction of generation" in words
+    assert '{"name": "logistic <b>"}' in words
+    assert str(digit_profiles.attrs["versions"]) in words
+    assert str(digit_profiles.attrs["settings_sha256"]) in words
+    assert re.search(r"seed\W+3\b", words)
+
+
+def test_the_table_holds_half_places_with_their_intervals(
+    tmp_path: Path, pair_profiles: xr.Dataset, summary: Summary
+) -> None:
+    spec = summary(pair_profiles)
+    words = read(sp.plot.page([pair_profiles, spec], tmp_path / "page.html")).words
+    one = spec.sel(partition="cat | car", estimator="path", guidance="w=2")
+    place, a, b = (np.exp(-float(one[name]) / 2) for name in ("half_time", "half_time_lower", "half_time_upper"))
+    assert f"{place:.4g} [{min(a, b):.4g}, {max(a, b):.4g}]" in words
+    # an exact place has no interval, and no guided column
+    exact = np.exp(-float(spec["half_time"].sel(partition="cat | car", estimator="exact", guidance="unguided")) / 2)
+    assert f"{exact:.4g}" in words
+    assert "exact, unguided" in words
+    assert "exact, w=2" not in words
+
+
+def test_the_browser_draws_the_page_without_an_error(whole: Path, tmp_path: Path) -> None:
+    # Chromium is part of continuous integration: without it this test fails, it is not skipped
+    command = [pictures.browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    offline = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}"]
+    rest = ["--virtual-time-budget=30000", "--enable-logging=stderr", "--dump-dom", whole.as_uri()]
+    done = subprocess.run([*command, *offline, *rest], capture_output=True, text=True, timeout=180, check=True)
+    page = done.stdout
+    figures = page.count("<figure class=")
+    assert re.search(rf'data-drawn="{figures}"|data-drawn="1"', page), done.stderr[-2000:]
+    # canvases of Bokeh live in shadow roots, which a dumped page leaves out; drawn documents are counted instead
+    told = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert not [line for line in told if re.search("error|uncaught|refused|failed", line, re.IGNORECASE)], told
+
+
+def test_a_picture_is_cut_to_its_content_and_shows_colours(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+    path = sp.plot.picture(pair_profiles, tmp_path / "figure.png", figures=["entropy"], estimator="path", scale=1.0)
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    height, width = pixels.shape[:2]
+    # one frame of 560 by 330 with its legend, title and margins
+    assert 600 < width < 1200
+    assert 400 < height < 700
+    blue = np.abs(pixels - np.array([0x00, 0x72, 0xB2])).sum(axis=-1) < 40
+    assert blue.sum() > 200
+    # ink near the right and lower ends of the content, none cut off at the edges
+    assert (pixels[-5:] > 250).all()
+    assert (pixels[:, -5:] > 250).all()
+
+
+def test_only_the_chosen_figures_are_drawn(tmp_path: Path, pair_profiles: xr.Dataset, summary: Summary) -> None:
+    path = sp.plot.page([pair_profiles, summary(pair_profiles)], tmp_path / "page.html", figures=["windows", "rate"])
+    assert read(path).figures == ["windows", "rate"]
+
+
+def test_plain_pages_hold_figures_only(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+    path = sp.plot.page(pair_profiles, tmp_path / "page.html", figures=["entropy"], plain=True)
+    assert "versions" not in " ".join(read(path).words)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"figures": ["entropi"]}, "choose from entropy, rate"),
+        ({"figures": ["pair_matrix"]}, "nothing to draw: datasets of kind profiles"),
+        ({"partition": "cat | fish"}, "'cat | fish' is not in the dataset"),
+        ({"axis": "gamma"}, "axis='gamma'"),
+    ],
+)
+def test_a_wrong_choice_writes_nothing(
+    given: dict[str, Any], message: str, tmp_path: Path, pair_profiles: xr.Dataset
+) -> None:
+    with pytest.raises(SpecentError, match=re.escape(message)):
+        sp.plot.page(pair_profiles, tmp_path / "page.html", **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_of_nothing_are_refused(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+    with pytest.raises(SpecentError, match="datasets is empty"):
+        sp.plot.page([], tmp_path / "page.html")
+    with pytest.raises(SpecentError, match="datasets is a str"):
+        sp.plot.page(["page.nc"], tmp_path / "page.html")  # type: ignore[list-item]
+    with pytest.raises(SpecentError, match="was not made by specent"):
+        sp.plot.page(xr.Dataset(), tmp_path / "page.html")
+
+
+def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("mine")
+    with pytest.raises(SpecentError, match="exists; choose another name or set overwrite"):
+        sp.plot.page(pair_profiles, path)
+    assert path.read_text() == "mine"
+    sp.plot.page(pair_profiles, path, figures=["entropy"], overwrite=True)
+    assert read(path).figures == ["entropy"]
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing/page.html", "does not exist"),
+        ("page.pdf", "must end in .html or .png"),
+        ("folder.html", "is a folder"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_early(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(SpecentError, match=message):
+        sp.plot.check_output(tmp_path / name)
+
+
+def test_a_read_only_folder_is_refused_early() -> None:
+    # the kernel's own folder cannot be written to by anybody, root included
+    with pytest.raises(SpecentError, match="cannot be written to"):
+        sp.plot.check_output("/proc/page.html")
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(source: str, target: Path) -> None:
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(OSError, match="disk on fire"):
+        pictures.put(b"page", tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_without_a_browser_says_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SpecentError, match="install one"):
+        sp.plot.check_output(tmp_path / "figure.png")
+    assert sp.plot.check_output(tmp_path / "page.html").name == "page.html"
+
+
+def fake_browser(folder: Path, script: str) -> str:
+    path = folder / "chromium"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 3", "failed with code 3"),
+        ("echo '<html><body></body></html>'", "did not draw the page"),
+        ('echo \'<body data-width="9" data-height="9">\'', "made no picture"),
+    ],
+)
+def test_a_browser_that_fails_is_reported(
+    script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ve_profiles: xr.Dataset
+) -> None:
+    (tmp_path / "bin").mkdir()
+    name = fake_browser(tmp_path / "bin", script)
+    monkeypatch.setattr(pictures, "browser", lambda: name)
+    with pytest.raises(SpecentError, match=message):
+        sp.plot.picture(ve_profiles, tmp_path / "figure.png", figures=["entropy"])
+    assert not (tmp_path / "figure.png").exists()
