@@ -170,7 +170,7 @@ def network(
     Parameters
     ----------
     net : callable
-        Called as ``net(x, time, condition)`` with states of shape (batch, *shape) in the coordinates of `schedule`,
+        Called as ``net(x, time, condition)`` with states of shape ``(batch, *shape)`` in the coordinates of `schedule`,
         times of shape (batch,) and conditions of shape (batch,): int64, 0 .. K-1 for the labels, K for the null
         condition. A `torch.nn.Module` is moved to the device that is sampled on; put it in evaluation mode.
     labels : sequence of str

@@ -27,13 +27,13 @@ class TrainingSettings:
     samples trained under the null condition.
     """
 
-    steps: int = 8000
+    steps: int = 12000
     batch: int = 512
     learning_rate: float = 2e-3
     label_dropout: float = 0.15
-    log_sigma_mean: float = 0.0
-    log_sigma_std: float = 1.5
-    average: float = 0.998
+    log_sigma_mean: float = -0.2
+    log_sigma_std: float = 1.3
+    average: float = 0.999
     width: int = 256
     blocks: int = 4
     embedding: int = 128

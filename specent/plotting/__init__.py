@@ -7,10 +7,11 @@ intervals are bands. Arrows in the axis labels point in the direction of generat
 
 from __future__ import annotations
 
-from specent.plotting.curves import entropy, mutual_information, rate, rescaled
+from specent.plotting.curves import entropy, mutual_information, rate
 from specent.plotting.fits import scaling
 from specent.plotting.pages import FIGURES, page
 from specent.plotting.pictures import check_output, picture
+from specent.plotting.rescaling import rescaled
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import pair_matrix, windows
 

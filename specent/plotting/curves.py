@@ -1,4 +1,4 @@
-"""Profiles as curves with interval bands: entropy, its rate, mutual information, and rescaled time."""
+"""Profiles as curves with interval bands: entropy, its rate, mutual information."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from specent.errors import SpecentError
 from specent.plotting import style
-from specent.plotting.select import Names, Series, label, select, series, varying
+from specent.plotting.select import Names, Series, label, select_each, series, varying
 from specent.schema import need
 
 Profiles = xr.Dataset | Sequence[xr.Dataset]
@@ -129,79 +129,6 @@ def rate(
     return _curves(listed, "entropy_rate", axis or axes[0], wanted, title)
 
 
-def rescaled(
-    prof: xr.Dataset,
-    law: str | None = None,
-    *,
-    partition: Names = None,
-    estimator: Names = None,
-    guidance: Names = None,
-    dimension: Names = None,
-) -> Any:
-    """Entropy over ambient dimensions, against time and against time over the speciation time t_s.
-
-    For two equiprobable components with ``|m|**2 = d`` and unit variance t_s is ``ln(d)/2`` on a variance-preserving
-    clock, and sigma_s is ``sqrt(d)`` on a variance-exploding one (arXiv 2602.09651); all curves cross at u = 1.
-
-    Parameters
-    ----------
-    prof : Dataset
-        Of kind ``profiles``, with the dimension ``dimension``.
-    law : {"log", "sqrt"}, optional
-        Which of the two scales divides the time; the one of the schedule by default.
-    partition, estimator, guidance, dimension
-        As for `entropy`; one of each must remain, but for the dimension.
-
-    Returns
-    -------
-    holoviews.Layout
-        Two panels: raw and rescaled.
-
-    Raises
-    ------
-    SpecentError
-        If there is no dimension to scale with, or the law is unknown.
-    """
-    need(prof, "profiles", "prof")
-    law = law or {"vp": "log", "ve": "sqrt"}.get(style.schedule_name(prof), "")
-    if law not in ("log", "sqrt"):
-        raise SpecentError(f"law={law!r} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
-    if "dimension" not in prof.dims:
-        raise SpecentError("prof has no dimension 'dimension' to rescale with; it must hold profiles at several d")
-    # ln(1)/2 is no scale
-    shown = prof.sel(dimension=prof["dimension"].values > 1)
-    chosen = select(shown, partition=partition, estimator=estimator, guidance=guidance, dimension=dimension)
-    axis = "time" if law == "log" else "sigma"
-    found, sizes = [], []
-    for size in chosen["dimension"].values:
-        curves = series(chosen.sel(dimension=[size]), "entropy", axis)
-        if len(curves) > 1:
-            raise SpecentError("rescaled draws one curve per dimension: choose one partition, estimator and guidance")
-        found += curves
-        sizes.append(float(size))
-    scales = [np.log(size) / 2 if law == "log" else np.sqrt(size) for size in sizes]
-    text = "t / t_s,  t_s = ln(d)/2" if law == "log" else "σ / σ_s,  σ_s = √d"
-    word = "time" if law == "log" else "noise level"
-    height = hv.Dimension("entropy", label="conditional entropy H[Z|X_t]", unit="bit")
-    u = hv.Dimension("u", label=f"{text}  (data ⟵ noise)")
-    hues = style.colours(len(found), ordered=True)
-    raw = [
-        _curve(one, one.names["dimension"], style.axis_dimension(axis), height, hue)
-        for one, hue in zip(found, hues, strict=True)
-    ]
-    scaled = [
-        _curve(one, one.names["dimension"], u, height, hue, scale)
-        for one, hue, scale in zip(found, hues, scales, strict=True)
-    ]
-    mark = hv.VLine(1.0).opts(color="gray", line_width=1, line_dash="dotted")
-    wide = style.frame(height=300) | style.legend(len(found))
-    limits = (0.0, 2.0) if law == "log" else (0.05, 20.0)
-    raw_axis, scaled_axis = (style.noise_axis(places, law == "sqrt") for places in (found[0].x, np.array(limits)))
-    left = hv.Overlay(raw).opts(**wide, **raw_axis, title=f"Raw {word}")
-    right = hv.Overlay([*scaled, mark]).opts(**wide, **scaled_axis, xlim=limits, title=f"Rescaled {word}")
-    return hv.Layout([left, right]).cols(1).opts(shared_axes=False)
-
-
 def _listed(prof: Profiles) -> list[xr.Dataset]:
     listed = [prof] if isinstance(prof, xr.Dataset) or not isinstance(prof, Sequence) else list(prof)
     if not listed:
@@ -213,7 +140,7 @@ def _listed(prof: Profiles) -> list[xr.Dataset]:
 
 def _curves(prof: Profiles, name: str, axis: str, wanted: dict[str, Names], title: str | None) -> Any:
     listed = _listed(prof)
-    chosen = [select(one, **{d: w for d, w in wanted.items() if w is not None}) for one in listed]
+    chosen = select_each(listed, **wanted)
     found = sorted((one for part in chosen for one in series(part, name, axis)), key=lambda one: one.exact)
     x, height = style.axis_dimension(axis), style.value_dimension(listed[0], name)
     note = ""
@@ -233,11 +160,15 @@ def _separate(found: list[Series], x: Any, height: Any) -> list[Any]:
     """Every curve for itself: bands first, so that no band hides a curve."""
     dims = varying([one.names for one in found])
     looks = _looks(found)
-    marked = list(zip(found, looks, strict=True))
-    bands = [_band(one, label(one.names, dims), x, height, look["color"]) for one, look in marked if one.bounded]
-    curves = [
-        _curve(one, label(one.names, dims), x, height, look["color"], dash=look["line_dash"]) for one, look in marked
-    ]
+    # many black references would bury the curves they belong to
+    crowded = len(found) > style.EASY
+    bands, curves = [], []
+    for one, look in zip(found, looks, strict=True):
+        text, faint = label(one.names, dims), crowded and look["color"] == style.EXACT
+        if one.bounded and not faint:
+            bands.append(_band(one, text, x, height, look["color"]))
+        line = curve(one, text, x, height, look["color"], dash=look["line_dash"])
+        curves.append(line.opts(line_width=0.8) if faint else line)
     return bands + curves
 
 
@@ -266,9 +197,10 @@ def _key(one: Series) -> tuple[str | None, ...]:
     return tuple(one.names.get(dim) for dim in ("dimension", "partition", "guidance"))
 
 
-def _curve(
+def curve(
     one: Series, text: str, x: Any, height: Any, colour: str, scale: float = 1.0, dash: str | list[int] = "solid"
 ) -> Any:
+    """One curve, whose hover names it and its interval; `scale` divides the places."""
     vdims = [height, hv.Dimension("lower"), hv.Dimension("upper"), hv.Dimension("curve")]
     columns = (one.x / scale, one.y, one.lower, one.upper, np.full(one.x.shape, text))
     return hv.Curve(columns, x, vdims, label=text).opts(
@@ -311,5 +243,5 @@ def _bundled(found: list[Series], x: Any, height: Any) -> list[Any]:
         for low, high, alpha in ((levels[0], levels[4], 0.10), (levels[1], levels[3], 0.25)):
             band = hv.Area((one.x, low, high), x, [height, hv.Dimension("upper")], label=name)
             bands.append(band.opts(color=look["color"], fill_alpha=alpha, line_alpha=0.0))
-        curves.append(_curve(one, name, x, height, look["color"], dash=look["line_dash"]))
+        curves.append(curve(one, name, x, height, look["color"], dash=look["line_dash"]))
     return bands + curves

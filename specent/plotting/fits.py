@@ -112,7 +112,11 @@ def _fitted(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[
     found = []
     for index in itertools.product(*(range(fit.sizes[dim]) for dim in _FIT_DIMS)):
         at = dict(zip(_FIT_DIMS, index, strict=True))
-        one, points = fit.isel(at), spec.isel(at)
+        one = fit.isel(at)
+        try:
+            points = spec.sel({dim: fit[dim].values[place] for dim, place in at.items()})
+        except KeyError as error:
+            raise SpecentError(f"fit holds {error.args[0]!r}, spec does not: give the spec that was fitted") from error
         slope, intercept = float(one[name]), float(one["intercept"])
         if not np.isfinite(slope):
             continue

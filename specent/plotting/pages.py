@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from bokeh.resources import Resources
 
 from specent.errors import SpecentError
 from specent.plotting import style, texts
-from specent.plotting.curves import entropy, rate, rescaled
+from specent.plotting.curves import entropy, rate
 from specent.plotting.fits import scaling
 from specent.plotting.pictures import check_output, put
-from specent.plotting.select import Names, definitions, families, select
+from specent.plotting.rescaling import rescaled
+from specent.plotting.select import Names, definitions, families, select, select_each
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import pair_matrix, windows
 from specent.plotting.tables import half_places, provenance
@@ -29,24 +30,23 @@ from specent.schema import KINDS, need
 FIGURES = ("entropy", "rate", "rescaled", "windows", "pair_matrix", "scaling", "predictions")
 """Names of the figures a page can hold, in the order in which they stand."""
 
-EASY = 12
-"""More curves than this in one figure are thinned out, unless they were asked for."""
-
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is drawn of the datasets."""
+    """What is drawn: the datasets by kind, reduced to what was chosen of them."""
 
-    axis: str | None = None
-    partition: Names = None
-    estimator: Names = None
-    guidance: Names = None
-    datasets: dict[str, list[xr.Dataset]] = field(default_factory=dict)
+    datasets: dict[str, list[xr.Dataset]]
+    axis: str | None
+    chosen: dict[str, Names]
 
-    def of(self, dataset: xr.Dataset) -> dict[str, Names]:
-        """The selection as far as it is made and concerns the dimensions of `dataset`."""
-        made = {"partition": self.partition, "estimator": self.estimator, "guidance": self.guidance}
-        return {dim: names for dim, names in made.items() if names is not None and dim in dataset.dims}
+    @classmethod
+    def of(cls, listed: list[xr.Dataset], axis: str | None, **chosen: Names) -> _Wanted:
+        made: dict[str, Names] = {dim: names for dim, names in chosen.items() if names is not None}
+        # a name may be in one of the datasets only, but one that is in none is a mistake
+        curved = [one for one in listed if one.attrs["specent_kind"] != "trajectories"]
+        kept = select_each(curved, **made) if curved else []
+        kept += [one for one in listed if one.attrs["specent_kind"] == "trajectories"]
+        return cls({kind: [one for one in kept if one.attrs["specent_kind"] == kind] for kind in KINDS}, axis, made)
 
 
 Figures = Iterator[Any]
@@ -109,8 +109,7 @@ def page(
     unknown = [name for name in names if name not in FIGURES]
     if unknown or not names:
         raise SpecentError(f"figures={list(names)!r}: choose from {', '.join(FIGURES)}")
-    kinds = {kind: [one for one in listed if one.attrs["specent_kind"] == kind] for kind in KINDS}
-    wanted = _Wanted(axis, partition, estimator, guidance, kinds)
+    wanted = _Wanted.of(listed, axis, partition=partition, estimator=estimator, guidance=guidance)
     drawn = [(name, figure) for name in names for figure in _MAKERS[name](wanted)]
     if not drawn:
         kept = ", ".join(sorted({str(one.attrs["specent_kind"]) for one in listed}))
@@ -130,84 +129,110 @@ def _rates(wanted: _Wanted) -> Figures:
         yield rate(part, wanted.axis, title=heading)
 
 
-def _portions(wanted: _Wanted, name: str, best: str) -> Iterator[tuple[xr.Dataset, str]]:
+def _portions(wanted: _Wanted, name: str, best: str) -> Iterator[tuple[list[xr.Dataset], str]]:
     """Profiles family by family, since full sets, single classes and pairs have different scales."""
-    for prof in wanted.datasets["profiles"]:
-        chosen = select(prof, **wanted.of(prof))
-        for part, heading in _by_family(chosen):
-            if _finite(part, name):
-                kept, note = _tamed(part, name, best, wanted)
-                for one, setting in _by_guidance(kept, name):
-                    yield one, ", ".join(word for word in (heading, note, setting) if word)
+    for group in _with_references(wanted.datasets["profiles"]):
+        for part, heading in _by_family(group[0]):
+            together = [part, *(_answers(one, part) for one in group[1:])]
+            if _count(together, name):
+                kept, note = _tamed(together, name, best, wanted)
+                for some, setting in _by_guidance(kept, name):
+                    yield some, ", ".join(word for word in (heading, note, setting) if word)
+
+
+def _with_references(profiles: list[xr.Dataset]) -> list[list[xr.Dataset]]:
+    """Every measured dataset together with the exact ones that answer the same questions on the same axis."""
+    exact = [one for one in profiles if set(one["estimator"].values) == {"exact"}]
+    measured = [one for one in profiles if not any(one is other for other in exact)]
+    groups = [[one, *(other for other in exact if _comparable(one, other))] for one in measured]
+    used = [id(one) for group in groups for one in group[1:]]
+    return groups + [[one] for one in exact if id(one) not in used]
+
+
+def _comparable(measured: xr.Dataset, exact: xr.Dataset) -> bool:
+    alike = measured.attrs["rate_axis"] == exact.attrs["rate_axis"]
+    return (
+        alike
+        and "dimension" not in {*measured.dims, *exact.dims}
+        and bool(_answers(exact, measured).sizes["partition"])
+    )
+
+
+def _answers(dataset: xr.Dataset, asked: xr.Dataset) -> xr.Dataset:
+    """The partitions of `dataset` that `asked` holds too, with the same sides and priors."""
+    known = [one for one in definitions(asked) if one is not None]
+    return dataset.isel(partition=[i for i, one in enumerate(definitions(dataset)) if one in known])
 
 
 def _by_family(dataset: xr.Dataset) -> Iterator[tuple[xr.Dataset, str]]:
     family = families(dataset)
     for one in dict.fromkeys(family):
         members = [i for i, other in enumerate(family) if other == one]
-        yield dataset.isel(partition=members), one.capitalize() if len(set(family)) > 1 else ""
+        name = str(dataset["partition"].values[members[0]])
+        heading = name if len(members) == 1 and name != "full" else one.capitalize()
+        yield dataset.isel(partition=members), heading if len(set(family)) > 1 else ""
 
 
-def _tamed(dataset: xr.Dataset, name: str, best: str, wanted: _Wanted) -> tuple[xr.Dataset, str]:
+def _tamed(together: list[xr.Dataset], name: str, best: str, wanted: _Wanted) -> tuple[list[xr.Dataset], str]:
     """Only the best estimator and the exact one, where all would make too many curves and none was chosen."""
-    names = [str(value) for value in dataset["estimator"].values]
+    names = [str(value) for value in together[0]["estimator"].values]
     kept = [one for one in names if one in ("exact", best)]
-    if wanted.estimator is not None or not kept or _count(dataset, name) <= EASY:
-        return dataset, ""
-    return dataset.sel(estimator=kept), f"estimators: {', '.join(kept)}"
+    if "estimator" in wanted.chosen or len(kept) in (0, len(names)) or _count(together, name) <= style.EASY:
+        return together, ""
+    return [together[0].sel(estimator=kept), *together[1:]], f"estimator {best}"
 
 
-def _by_guidance(dataset: xr.Dataset, name: str) -> Iterator[tuple[xr.Dataset, str]]:
+def _by_guidance(together: list[xr.Dataset], name: str) -> Iterator[tuple[list[xr.Dataset], str]]:
     """Setting by setting, where all of them would make too many curves; medians stay together to be compared."""
-    if not EASY < _count(dataset, name) <= style.MOST_CURVES:
-        yield dataset, ""
+    settings = [str(value) for value in together[0]["guidance"].values]
+    if len(settings) == 1 or not style.EASY < _count(together, name) <= style.MOST_CURVES:
+        yield together, ""
         return
-    parts = [dataset.isel(guidance=[i]) for i in range(dataset.sizes["guidance"])]
-    yield from ((part, str(part["guidance"].values[0])) for part in parts if _finite(part, name))
+    for setting in settings:
+        some = [one.sel(guidance=[setting]) for one in together if setting in one["guidance"].values]
+        if _count(some, name):
+            yield some, setting
 
 
-def _count(dataset: xr.Dataset, name: str) -> int:
-    """Number of curves with a finite value."""
-    finite = xr.apply_ufunc(np.isfinite, dataset[name], dask="allowed")
-    return int((finite.any("time") if "time" in finite.dims else finite).sum())
-
-
-def _finite(dataset: xr.Dataset, name: str) -> bool:
-    return bool(np.isfinite(dataset[name]).any())
+def _count(datasets: list[xr.Dataset], name: str) -> int:
+    """Number of curves, or places, that hold a finite number."""
+    total = 0
+    for one in datasets:
+        finite = xr.apply_ufunc(np.isfinite, one[name], dask="allowed")
+        total += int((finite.any("time") if "time" in finite.dims else finite).sum())
+    return total
 
 
 def _rescaled(wanted: _Wanted) -> Figures:
     for prof in wanted.datasets["profiles"]:
-        if "dimension" not in prof.dims or style.schedule_name(prof) not in ("vp", "ve"):
+        if "dimension" not in prof.dims:
             continue
-        chosen = select(prof, **wanted.of(prof))
-        for index in range(chosen.sizes["partition"]):
-            part = chosen.isel(partition=[index], guidance=[0], estimator=[0])
-            if _finite(part, "entropy"):
-                yield rescaled(part)
+        for index in range(prof.sizes["partition"]):
+            part = prof.isel(partition=[index], guidance=[0], estimator=[0])
+            if _count([part], "entropy"):
+                yield from (rescaled(part, law) for law in ("log", "sqrt"))
 
 
 def _windows(wanted: _Wanted) -> Figures:
     for spec in wanted.datasets["speciation"]:
-        for part, heading in _by_family(select(spec, **wanted.of(spec))):
+        for part, heading in _by_family(spec):
             # many pairs are read off their matrix
-            if not _finite(part, "half_time") or (wanted.partition is None and len(_pairs(part)) > EASY):
+            if not _count([part], "half_time") or ("partition" not in wanted.chosen and len(_pairs(part)) > style.EASY):
                 continue
-            kept, note = _tamed(part, "half_time", "path", wanted)
+            (kept,), note = _tamed([part], "half_time", "path", wanted)
             title = ", ".join(word for word in (heading, note) if word) or None
             yield windows(kept, _reachable(part, wanted.axis), title=title)
 
 
 def _matrices(wanted: _Wanted) -> Figures:
     for spec in wanted.datasets["speciation"]:
-        chosen = select(spec, **wanted.of(spec))
         # fewer than three labels make no matrix
-        if len(_pairs(chosen)) < 3 or "dimension" in spec.dims:
+        if len(_pairs(spec)) < 3 or "dimension" in spec.dims:
             continue
-        part = chosen.isel(partition=_pairs(chosen))
+        part = spec.isel(partition=_pairs(spec))
         for setting in range(part.sizes["guidance"]):
             one = part.isel(guidance=[setting])
-            if _finite(one, "half_time"):
+            if _count([one], "half_time"):
                 yield pair_matrix(one, _reachable(one, wanted.axis))
 
 
@@ -226,21 +251,19 @@ def _scalings(wanted: _Wanted) -> Figures:
     for fit in wanted.datasets["scaling"]:
         fitting = [spec for spec in specs if (spec.attrs["time_axis"] == "time") == (fit.attrs["law"] == "log")]
         for spec in fitting:
-            yield scaling(spec, fit, **wanted.of(fit))
+            yield scaling(spec, fit)
 
 
 def _strips(wanted: _Wanted) -> Figures:
-    profiles = wanted.datasets["profiles"]
+    groups = _with_references(wanted.datasets["profiles"])
     for runs in wanted.datasets["trajectories"]:
         if "prediction" not in runs or not {"channel", "y", "x"} <= set(runs["prediction"].dims):
             continue
-        chosen: dict[str, Any] = {} if wanted.guidance is None else {"guidance": wanted.guidance}
-        for setting in select(runs[["guidance"]], **chosen)["guidance"].values:
-            prof = next((one for one in profiles if setting in one["guidance"].values), None)
-            above: dict[str, Any] = {} if prof is None else dict(wanted.of(prof))
-            if prof is not None and wanted.partition is None:
-                above["partition"] = str(prof["partition"].values[0])
-            yield predictions(runs, prof, wanted.axis or "log_snr", **above | {"guidance": str(setting)})
+        settings = select(runs[["guidance"]], guidance=wanted.chosen.get("guidance"))["guidance"].values
+        for setting in settings:
+            above = next((group for group in groups if setting in group[0]["guidance"].values), None)
+            first: dict[str, Any] = {} if above is None else {"partition": str(above[0]["partition"].values[0])}
+            yield predictions(runs, above, wanted.axis or "log_snr", guidance=str(setting), **first)
 
 
 _MAKERS: dict[str, Callable[[_Wanted], Figures]] = {
@@ -267,7 +290,7 @@ def _document(
         explained.add(name)
         body.append(f'<figure class="{name}">{words}{block}</figure>')
     if not plain:
-        body += [half_places(select(spec, **wanted.of(spec))) for spec in wanted.datasets["speciation"]]
+        body += [half_places(spec) for spec in wanted.datasets["speciation"]]
         body.append(provenance(listed))
     return texts.PAGE.format(
         title=html.escape(heading),

@@ -63,19 +63,37 @@ def select(dataset: xr.Dataset, **wanted: Names) -> xr.Dataset:
     SpecentError
         Naming the selection that is not there, and the choices.
     """
+    (selected,) = select_each([dataset], **wanted)
+    return selected
+
+
+def select_each(datasets: Sequence[xr.Dataset], **wanted: Names) -> list[xr.Dataset]:
+    """The named parts of several datasets; a name must be in one of them, and those that have none are left out.
+
+    Raises
+    ------
+    SpecentError
+        Naming the selection that is in none of them, and the choices.
+    """
+    left = list(datasets)
     for dim, names in wanted.items():
         if names is None:
             continue
-        if dim not in dataset.dims:
-            raise SpecentError(f"{dim}={names!r} cannot be selected: the dataset has no dimension {dim!r}")
-        choices = [_text(value) for value in dataset[dim].values]
         chosen = [_text(name) for name in _listed(names)]
+        choices = list(dict.fromkeys(text for one in left for text in _choices(one, dim)))
+        if not choices:
+            raise SpecentError(f"{dim}={names!r} cannot be selected: there is no dimension {dim!r}")
         unknown = [name for name in chosen if name not in choices]
         if unknown or not chosen:
             what = repr(unknown[0]) if unknown else "an empty selection"
             raise SpecentError(f"{dim}: {what} is not in the dataset; choose from {joined(choices, 60)}")
-        dataset = dataset.isel({dim: [choices.index(name) for name in chosen]})
-    return dataset
+        places = [[_choices(one, dim).index(name) for name in chosen if name in _choices(one, dim)] for one in left]
+        left = [one.isel({dim: place}) for one, place in zip(left, places, strict=True) if place]
+    return left
+
+
+def _choices(dataset: xr.Dataset, dim: str) -> list[str]:
+    return [_text(value) for value in dataset[dim].values] if dim in dataset.dims else []
 
 
 def _listed(names: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from specent.errors import SpecentError
 from specent.plotting import style
-from specent.plotting.curves import entropy
+from specent.plotting.curves import Profiles, entropy
 from specent.plotting.select import Names, select
 from specent.schema import need
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 def predictions(
     runs: xr.Dataset,
-    prof: xr.Dataset | None = None,
+    prof: Profiles | None = None,
     axis: str = "log_snr",
     *,
     class_label: Names = None,
@@ -38,8 +38,8 @@ def predictions(
     runs : Dataset
         Of kind ``trajectories``, with ``prediction`` over (channel, y, x). Three channels are shown in colour,
         otherwise the first one in grey.
-    prof : Dataset, optional
-        Of kind ``profiles``; its entropy is drawn above the strip on the same axis.
+    prof : Dataset or sequence of Dataset, optional
+        Of kind ``profiles``; their entropy is drawn above the strip on the same axis.
     axis : {"log_snr", "sigma", "log_sigma", "time"}
         Horizontal axis; a picture is centred at the time of its prediction.
     class_label : str or sequence, optional
@@ -74,9 +74,11 @@ def predictions(
     data = data.transpose("class_label", "prediction_time", "channel", "y", "x")
     values = np.asarray(data.compute().values, dtype=float)
     drivers = [str(name) for name in chosen["class_label"].values]
+    cleanest = int(np.argmin(data["prediction_time"].values))
     tiles = []
     for row in range(len(drivers)):
-        limits = float(np.nanmin(values[row])), float(np.nanmax(values[row]))
+        # the shades of the cleanest picture serve the whole row: early ones under guidance may overshoot it
+        limits = float(np.nanmin(values[row, cleanest])), float(np.nanmax(values[row, cleanest]))
         for picture, centre in zip(values[row], centres[shown], strict=True):
             left, right = ruler.drawn(centre + ruler.width * np.array([-0.48, 0.48]))
             tiles.append(_tile(picture, (left, -row - 0.95, right, -row - 0.05), limits, style.axis_dimension(axis)))

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 MOST_CURVES = 30
 """More curves than this are shown as medians and bands, never as curves."""
 
+EASY = 12
+"""More curves than this are hard to read: references are drawn faintly, and pages thin out what was not asked for."""
+
 # Okabe and Ito's palette for all kinds of colour vision, without black (exact references) and yellow (too pale)
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 EXACT = "#000000"

@@ -73,13 +73,14 @@ footer {{ margin-top: 32px; font-size: 13px; color: #444; border-top: 1px solid 
 {script}
 <script>
 (function measure(left) {{
-  const drawn = window.Bokeh && Bokeh.documents.length && Bokeh.documents.every((d) => d.is_idle);
-  if (drawn || left === 0) {{
+  const blocks = [...document.querySelectorAll("[data-root-id]")];
+  const drawn = blocks.every((block) => block.childElementCount > 0) && Bokeh.documents.every((one) => one.is_idle);
+  if (drawn) {{
     document.body.dataset.width = Math.ceil(document.body.scrollWidth + 48);
     document.body.dataset.height = Math.ceil(document.documentElement.getBoundingClientRect().height + 48);
-    if (drawn) document.body.dataset.drawn = Bokeh.documents.length;
-  }} else setTimeout(measure, 50, left - 1);
-}})(200);
+    document.body.dataset.drawn = blocks.length;
+  }} else if (left > 0) setTimeout(measure, 50, left - 1);
+}})(300);
 </script>
 </body>
 </html>

@@ -57,7 +57,12 @@ def profiles_of(
         **coordinates.questions(partitions),
         **coordinates.clock(VE(), time),
     }
-    attributes = {"rate_axis": "log_snr", "schedule": VE().to_json(), "seed": 3, "model": '{"name": "logistic <b>"}'}
+    attributes: dict[str, str | int | float] = {
+        "rate_axis": "log_snr",
+        "schedule": VE().to_json(),
+        "seed": 3,
+        "model": '{"name": "logistic <b>"}',
+    }
     return schema.finish(
         xr.Dataset(data, coords), "profiles", title="Logistic profiles", settings={"steps": steps}, **attributes
     )

@@ -140,6 +140,14 @@ def test_the_legend_stands_outside_and_is_never_dropped(digit_profiles: xr.Datas
     assert legend.click_policy == "hide"
 
 
+def test_many_references_are_drawn_faintly(digit_profiles: xr.Dataset) -> None:
+    names = [f"{digit} | rest" for digit in range(10)]
+    many = curves(sp.plot.entropy(digit_profiles, partition=names, estimator=["exact", "path"], guidance="unguided"))
+    few = curves(sp.plot.entropy(digit_profiles, partition=names[0], estimator=["exact", "path"], guidance="unguided"))
+    assert look(many[-1])["color"] == look(few[-1])["color"] == style.EXACT
+    assert look(many[-1])["line_width"] < look(few[-1])["line_width"] < look(many[0])["line_width"]
+
+
 def test_curves_without_uncertainty_have_no_band(ve_profiles: xr.Dataset) -> None:
     assert bands(sp.plot.entropy(ve_profiles)) == []
 
@@ -233,11 +241,19 @@ def test_rescaled_curves_cross_at_one(vp_profiles: xr.Dataset) -> None:
 def test_rescaling_follows_the_clock_and_can_be_told(ve_profiles: xr.Dataset) -> None:
     _, scaled = sp.plot.rescaled(ve_profiles)
     last = curves(scaled)[-1]
-    np.testing.assert_allclose(last.dimension_values("u") * 64.0, ve_profiles["time"].values, rtol=1e-12)
+    np.testing.assert_allclose(last.dimension_values("u") * 64.0, ve_profiles["time"].values, rtol=1e-9)
+    raw, _ = sp.plot.rescaled(ve_profiles, "log")
+    # the same noise level on the variance-preserving clock: sigma^2/alpha^2 = exp(2t) - 1
+    expected = np.log1p(ve_profiles["time"].values ** 2) / 2
+    np.testing.assert_allclose(curves(raw)[0].dimension_values("time"), expected, rtol=1e-9)
     with pytest.raises(SpecentError, match="law='cubic'"):
         sp.plot.rescaled(ve_profiles, "cubic")
 
 
-def test_rescaling_needs_dimensions(pair_profiles: xr.Dataset) -> None:
+def test_rescaling_needs_one_curve_per_dimension(ve_profiles: xr.Dataset, pair_profiles: xr.Dataset) -> None:
     with pytest.raises(SpecentError, match="no dimension 'dimension'"):
         sp.plot.rescaled(pair_profiles)
+    names = xr.DataArray(["exact", "path"], dims="estimator", attrs=ve_profiles["estimator"].attrs)
+    twice = ve_profiles.isel(estimator=[0, 0]).assign_coords(estimator=names)
+    with pytest.raises(SpecentError, match="one curve per dimension"):
+        sp.plot.rescaled(twice)

@@ -146,6 +146,15 @@ def test_a_scaling_needs_dimensions(
         sp.plot.scaling(vp_fit[0], vp_fit[0])
 
 
+def test_a_fit_of_another_spec_is_refused(
+    vp_fit: tuple[xr.Dataset, xr.Dataset], ve_profiles: xr.Dataset, summary: Summary
+) -> None:
+    spec, fit = vp_fit
+    other = spec.assign_coords(partition=xr.DataArray(["c | d"], dims="partition", attrs=spec["partition"].attrs))
+    with pytest.raises(SpecentError, match="give the spec that was fitted"):
+        sp.plot.scaling(other, fit)
+
+
 def middle(tile: Any) -> float:
     left, _, right, _ = tile.bounds.lbrt()
     return (left + right) / 2
@@ -174,6 +183,12 @@ def test_a_tile_holds_the_prediction(picture_runs: xr.Dataset) -> None:
     # HoloViews keeps images with the first row on top
     np.testing.assert_array_equal(first.dimension_values("grey", flat=False)[::-1], one.values)
     assert len(strip) == picture_runs.sizes["prediction_time"]
+
+
+def test_a_row_is_shaded_by_its_cleanest_picture(picture_runs: xr.Dataset) -> None:
+    strip = sp.plot.predictions(picture_runs, class_label="0")
+    clean = picture_runs["prediction"].sel(class_label="0", sample=0).isel(guidance=0, prediction_time=0)
+    assert {plot_options(tile)["clim"] for tile in strip} == {(float(clean.min()), float(clean.max()))}
 
 
 def test_strips_on_a_logarithmic_axis_are_evenly_wide(picture_runs: xr.Dataset) -> None:
