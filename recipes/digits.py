@@ -60,7 +60,7 @@ class Settings:
     sigma_max: float = 80.0
     guidance_scale: float = 2.0
     guidance_interval: tuple[float, float] = (0.0, np.inf)
-    exact_samples: int = 100
+    exact_samples: int = 300
     predictions: int = 12
     device: str = "cpu"
     checkpoint: Path | None = None
@@ -79,7 +79,6 @@ def main(settings: Settings) -> tuple[Path, ...]:
         guidance.append(sp.Guidance(settings.guidance_scale, settings.guidance_interval))
     schedule = sp.schedules.VE()
     time = sp.schedules.edm_grid(settings.steps, settings.sigma_min, settings.sigma_max)
-    kept = np.linspace(0, len(time) - 1, settings.predictions).round().astype(int)
     runs = sp.sample(
         model,
         schedule=schedule,
@@ -89,7 +88,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
         guidance=guidance,
         seed=settings.seed,
         device=settings.device,
-        predictions=time[kept],
+        predictions=np.geomspace(settings.sigma_min, settings.sigma_max, settings.predictions).clip(time[0], time[-1]),
     )
     exact = sp.models.exact_profiles(
         data, schedule, time, partitions, samples=settings.exact_samples, seed=settings.seed, device=settings.device

@@ -97,8 +97,13 @@ def interval(spec: xr.Dataset) -> str:
     return f"{float(spec.half_time):.3f} ({lower:.3f} .. {upper:.3f})"
 
 
-def figures(opened: list[xr.Dataset], fits: tuple[xr.Dataset, ...]) -> list[xr.Dataset]:
-    """What the page shows, in its order."""
+def figures(opened: list[xr.Dataset], fits: tuple[xr.Dataset, ...]) -> dict[str, list[xr.Dataset]]:
+    """What the page shows, section by section."""
     one, two, sweep, runs, profiles, exact = opened
     places = sp.speciation(profiles.sel(estimator=["path"]), axis="sigma")
-    return [profiles, exact, places, runs, one, two, sweep, *fits]
+    return {
+        "Handwritten digits: a trained model beside the exact posterior of its data": [profiles, exact, places, runs],
+        "One-dimensional mixture of two groups of two (2506.10433, Fig. 1)": [one],
+        "Mixture of six components: all labels, and a near pair (2602.09651, Fig. 1a)": [two],
+        "Two components over dimensions (2602.09651, Figs. 2 and 5)": [sweep, *fits],
+    }

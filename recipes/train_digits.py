@@ -51,7 +51,7 @@ class Settings:
     embedding : int
         Width of the embedding of noise level and class.
     threads : int
-        Processor threads; 0 leaves the choice to torch.
+        Processor threads, which the last digits of the weights depend on; 0 leaves the choice to torch.
     """
 
     output: Path = Path("digits.safetensors")
@@ -89,7 +89,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "data_licence": "CC BY 4.0",
         "licence": "BSD-3-Clause",
         "made_by": "specent run train_digits",
-        "settings": options,
+        "settings": {**options, "threads": torch.get_num_threads()},
         "seed": settings.seed,
         "labels": [str(name) for name in names],
         "label_prior": (np.bincount(classes) / len(classes)).tolist(),

@@ -49,6 +49,7 @@ __all__ = [
     "check",
     "finish",
     "need",
+    "ordered",
     "plain_attributes",
     "versions",
     "with_settings",
@@ -200,6 +201,11 @@ def need(dataset: xr.Dataset, kind: str, argument: str) -> None:
         raise ArchiveError(f"{argument}: {error}") from error
 
 
+def ordered(dataset: xr.Dataset, kind: str) -> xr.Dataset:
+    """The dataset with its dimensions in the order of the contract, however it was transposed."""
+    return dataset.transpose(*[dim for dim in _order(kind) if dim in dataset.dims], ...)
+
+
 def versions() -> dict[str, str]:
     """Versions of specent, Python and the libraries that decide numbers or files, as far as installed."""
     found = {"python": platform.python_version()}
@@ -266,7 +272,7 @@ def as_markdown() -> str:
 def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """Names, order of dimensions, running numbers and widths of types as the contract has them."""
     made = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
-    made = made.transpose(*[dim for dim in _order(kind) if dim in made.dims], ...)
+    made = ordered(made, kind)
     counted = {dim: np.arange(made.sizes[dim]) for dim in COUNTED if dim in made.dims and dim not in made.coords}
     made = made.assign_coords(counted)
     known = {**COORDINATES, **KINDS[kind]}

@@ -18,7 +18,6 @@ are not in the sample: the intervals are then too low, and more samples are the 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,9 @@ from scipy.special import ndtri
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
+
+# samples whose counts are drawn together; another value is another stream of random numbers
+_STRIDE = 256
 
 
 def check_options(confidence: float, replicates: int, seed: int) -> None:
@@ -46,36 +48,51 @@ def check_confidence(confidence: float) -> None:
         raise SpecentError(f"confidence={confidence!r} must lie strictly between 0 and 1, for example 0.95")
 
 
-def draw_weights(classes: NDArray[np.int64], samples: int, replicates: int, seed: int) -> Array:
-    """Weights of the trajectories in the estimate (first) and in every bootstrap replicate.
+def draw_weights(classes: tuple[int, int], part: tuple[int, int], samples: int, replicates: int, seed: int) -> Array:
+    """Weights of trajectories in the estimate (first) and in every bootstrap replicate.
+
+    The samples of a class are drawn in strides of 256: how often each stride is drawn, then each sample of it. So any
+    block can be made by itself, without the others, and has the same numbers whatever the blocks are.
 
     Parameters
     ----------
-    classes : ndarray of int, shape (classes,)
-        Places of the classes among all: each has a random stream of its own, so blocks give the same numbers.
-    samples, replicates : int
-        How many of each, trajectories per class.
+    classes, part : tuple of int
+        First and last plus one of the classes, and of their samples, for which weights are wanted.
+    samples : int
+        Trajectories per class.
+    replicates : int
+        How many.
     seed : int
         Of the streams.
 
     Returns
     -------
-    ndarray, shape (1 + replicates, classes, samples)
-        Each row of samples sums to 1.
+    ndarray, shape (1 + replicates, classes, samples of the part)
+        Over all samples of a class the weights sum to 1.
 
     Examples
     --------
-    >>> draw_weights(np.arange(2), 4, 20, 0).sum(axis=-1).round(12).min()
-    np.float64(1.0)
+    >>> draw_weights((0, 2), (0, 4), samples=4, replicates=20, seed=0).sum(axis=-1).round(12).min().item()
+    1.0
     """
-    out = np.empty((1 + replicates, len(classes), samples))
+    out = np.empty((1 + replicates, classes[1] - classes[0], part[1] - part[0]))
     out[0] = 1 / samples
-    offset = samples * np.arange(replicates)[:, None]
-    for place, label in enumerate(classes):
-        drawn = np.random.default_rng([seed, int(label)]).integers(samples, size=(replicates, samples))
-        counts = np.bincount((drawn + offset).ravel(), minlength=replicates * samples).reshape(replicates, samples)
-        out[1:, place] = (1 + np.sqrt(samples / (samples - 1)) * (counts - 1)) / samples
+    scale = np.sqrt(samples / (samples - 1))
+    for place, label in enumerate(range(*classes)):
+        counts = _draw_counts(label, part, samples, replicates, seed)
+        out[1:, place] = (1 + scale * (counts - 1)) / samples
     return out
+
+
+def _draw_counts(label: int, part: tuple[int, int], samples: int, replicates: int, seed: int) -> NDArray[np.int64]:
+    sizes = np.minimum(_STRIDE, samples - np.arange(0, samples, _STRIDE))
+    totals = np.random.default_rng([seed, label, 0]).multinomial(samples, sizes / samples, size=replicates)
+    first, last = part[0] // _STRIDE, (part[1] - 1) // _STRIDE
+    strides = [
+        np.random.default_rng([seed, label, 1 + b]).multinomial(totals[:, b], np.full(sizes[b], 1 / sizes[b]))
+        for b in range(first, last + 1)
+    ]
+    return np.concatenate(strides, axis=1)[:, part[0] - first * _STRIDE : part[1] - first * _STRIDE]
 
 
 def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, seed: int) -> xr.DataArray:
@@ -117,24 +134,32 @@ def variance_of_mean(variance: xr.DataArray, share: xr.DataArray) -> xr.DataArra
 
 
 def _contract(weights: Any, statistic: Any) -> Any:
-    return np.tensordot(weights, statistic, axes=2)
+    with np.errstate(invalid="ignore"):  # what is not finite is reported with its place
+        return np.tensordot(weights, statistic, axes=2)
 
 
 def _weights(statistic: xr.DataArray, replicates: int, seed: int) -> xr.Variable:
-    samples, classes = statistic.sizes["sample"], np.arange(statistic.sizes["class_label"])
+    classes, samples = statistic.sizes["class_label"], statistic.sizes["sample"]
     dims = ("replicate", "class_label", "sample")
     if statistic.chunks is None:
-        return xr.Variable(dims, draw_weights(classes, samples, replicates, seed))
+        return xr.Variable(dims, draw_weights((0, classes), (0, samples), samples, replicates, seed))
     import dask.array as da
-    from dask.delayed import delayed
 
-    ends = np.cumsum((0, *statistic.chunksizes["class_label"]))
-    parts = []
-    for low, high in pairwise(ends):
-        block = delayed(draw_weights, pure=True)(classes[low:high], samples, replicates, seed)
-        parts.append(da.from_delayed(block, (1 + replicates, high - low, samples), np.float64))  # type: ignore[no-untyped-call]
-    drawn = da.concatenate(parts, axis=1)  # type: ignore[no-untyped-call]
-    return xr.Variable(dims, drawn.rechunk({2: statistic.chunksizes["sample"]}))
+    drawn = da.map_blocks(  # type: ignore[no-untyped-call]
+        _weights_block,
+        samples,
+        replicates,
+        seed,
+        chunks=((1 + replicates,), statistic.chunksizes["class_label"], statistic.chunksizes["sample"]),
+        dtype=np.float64,
+        meta=np.empty((0, 0, 0)),
+    )
+    return xr.Variable(dims, drawn)
+
+
+def _weights_block(samples: int, replicates: int, seed: int, block_info: Any = None) -> Array:
+    _, classes, part = block_info[None]["array-location"]
+    return draw_weights(classes, part, samples, replicates, seed)
 
 
 def skewed_interval(values: Array, confidence: float) -> Array:
@@ -167,7 +192,9 @@ def skewed_interval(values: Array, confidence: float) -> Array:
     skewness = np.where(np.abs(skewness) < 1e-4, 1e-4, skewness)
     quantile = ndtri(0.5 + confidence / 2) * np.array([1.0, -1.0])
     root = np.cbrt(1 + skewness * (quantile - skewness / 6))
-    return np.asarray(estimate - 3 / skewness * (root - 1) * spread)
+    ends = estimate - 3 / skewness * (root - 1) * spread
+    # at low confidence and high skewness both ends can lie on one side
+    return np.concatenate([np.minimum(ends[..., :1], estimate), np.maximum(ends[..., 1:], estimate)], axis=-1)
 
 
 def bounds(values: xr.DataArray, confidence: float) -> tuple[xr.DataArray, xr.DataArray]:

@@ -23,6 +23,7 @@ from specent.analysis.trajectories import (
     Question,
     along_candidates,
     check_finite,
+    checked_runs,
     questions,
     side_log_posterior,
     streamed,
@@ -87,27 +88,59 @@ def calibration_gap(
     True
     """
     check_options(0.5, replicates, seed)
+    runs = checked_runs(runs)
     asked = questions(runs, partitions)
     sides = sum(len(question.partition.sides) for question in asked)
     blocks = streamed(runs, ["log_likelihood"], runs.sizes["candidate"] + 8 * len(asked) + 4 * sides)
-    share = xr.DataArray(np.stack([question.share for question in asked], axis=-1), dims=("class_label", "partition"))
-    weights = [question.weights for question in asked]
-    three = xr.DataArray(along_candidates(trajectory_entropies, blocks, asked, 3, weights=weights))
-    found = xr.Dataset(
-        {
-            "gap": resampled(three.isel(statistic=0) - three.isel(statistic=1), share, replicates, seed),
-            "gap_variance": variance_of_mean(three.isel(statistic=2), share),
-            **_side_moments(blocks, asked),
-            "finite": np.isfinite(blocks["log_likelihood"].variable).all(),
-        }
-    ).compute()
-    check_finite(runs, {"log_likelihood": bool(found["finite"])})
+    found = xr.Dataset({**path_means(blocks, asked, replicates, seed), **_side_moments(blocks, asked)}).compute()
+    check_finite(runs, ["log_likelihood"], found)
     made = xr.Dataset()
-    made["gap"], made["gap_standard_error"] = gap_and_error(found["gap"], found["gap_variance"])
+    made["gap"], made["gap_standard_error"] = gap_and_error(
+        found["path"] - found["cross_entropy"], found["gap_variance"]
+    )
     made["posterior_gap"] = _by_partition(found["posterior_gap"], asked)
     error = found["spread"].clip(min=found["chance_variance"]) ** 0.5
     made["posterior_gap_standard_error"] = _by_partition(error, asked)
     return _described(made, runs, asked)
+
+
+def path_means(blocks: xr.Dataset, asked: Sequence[Question], replicates: int, seed: int) -> dict[str, xr.DataArray]:
+    """Mean entropy and surprise with replicates, and the variance that their difference has if all is well.
+
+    Parameters
+    ----------
+    blocks : Dataset
+        ``log_likelihood``, ready to be streamed.
+    asked : sequence of Question
+        The partitions.
+    replicates : int
+        How many.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict of DataArray
+        ``path`` and ``cross_entropy``, dims (replicate, guidance, partition, time), in bits; ``gap_variance``.
+    """
+    weights = [question.weights for question in asked]
+    three = xr.DataArray(along_candidates(trajectory_entropies, blocks, asked, 3, weights=weights))
+    share = shares(asked)
+    # one contraction of all three keeps no single statistic of all trajectories in memory; the variance of a mean over
+    # trajectories of weight share / samples has that weight once more
+    once = xr.ones_like(share)
+    scale = xr.concat([once, once, share / blocks.sizes["sample"]], "statistic")
+    means = resampled(three * scale, share, replicates, seed)
+    return {
+        "path": means.isel(statistic=0),
+        "cross_entropy": means.isel(statistic=1),
+        "gap_variance": means.isel(statistic=2, replicate=0),
+    }
+
+
+def shares(asked: Sequence[Question]) -> xr.DataArray:
+    """Weight of each driver in expectations over each partition, dims (class_label, partition)."""
+    return xr.DataArray(np.stack([question.share for question in asked], axis=-1), dims=("class_label", "partition"))
 
 
 def _side_moments(blocks: xr.Dataset, asked: Sequence[Question]) -> dict[str, xr.DataArray]:
@@ -126,12 +159,16 @@ def _side_moments(blocks: xr.Dataset, asked: Sequence[Question]) -> dict[str, xr
     chance = chance.drop_vars(list(chance.coords))
     share = np.concatenate([np.tile(question.share, (len(question.weights), 1)) for question in asked])
     weight = xr.DataArray(share, dims=("side", "class_label"))
-    prior = np.concatenate([question.weights.sum(axis=1) for question in asked])
+    held = [np.arange(len(question.weights))[:, None] == question.side for question in asked]
+    member = xr.DataArray(np.concatenate(held), dims=weight.dims)
     mean = chance.mean("sample", skipna=False)
+    # of the variance P(1 - P) that a calibrated posterior has, the part between drivers is not sampled but fixed
+    within = (chance * (1 - chance)).mean("sample", skipna=False) - (mean - member) ** 2
     return {
-        "posterior_gap": (mean * weight).sum("class_label", skipna=False) - xr.DataArray(prior, dims="side"),
+        # the shares of the drivers of a side sum to its prior
+        "posterior_gap": ((mean - member) * weight).sum("class_label", skipna=False),
         "spread": variance_of_mean((chance - mean) ** 2, weight) * (size / (size - 1)),
-        "chance_variance": variance_of_mean(chance * (1 - chance), weight),
+        "chance_variance": (within.clip(min=0) * weight**2).sum("class_label", skipna=False) / size,
     }
 
 

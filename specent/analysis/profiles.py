@@ -22,15 +22,15 @@ import xarray as xr
 from specent import coordinates, schema
 from specent.analysis import bootstrap, calibration
 from specent.analysis.null import check_null, evaluations, null_entropies
-from specent.analysis.rates import differences, integrated, production, production_sources
+from specent.analysis.rates import PRODUCTION, differences, integrated, production, production_sources
 from specent.analysis.trajectories import (
     NAT,
     Question,
     along_candidates,
     check_finite,
+    checked_runs,
     questions,
     streamed,
-    trajectory_entropies,
 )
 from specent.axes import check_axis, rate_factor
 from specent.errors import CalibrationWarning, SpecentError
@@ -123,12 +123,13 @@ def entropy(
         raise SpecentError(f"rate={rate!r} is not known; use 'production' or 'differences'")
     check_axis(rate_axis, "rate_axis")
     bootstrap.check_options(confidence, replicates, seed)
+    runs = checked_runs(runs)
     asked = questions(runs, partitions)
     sources = _sources(runs, asked, names, rate)
     means = _means(runs, asked, names, sources, replicates, seed)
     if compute:
         means = means.compute()
-        check_finite(runs, {name: bool(means[f"finite_{name}"]) for name in sources})
+        check_finite(runs, sources, means)
     curves, rates = _curves(means, asked, names, rate, runs)
     settings = {
         "function": "entropy", "estimator": list(names), "rate": rate, "rate_axis": rate_axis, "replicates": replicates,
@@ -172,17 +173,11 @@ def _means(
     candidates, count = runs.sizes["candidate"], len(asked)
     inner = candidates + 8 * count + (4 * candidates**2 if "denoiser_distance" in sources else 0)
     blocks = streamed(runs, sources, inner)
-    share = xr.DataArray(np.stack([question.share for question in asked], axis=-1), dims=("class_label", "partition"))
-    weights = [question.weights for question in asked]
-    three = xr.DataArray(along_candidates(trajectory_entropies, blocks, asked, 3, weights=weights))
-    means = {
-        "path": bootstrap.resampled(three.isel(statistic=0), share, replicates, seed),
-        "cross_entropy": bootstrap.resampled(three.isel(statistic=1), share, replicates, seed),
-        "gap_variance": bootstrap.variance_of_mean(three.isel(statistic=2), share),
-    }
+    means = calibration.path_means(blocks, asked, replicates, seed)
+    share = calibration.shares(asked)
     if len(sources) > 1:
-        for name, value in production(runs, blocks, asked).items():
-            means[str(name)] = NAT * bootstrap.resampled(value, share, replicates, seed)
+        produced = NAT * bootstrap.resampled(production(runs, blocks, asked), share, replicates, seed)
+        means |= {name: produced.isel(statistic=i) for i, name in enumerate(PRODUCTION)}
     if NULL in names:
         place = [str(name) for name in runs["candidate"].values].index(NULL)
         prior = runs["candidate_prior"].values
@@ -190,8 +185,6 @@ def _means(
         two = xr.DataArray(two)
         means[NULL] = bootstrap.resampled(two.isel(statistic=0), share, replicates, seed)
         means["clipped"] = two.isel(statistic=1).sum(("class_label", "sample"))
-    for name in sources:
-        means[f"finite_{name}"] = xr.DataArray(np.isfinite(blocks[name].variable).all())
     return xr.Dataset(means)
 
 
@@ -199,7 +192,8 @@ def _curves(
     means: xr.Dataset, asked: Sequence[Question], names: tuple[str, ...], rate: str, runs: xr.Dataset
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Entropy and its rate per unit log_snr, dims (estimator, replicate, guidance, partition, time)."""
-    whole = means.chunk({"time": -1, "replicate": -1}) if means.chunks else means
+    lazy = any(variable.chunks for variable in means.variables.values())
+    whole = means.chunk({"time": -1, "replicate": -1}) if lazy else means
     log_snr = xr.DataArray(runs["log_snr"].variable)
     start = xr.DataArray([question.prior_entropy for question in asked], dims="partition")
     recorded = {"path": "production", "denoiser_gap": "production", "cross_entropy": "cross_production"}

@@ -21,6 +21,7 @@ from specent.schema import NULL
 Array = NDArray[np.float64]
 
 PRODUCTION = ("production", "cross_production")
+_DIMS = ("guidance", "class_label", "sample", "time", "partition", "statistic")
 
 
 def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]:
@@ -52,7 +53,7 @@ def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]
     return [*names, "denoiser_distance"]
 
 
-def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.Dataset:
+def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.DataArray:
     """Production of entropy and cross-entropy of every trajectory, in nats per unit log_snr.
 
     Parameters
@@ -66,21 +67,21 @@ def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) 
 
     Returns
     -------
-    Dataset
-        ``production`` and ``cross_production`` over (guidance, class_label, sample, time, partition).
+    DataArray
+        Over (guidance, class_label, sample, time, partition, statistic), where statistic is `PRODUCTION`.
     """
     places = [_place(runs, question) if "production" in blocks else None for question in asked]
     wanting = [question for question, place in zip(asked, places, strict=True) if place is None]
     pieces, order = [], []
     kept = [place for place in places if place is not None]
     if kept:
-        pieces.append(blocks[list(PRODUCTION)].isel(partition=kept).drop_vars("definition").reset_coords(drop=True))
+        both = [xr.DataArray(blocks[name].variable).isel(partition=kept) for name in PRODUCTION]
+        pieces.append(xr.concat(both, "statistic").transpose(*_DIMS))
         order += [i for i, place in enumerate(places) if place is not None]
     if wanting:
         pieces.append(_from_distances(runs, blocks, wanting))
         order += [i for i, place in enumerate(places) if place is None]
-    bare = [piece.drop_vars(list(piece.coords)) for piece in pieces]
-    return xr.concat(bare, "partition").isel(partition=np.argsort(order))
+    return xr.concat(pieces, "partition").isel(partition=np.argsort(order))
 
 
 def differences(entropy: xr.DataArray, log_snr: xr.DataArray) -> xr.DataArray:
@@ -131,36 +132,34 @@ def _trapezoid_from_end(rate: Array, log_snr: Array) -> Array:
     return out
 
 
-def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.Dataset:
-    parts = []
-    for g, weight in enumerate(runs["guidance_scale"].values):
-        mover, driver = _mover(runs.isel(guidance=g))
-        part = xr.apply_ufunc(
-            _distance_production,
-            *[xr.DataArray(blocks[name].isel(guidance=g).variable) for name in ("log_likelihood", "denoiser_distance")],
-            mover,
-            driver,
-            input_core_dims=[["candidate"], ["candidate", "other_candidate"], ["candidate"], ["candidate"]],
-            output_core_dims=[["partition", "statistic"]],
-            kwargs={"weights": [question.weights for question in asked], "unguided": bool(weight == 1.0)},
-            dask="parallelized",
-            output_dtypes=[np.float64],
-            dask_gufunc_kwargs={"output_sizes": {"partition": len(asked), "statistic": 2}},
-        )
-        parts.append(part)
-    gamma = xr.DataArray(np.exp(runs["log_snr"].values), dims="time")
-    both = xr.concat(parts, "guidance") * gamma
-    return xr.Dataset({name: both.isel(statistic=i) for i, name in enumerate(PRODUCTION)})
+def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.DataArray:
+    mover, driver = _mover(runs)
+    both: xr.DataArray = xr.apply_ufunc(
+        _distance_production,
+        *[xr.DataArray(blocks[name].variable) for name in ("log_likelihood", "denoiser_distance")],
+        mover,
+        driver,
+        input_core_dims=[["candidate"], ["candidate", "other_candidate"], ["candidate"], ["candidate"]],
+        output_core_dims=[["partition", "statistic"]],
+        kwargs={
+            "weights": [question.weights for question in asked],
+            "unguided": (runs["guidance_scale"].values == 1.0).tolist(),
+        },
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"partition": len(asked), "statistic": 2}},
+    )
+    return (both * xr.DataArray(np.exp(runs["log_snr"].values), dims="time")).transpose(*_DIMS)
 
 
-def _mover(setting: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+def _mover(runs: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """Weights with which the candidates' denoisers moved the sample, and which candidate drove it."""
-    candidates = [str(name) for name in setting["candidate"].values]
-    level = np.exp(-0.5 * setting["log_snr"].values)
-    weight, low, high = (float(setting[name]) for name in ("guidance_scale", "sigma_lo", "sigma_hi"))
-    scale = xr.DataArray(np.where((level > low) & (level <= high), weight, 1.0), dims="time")
+    candidates = [str(name) for name in runs["candidate"].values]
+    level = np.exp(-0.5 * runs["log_snr"].values)
+    weight, low, high = (runs[name].values[:, None] for name in ("guidance_scale", "sigma_lo", "sigma_hi"))
+    scale = xr.DataArray(np.where((level > low) & (level <= high), weight, 1.0), dims=("guidance", "time"))
     driver = xr.DataArray(
-        [[float(name == str(label)) for name in candidates] for label in setting["class_label"].values],
+        [[float(name == str(label)) for name in candidates] for label in runs["class_label"].values],
         dims=("class_label", "candidate"),
     )
     null = xr.DataArray([float(name == NULL) for name in candidates], dims="candidate")
@@ -168,8 +167,14 @@ def _mover(setting: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _distance_production(
-    log_likelihood: Array, distance: Array, mover: Array, driver: Array, weights: Sequence[Array], unguided: bool
+    log_likelihood: Array,
+    distance: Array,
+    mover: Array,
+    driver: Array,
+    weights: Sequence[Array],
+    unguided: Sequence[bool],
 ) -> Array:
+    """Kernel on arrays (guidance, class, sample, time, ...); out (..., partitions, 2), per unit of gamma."""
     values, moved, drove = np.broadcast_arrays(np.asarray(log_likelihood, dtype=np.float64), mover, driver)
     gram = -0.5 * np.asarray(distance, dtype=np.float64)
     # candidates on no side take no part, except the null condition that moves guided samples
@@ -177,11 +182,11 @@ def _distance_production(
     out = np.empty((*values.shape[:-1], len(weights), 2))
     for p, joint in enumerate(weights):
         column = np.flatnonzero(joint.any(axis=0) | moves)
-        prior = evidence.log_weights(joint[None][..., column])
-        pair = evidence.production(
-            values[..., column], prior, gram[..., column[:, None], column], moved[..., column], drove[..., column],
-            unguided,
-        )  # fmt: skip
-        for i, part in enumerate(pair):
-            out[..., p, i] = part[..., 0]
+        prior, cut = evidence.log_weights(joint[None][..., column]), (..., column)
+        for g, plain in enumerate(unguided):
+            block = gram[g][..., column[:, None], column]
+            pair = evidence.production(values[g][cut], prior, block, moved[g][cut], drove[g][cut], plain)
+            for i, part in enumerate(pair):
+                out[g, ..., p, i] = part[..., 0]
+    out[~np.isfinite(gram).all(axis=(-1, -2))] = np.nan
     return out

@@ -62,14 +62,16 @@ def fit_scaling(spec: xr.Dataset, law: Literal["log", "sqrt"] = "log") -> xr.Dat
     >>> fit.slope.round(6).item(), fit.intercept.round(4).item()
     (1.0, -0.0215)
     """
+    if isinstance(spec, xr.Dataset):
+        spec = schema.ordered(spec, "speciation")
     schema.need(spec, "speciation", "spec")
     if law not in ("log", "sqrt"):
         raise SpecentError(f"law={law!r} is not known; use 'log' or 'sqrt'")
     count = spec.sizes.get("dimension", 0)
     if count < 3:
         raise SpecentError(
-            f"spec has {count} dimensions; a fit needs at least 3: join profiles of several d with xarray.concat(..., "
-            "'dimension') before specent.speciation, or use specent.exact.scaling_profiles"
+            f"spec has {count} dimensions; a fit needs at least 3: use specent.exact.scaling_profiles, or join the "
+            "profiles of several d along 'dimension' (xarray.concat, then specent.schema.finish) before summarising"
         )
     check = {"log": _check_log, "sqrt": _check_sqrt}[law]
     check(spec)
@@ -84,7 +86,7 @@ def fit_scaling(spec: xr.Dataset, law: Literal["log", "sqrt"] = "log") -> xr.Dat
 
 
 def _check_log(spec: xr.Dataset) -> None:
-    name = json.loads(str(spec.attrs["schedule"]))["name"]
+    name = json.loads(str(spec.attrs.get("schedule", '{"name": "unknown"}')))["name"]
     if spec.attrs["time_axis"] != "time" or name != "vp":
         raise SpecentError(
             f"law='log' needs the time of a variance-preserving clock, but spec is on axis {spec.attrs['time_axis']!r} "

@@ -80,6 +80,8 @@ def speciation(
     >>> sp.speciation(prof, axis="sigma").half_time.round(3).item()
     15.627
     """
+    if isinstance(profiles, xr.Dataset):
+        profiles = schema.ordered(profiles, "profiles")
     schema.need(profiles, "profiles", "profiles")
     check_axis(axis)
     levels = _levels(level, window)
@@ -139,12 +141,11 @@ def _levels(level: float, window: tuple[float, float]) -> Array:
 
 def _summary(curve: xr.Dataset, grid: _Grid, levels: Array, confidence: float) -> dict[str, float]:
     """All numbers of one profile; `curve` has the dimension time, and replicate if there are any."""
-    values = {name: curve[f"{name}{bound}"].values for name in _CURVES for bound in ("",)}
-    if not all(np.isfinite(value).all() for value in values.values()):
+    if not all(np.isfinite(curve[name].values).all() for name in _CURVES):
         raise SpecentError(f"profiles: {_named(curve)} holds a NaN or an infinity; drop it with .sel or .isel")
     start = float(curve["entropy"][0] + curve["mutual_information"][0])
-    rates = values["entropy_rate"] * grid.factor
-    found = crossings(grid.log_snr, values["entropy"][None], start * levels)[0]
+    rates = curve["entropy_rate"].values * grid.factor
+    found = crossings(grid.log_snr, curve["entropy"].values[None], start * levels)[0]
     _check_found(found, curve, start, levels)
     peak_place, peak_height = grid.peaks(rates[None])
     best = dict(zip(_NAMES, (*grid.places(found), peak_place[0], peak_height[0]), strict=True))

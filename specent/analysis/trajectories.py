@@ -72,7 +72,6 @@ def questions(runs: xr.Dataset, partitions: Partition | str | Sequence[Partition
     SpecentError
         If nothing is asked, a label is unknown or drove no trajectory, or two partitions have one name.
     """
-    check_runs(runs)
     candidates = [str(name) for name in runs["candidate"].values]
     drivers = [str(name) for name in runs["class_label"].values]
     labels = [name for name in candidates if name != NULL]
@@ -92,19 +91,31 @@ def stored(runs: xr.Dataset) -> list[Partition]:
     return [Partition.from_json(str(text)) for text in runs["definition"].values]
 
 
-def check_runs(runs: xr.Dataset) -> None:
-    """Raise `SpecentError` unless `runs` is a trajectories dataset with two samples and two times at least."""
+def checked_runs(runs: xr.Dataset) -> xr.Dataset:
+    """The trajectories with their dimensions in order and their coordinates in memory.
+
+    Raises
+    ------
+    SpecentError
+        Unless `runs` is a trajectories dataset with two samples and two times at least.
+    """
+    if isinstance(runs, xr.Dataset):
+        runs = schema.ordered(runs, "trajectories")
     schema.need(runs, "trajectories", "runs")
     for dim in ("sample", "time"):
         if runs.sizes[dim] < 2:
             raise SpecentError(f"runs has {runs.sizes[dim]} {dim}(s); at least 2 are needed")
+    # chunking a dataset chunks its coordinates too
+    return runs.assign_coords({name: coord.compute() for name, coord in runs.coords.items() if coord.chunks})
 
 
-def check_finite(runs: xr.Dataset, finite: Mapping[str, bool]) -> None:
-    """Raise `SpecentError` naming the first place of the first variable that was found not to be finite."""
-    for name, good in finite.items():
-        if not good:
-            bad: xr.DataArray = xr.apply_ufunc(np.isfinite, runs[name], dask="allowed") == 0
+def check_finite(runs: xr.Dataset, sources: Sequence[str], found: xr.Dataset) -> None:
+    """If a number in `found` is not finite, raise `SpecentError` naming the first place in the variables it is from."""
+    if all(np.isfinite(variable.values).all() for variable in found.variables.values()):
+        return
+    for name in sources:
+        bad: xr.DataArray = xr.apply_ufunc(np.isfinite, runs[name], dask="allowed") == 0
+        if bool(bad.any()):
             place = []
             for dim in bad.dims:
                 first = int(np.argmax(bad.any([other for other in bad.dims if other != dim]).values))
@@ -211,6 +222,8 @@ def trajectory_entropies(log_likelihood: Array, side: NDArray[np.int64], weights
         out[..., p, 0] = entropy * NAT
         out[..., p, 1] = -np.sum(np.where(held, log_side, 0.0), axis=-1) * NAT
         out[..., p, 2] = np.maximum(np.sum(chance * log_side**2, axis=-1) - entropy**2, 0.0) * NAT**2
+    # also where the candidate takes no part in a partition: the run is damaged
+    out[~np.isfinite(values).all(axis=-1)] = np.nan
     return out
 
 
@@ -227,14 +240,25 @@ def streamed(runs: xr.Dataset, names: Sequence[str], inner: int) -> xr.Dataset:
         Numbers that work takes per guidance setting, class, sample and time.
     """
     taken = runs[list(names)]
-    whole = {dim: -1 for dim in taken.dims if dim not in _RUN}
     guidance, classes, samples, times = (runs.sizes[dim] for dim in _RUN)
-    if guidance * classes * samples * times * inner <= _BLOCK:
-        return taken.chunk(whole) if any(variable.chunks for variable in taken.variables.values()) else taken
+    lazy = any(variable.chunks for variable in taken.variables.values())
+    if not lazy and guidance * classes * samples * times * inner <= _BLOCK:
+        return taken
     time = max(1, min(times, _BLOCK // (guidance * inner)))
     sample = max(1, min(samples, _BLOCK // (guidance * inner * time)))
     label = max(1, min(classes, _BLOCK // (guidance * inner * time * sample)))
-    return taken.chunk({**whole, "guidance": -1, "time": time, "sample": sample, "class_label": label})
+    most = {"time": time, "sample": sample, "class_label": label}
+    return taken.assign({name: _cut(taken[name], most) for name in names})
+
+
+def _cut(variable: xr.DataArray, most: Mapping[str, int]) -> xr.DataArray:
+    """Blocks of the given sizes. Given ones are kept if they are not much larger: to recut costs memory."""
+    sizes = {dim: most.get(str(dim), -1) for dim in variable.dims}
+    if variable.chunks is not None:
+        large = {dim: max(variable.chunksizes[dim]) for dim in most}
+        if np.prod(list(large.values())) <= 4 * np.prod(list(most.values())):
+            sizes = {dim: size for dim, size in sizes.items() if dim not in most}
+    return variable.chunk(sizes)
 
 
 def along_candidates(kernel: Any, runs: xr.Dataset, asked: Sequence[Question], outputs: int, **options: Any) -> Any:

@@ -66,7 +66,7 @@ class Model(ABC):
 
         Parameters
         ----------
-        x : Tensor, shape (batch, *shape)
+        x : Tensor, shape ``(batch, *shape)``
             States ``x_0 + sigma * noise``.
         sigma : float
             Noise level, shared by the batch.
@@ -75,7 +75,7 @@ class Model(ABC):
 
         Returns
         -------
-        Tensor, shape (batch, *shape)
+        Tensor, shape ``(batch, *shape)``
         """
 
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Model(ABC):
 
         Parameters
         ----------
-        x : Tensor, shape (batch, *shape)
+        x : Tensor, shape ``(batch, *shape)``
             States.
         sigma : float
             Noise level.
@@ -92,7 +92,7 @@ class Model(ABC):
 
         Returns
         -------
-        Tensor, shape (batch, candidates, *shape)
+        Tensor, shape ``(batch, candidates, *shape)``
         """
         count = len(conditions)
         repeated = x.repeat_interleave(count, dim=0)

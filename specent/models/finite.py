@@ -48,7 +48,7 @@ class FiniteModel(Model):
 
         Parameters
         ----------
-        x : Tensor, shape (batch, *shape)
+        x : Tensor, shape ``(batch, *shape)``
             States.
         sigma : float
             Noise level.

@@ -175,15 +175,20 @@ def _dataset(
 ) -> xr.Dataset:  # fmt: skip
     width = norm.ppf(0.5 + confidence / 2) * error
     dims = ("estimator", "guidance", "partition", "time")
+    # the normal interval may leave the range of the quantity where little is undecided
+    most = np.log([len(partition.sides) for partition in partitions])[:, None]
+    low, high = np.maximum(mean[0] - width[0], 0.0), np.minimum(mean[0] + width[0], most)
     curves = {
-        "entropy": (mean[0], width[0]),
-        "entropy_rate": (mean[1] * factor, width[1] * factor),
-        "mutual_information": (start[:, None] - mean[0], width[0]),
+        "entropy": (mean[0], low, high),
+        "entropy_rate": tuple(
+            factor * value for value in (mean[1], np.maximum(mean[1] - width[1], 0), mean[1] + width[1])
+        ),
+        "mutual_information": tuple(start[:, None] - value for value in (mean[0], high, low)),
     }
     variables: dict[str, Any] = {}
-    for name, (value, half) in curves.items():
-        for suffix, bound in (("", value), ("_lower", value - half), ("_upper", value + half)):
-            variables[name + suffix] = (dims, bound[None, None] * NATS_TO_BITS)
+    for name, values in curves.items():
+        for suffix, value in zip(("", "_lower", "_upper"), values, strict=True):
+            variables[name + suffix] = (dims, value[None, None] * NATS_TO_BITS)
     coords = {
         **coordinates.clock(schedule, grid),
         **coordinates.settings([Guidance()]),

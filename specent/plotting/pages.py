@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ Figures = Iterator[Any]
 
 
 def page(
-    datasets: xr.Dataset | Sequence[xr.Dataset],
+    datasets: xr.Dataset | Sequence[xr.Dataset] | Mapping[str, Sequence[xr.Dataset]],
     path: str | Path,
     *,
     title: str | None = None,
@@ -69,9 +69,9 @@ def page(
 
     Parameters
     ----------
-    datasets : Dataset or sequence of Dataset
+    datasets : Dataset, sequence of Dataset, or mapping of heading to such a sequence
         Of any kind. Profiles are drawn by themselves; a scaling is drawn over the speciation given before it, and the
-        predictions of trajectories under the profiles given with them.
+        predictions of trajectories under the profiles given with them. The entries of a mapping become sections.
     path : str or Path
         File to write, ending in ``.html``; about 1.3 MB and the data of the curves.
     title : str, optional
@@ -98,9 +98,8 @@ def page(
         If the file cannot be written, a figure or a selection is unknown, or nothing can be drawn.
     """
     path = check_output(path, suffixes=(".html",), overwrite=overwrite)
-    listed = [datasets] if isinstance(datasets, xr.Dataset) else list(datasets)
-    if not listed:
-        raise SpecentError("datasets is empty; give at least one dataset")
+    sections = _sections(datasets)
+    listed = [one for section in sections.values() for one in section]
     for one in listed:
         # any kind will do; an object without one is told what it should be
         kind = one.attrs.get("specent_kind") if isinstance(one, xr.Dataset) else None
@@ -109,14 +108,26 @@ def page(
     unknown = [name for name in names if name not in FIGURES]
     if unknown or not names:
         raise SpecentError(f"figures={list(names)!r}: choose from {', '.join(FIGURES)}")
-    wanted = _Wanted.of(listed, axis, partition=partition, estimator=estimator, guidance=guidance)
-    drawn = [(name, figure) for name in names for figure in _MAKERS[name](wanted)]
+    chosen = {"partition": partition, "estimator": estimator, "guidance": guidance}
+    asked = {head: _Wanted.of(section, axis, **chosen) for head, section in sections.items()}
+    drawn = [(head, name, one) for head, wanted in asked.items() for name in names for one in _MAKERS[name](wanted)]
     if not drawn:
         kept = ", ".join(sorted({str(one.attrs["specent_kind"]) for one in listed}))
         raise SpecentError(f"nothing to draw: datasets of kind {kept} have none of the figures {', '.join(names)}")
     plain = plain and figures is not None
     heading = title or str(listed[0].attrs["title"])
-    return put(_document(heading, drawn, wanted, listed, plain).encode(), path)
+    return put(_document(heading, drawn, asked, listed, plain).encode(), path)
+
+
+def _sections(datasets: xr.Dataset | Sequence[xr.Dataset] | Mapping[str, Sequence[xr.Dataset]]) -> dict[str, Any]:
+    """The datasets of every section by its heading, which is empty where there is only one section."""
+    if not isinstance(datasets, xr.Dataset) and isinstance(datasets, Mapping):
+        made = {str(heading): list(section) for heading, section in datasets.items()}
+    else:
+        made = {"": [datasets] if isinstance(datasets, xr.Dataset) else list(datasets)}
+    if not made or not all(made.values()):
+        raise SpecentError("datasets is empty, or one of its sections is; give at least one dataset each")
+    return made
 
 
 def _entropies(wanted: _Wanted) -> Figures:
@@ -278,19 +289,23 @@ _MAKERS: dict[str, Callable[[_Wanted], Figures]] = {
 
 
 def _document(
-    heading: str, drawn: list[tuple[str, Any]], wanted: _Wanted, listed: list[xr.Dataset], plain: bool
+    heading: str, drawn: list[tuple[str, str, Any]], asked: dict[str, _Wanted], listed: list[xr.Dataset], plain: bool
 ) -> str:
-    script, blocks = components([_model(figure) for _, figure in drawn])
+    script, blocks = components([_model(figure) for _, _, figure in drawn])
     body = [f"<h1>{html.escape(heading)}</h1>"]
     if not plain:
         body.append(texts.HOW_TO_READ)
     explained: set[str] = set()
-    for (name, _), block in zip(drawn, blocks, strict=True):
+    head = ""
+    for (section, name, _), block in zip(drawn, blocks, strict=True):
+        if section != head:
+            head = section
+            body.append(f"<h2>{html.escape(head)}</h2>")
         words = "" if plain or name in explained else f"<figcaption>{html.escape(texts.CAPTIONS[name])}</figcaption>"
         explained.add(name)
         body.append(f'<figure class="{name}">{words}{block}</figure>')
     if not plain:
-        body += [half_places(spec) for spec in wanted.datasets["speciation"]]
+        body += [half_places(spec) for wanted in asked.values() for spec in wanted.datasets["speciation"]]
         body.append(provenance(listed))
     return texts.PAGE.format(
         title=html.escape(heading),

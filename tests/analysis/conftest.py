@@ -23,9 +23,9 @@ from specent.guidance import FORMULA
 
 
 def _drift_terms(log_odds, contrast, drive):
-    """Ito's lemma for the entropy of a coin with the given log-odds, and for the surprise of side 0, per d gamma."""
+    """Production of the entropy of a coin with these log-odds, of the surprise of side 0, and the unguided form."""
     chance, other = expit(log_odds), expit(-log_odds)
-    square = contrast**2 if contrast.ndim == 1 else np.sum(contrast**2, axis=-1)
+    square = np.sum(contrast**2, axis=-1)
     drift = drive - square / 2
     first, second = -log_odds * chance * other, -chance * other * (1 + log_odds * (1 - 2 * chance))
     entropy = -(first * drift + second * square / 2)
@@ -44,13 +44,11 @@ def gaussian_runs(
     believed: Sequence[Sequence[float]] | None = None,
     distances: bool = True,
     named: bool = True,
-    chunk: int | None = None,
 ) -> xr.Dataset:
     """Trajectories of a uniform mixture; with `believed`, the likelihood is that of a mixture with these means.
 
     The null condition is the mixture's own denoiser at the state. Labels are "a", "b", ...
     """
-    del chunk
     means = np.asarray(means, dtype=float)
     judged = means if believed is None else np.asarray(believed, dtype=float)
     settings = list(guidance) or [sp.Guidance()]
@@ -60,7 +58,7 @@ def gaussian_runs(
     shape = (len(settings), count, samples, len(grid))
     likelihood = np.zeros((*shape, count + 1))
     distance = np.zeros((*shape, count + 1, count + 1))
-    produced, crossed, plain = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    produced, crossed = np.zeros(shape), np.zeros(shape)
     final = np.zeros((*shape[:3], dim))
     for g, setting in enumerate(settings):
         for c in range(count):
@@ -81,7 +79,6 @@ def gaussian_runs(
                     down = _drift_terms(
                         total[:, 1] - total[:, 0], -contrast, np.sum(-contrast * (moved - scored[:, 0]), axis=-1)
                     )[1]
-                    plain[g, c, :, i] = half / sigma**2
                     produced[g, c, :, i] = (h if setting.guided else half) / sigma**2
                     crossed[g, c, :, i] = (up if c == 0 else down) / sigma**2
                 if i == 0:
@@ -150,6 +147,49 @@ def _gaussian_runs() -> Callable[..., xr.Dataset]:
 
 
 @pytest.fixture(scope="session")
-def noise_grid() -> Callable[[int, float, float], Any]:
-    """Noise levels evenly spaced in their logarithm."""
-    return lambda steps, low, high: np.geomspace(low, high, steps)
+def repeated_runs() -> Callable[..., xr.Dataset]:
+    """Independent repetitions of a run, one a seed, side by side along ``guidance`` as if these were settings."""
+
+    def repeated(seeds: Sequence[int], **options: Any) -> xr.Dataset:
+        each = [gaussian_runs(**options, seed=seed) for seed in seeds]
+        runs = xr.concat(each, "guidance", data_vars="minimal", coords="minimal", compat="override")
+        names = ("guidance", [f"repetition {seed}" for seed in seeds], each[0].guidance.attrs)
+        return runs.assign_coords(guidance=names)
+
+    return repeated
+
+
+@pytest.fixture(scope="session")
+def pair_runs() -> xr.Dataset:
+    """Two components at +-2, unguided and guided, 200 trajectories a class."""
+    settings = [sp.Guidance(), sp.Guidance(2.0), sp.Guidance(3.0, (0.5, 8.0))]
+    return gaussian_runs([[-2.0], [2.0]], samples=200, grid=np.geomspace(0.2, 60, 24), guidance=settings)
+
+
+@pytest.fixture(scope="session")
+def four_runs() -> xr.Dataset:
+    """Four components in the plane, unguided and guided, 100 trajectories a class."""
+    means = [[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0], [0.0, 5.0]]
+    settings = [sp.Guidance(), sp.Guidance(2.0)]
+    return gaussian_runs(means, samples=100, grid=np.geomspace(0.2, 60, 20), guidance=settings)
+
+
+@pytest.fixture(scope="session")
+def pair_quadrature() -> Callable[..., Any]:
+    """Conditional entropy, in bits, of two equally likely components at +-m on a line, by a Riemann sum."""
+
+    def entropy(distance: float, sigma: Any, variance: float = 1.0) -> Any:
+        out = []
+        for level in np.atleast_1d(sigma):
+            spread = np.sqrt(level**2 + variance)
+            x, step = np.linspace(-distance - 10 * spread, distance + 10 * spread, 20001, retstep=True)
+            centred = [(x - m) / spread for m in (-distance, distance)]
+            centred = [(x - m) / spread for m in (-distance, distance)]
+            density = [np.exp(-0.5 * z**2) / (spread * np.sqrt(2 * np.pi)) for z in centred]
+            log_odds = -2 * distance * x / spread**2
+            chance = expit(log_odds)
+            surprise = chance * np.logaddexp(0, -log_odds) + (1 - chance) * np.logaddexp(0, log_odds)
+            out.append(np.sum(0.5 * (density[0] + density[1]) * surprise) * step / np.log(2))
+        return np.array(out)
+
+    return entropy

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtri
+
+import specent as sp
+from specent.analysis.bootstrap import draw_weights, resampled, skewed_interval
+from specent.errors import SpecentError
+
+
+def test_weights_are_resampled_counts_of_the_right_spread():
+    drawn = draw_weights((0, 3), (0, 50), 50, 4000, seed=1)
+    assert np.allclose(drawn.sum(axis=-1), 1)
+    assert np.array_equal(drawn[0], np.full((3, 50), 1 / 50))
+    value = np.random.default_rng(0).normal(size=50)
+    means = np.einsum("rkn,n->rk", drawn[1:], value)
+    # 4000 replicates: the standard deviation has a relative error of 1/sqrt(8000) = 1.1 %, and there are three
+    assert np.allclose(means.std(axis=0), value.std(ddof=1) / np.sqrt(50), rtol=0.045)
+    assert np.allclose(np.corrcoef(means.T), np.eye(3), atol=0.08)
+
+
+def test_weights_of_many_samples_are_those_of_one_draw():
+    drawn = draw_weights((0, 1), (0, 700), 700, 3000, seed=2)[1:, 0]
+    assert np.allclose(drawn.sum(axis=-1), 1)
+    value = np.random.default_rng(0).normal(size=700)
+    value[:256] += 2.0  # strides of 256 are drawn as often as chance has it, too
+    assert np.isclose((drawn @ value).std(), value.std(ddof=1) / np.sqrt(700), rtol=0.052)  # 4 / sqrt(6000)
+
+
+def test_weights_do_not_depend_on_the_block_they_are_in():
+    whole = draw_weights((0, 4), (0, 700), 700, 20, 3)
+    assert np.array_equal(whole[:, 2:, 100:600], draw_weights((2, 4), (100, 600), 700, 20, 3))
+    assert np.array_equal(whole[:, :1, 512:], draw_weights((0, 1), (512, 700), 700, 20, 3))
+
+
+def test_replicates_are_means_over_classes_by_share():
+    value = xr.DataArray(np.random.default_rng(0).normal(size=(2, 30, 4)), dims=("class_label", "sample", "time"))
+    share = xr.DataArray([0.25, 0.75], dims="class_label")
+    made = resampled(value, share, 25, seed=0)
+    assert made.sizes == {"replicate": 26, "time": 4}
+    assert np.allclose(made[0], 0.25 * value[0].mean("sample") + 0.75 * value[1].mean("sample"))
+    by_hand = draw_weights((0, 2), (0, 30), 30, 25, 0)[7]
+    assert np.allclose(made[7], 0.25 * by_hand[0] @ value[0].values + 0.75 * by_hand[1] @ value[1].values)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 10**6),
+    scale=st.floats(0.01, 100),
+    shift=st.floats(-100, 100),
+    confidence=st.floats(0.01, 0.999),
+    shape=st.sampled_from([0.3, 3.0]),
+)
+def test_interval_holds_the_estimate_and_moves_with_it(seed, scale, shift, confidence, shape):
+    values = np.random.default_rng(seed).gamma(shape, size=201)
+    values[0] = values[1:].mean()
+    low, high = skewed_interval(values, confidence)
+    assert low <= values[0] <= high
+    assert np.allclose(skewed_interval(scale * values + shift, confidence), scale * np.array([low, high]) + shift)
+    mirrored = skewed_interval(-values, confidence)
+    assert np.allclose(mirrored, [-high, -low])
+
+
+def test_interval_reaches_further_on_the_side_of_the_tail():
+    replicates = np.append(0.0, np.expm1(0.4 * ndtri((np.arange(400) + 0.5) / 400)) * 0.1)
+    low, high = skewed_interval(replicates, 0.95)
+    assert high > -1.5 * low > 0
+
+
+def test_interval_of_a_constant_has_no_width():
+    assert np.allclose(skewed_interval(np.full(21, 0.3), 0.95), 0.3, atol=1e-15)
+
+
+def test_intervals_cover_the_value_of_a_run_100_times_larger(gaussian_runs, repeated_runs):
+    # 200 repetitions: the coverage of one time has a standard error of 1.5 %, so 90-99 % is 3 of them around 95 %
+    settings = {"means": [[-2.0], [2.0]], "grid": np.geomspace(0.3, 40, 24), "distances": False}
+    large = gaussian_runs(**settings, samples=10_000, seed=12345)
+    truth = sp.entropy(large, estimator="path", replicates=20).isel(guidance=0)
+    inside = {"entropy": [], "entropy_rate": []}
+    for block in range(8):
+        small = repeated_runs(range(25 * block, 25 * block + 25), **settings, samples=100)
+        made = sp.entropy(small, estimator="path", keep_replicates=False, seed=block)
+        for name, rows in inside.items():
+            held = (made[f"{name}_lower"] <= truth[name]) & (truth[name] <= made[f"{name}_upper"])
+            rows.append(held.isel(estimator=0, partition=0).transpose("guidance", "time").values)
+    # from the nearly decided (H = 0.06 bit, skewed one way) to the nearly undecided (0.998 bit, skewed the other way)
+    places = [0, 3, 6, 9, 12, 15, 18, 21]
+    low, high = truth.entropy.squeeze()[[places[0], places[-1]]].values
+    assert low < 0.07
+    assert high > 0.99
+    for name, rows in inside.items():
+        coverage = np.concatenate(rows).mean(axis=0)[places]
+        assert (coverage >= 0.90).all(), (name, coverage)
+        assert (coverage <= 0.99).all(), (name, coverage)
+        # all eight together have a standard error of about 1 %, as neighbours are correlated
+        assert 0.92 <= coverage.mean() <= 0.98, (name, coverage)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"confidence": 1.0}, r"confidence=1\.0 must lie strictly between 0 and 1"),
+        ({"confidence": float("nan")}, "confidence=nan"),
+        ({"replicates": 19}, "replicates=19 must be a whole number, at least 20"),
+        ({"replicates": 30.0}, r"replicates=30\.0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": True}, "seed=True"),
+    ],
+)
+def test_options_out_of_range_are_named(pair_runs, option, message):
+    with pytest.raises(SpecentError, match=message):
+        sp.entropy(pair_runs, **option)

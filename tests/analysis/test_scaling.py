@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+import specent as sp
+from specent.errors import ArchiveError, SpecentError
+from specent.schedules import DDPM, VE, VP, log_snr_grid
+
+_SIZES = 2.0 ** np.arange(8, 21)
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    return sp.exact.scaling_profiles(_SIZES, VE(), log_snr_grid(VE(), 1201, -20.0, 0.0))
+
+
+def test_slope_of_the_vp_time_is_one(sweep):
+    fit = sp.fit_scaling(sp.speciation(sp.on_schedule(sweep, VP()), axis="time"), law="log")
+    assert np.allclose(fit.slope, 1.0, atol=1e-6)
+    # H = 1/2 at K = 1.021770 = exp(t_s - t)
+    assert np.allclose(fit.intercept, -np.log(1.021770), atol=2e-6)
+    assert np.abs(fit.residual).max() < 1e-6
+    assert fit.slope_standard_error < 1e-6
+    assert fit.attrs["dimension_min"] == 256
+    assert fit.attrs["dimension_max"] == 2**20
+
+
+def test_exponent_of_the_noise_level_is_one_half(sweep):
+    fits = [sp.fit_scaling(sp.speciation(sweep, axis=axis), law="sqrt") for axis in ("sigma", "log_sigma")]
+    assert np.allclose(fits[0].exponent, 0.5, atol=0.002)
+    # the correction -1 in sigma^2 = d/1.04401 - 1 bends the line: the residuals are there to be seen
+    assert 1e-5 < np.abs(fits[0].residual).max() < 2e-3
+    assert np.allclose(fits[0].exponent, fits[1].exponent, atol=1e-9)
+    assert np.allclose(fits[0].residual.sum("dimension"), 0, atol=1e-9)
+
+
+def test_fit_agrees_with_numpy_and_the_textbook_standard_error(sweep):
+    spec = sp.speciation(sweep, axis="log_sigma")
+    fit = sp.fit_scaling(spec, law="sqrt")
+    x, y = np.log(_SIZES), spec.half_time.squeeze().values
+    (slope, intercept), covariance = np.polyfit(x, y, 1, cov=True)
+    assert np.allclose([fit.exponent.item(), fit.intercept.item()], [slope, intercept], atol=1e-9)
+    errors = [fit.exponent_standard_error.item(), fit.intercept_standard_error.item()]
+    assert np.allclose(errors, np.sqrt(np.diag(covariance)), rtol=1e-6)
+
+
+def test_intervals_weigh_the_points(sweep):
+    spec = sp.speciation(sweep, axis="log_sigma").copy(deep=True)
+    error = np.geomspace(0.01, 1.0, len(_SIZES))
+    rng = np.random.default_rng(0)
+    z = 1.959963984540054
+    slopes, stated = [], []
+    for _ in range(120):
+        noisy = spec.copy(deep=True)
+        value = spec.half_time.values + (error * rng.standard_normal(len(_SIZES)))[:, None, None, None]
+        noisy.half_time.values[:] = value
+        noisy.half_time_lower.values[:] = value - z * error[:, None, None, None]
+        noisy.half_time_upper.values[:] = value + z * error[:, None, None, None]
+        fit = sp.fit_scaling(noisy, law="sqrt")
+        slopes.append(fit.exponent.item())
+        stated.append(fit.exponent_standard_error.item())
+    # 120 repetitions: the mean to 4 standard errors, the standard deviation to 4 x 6.5 %
+    assert abs(np.mean(slopes) - 0.5) < 4 * np.std(slopes) / np.sqrt(120) + 0.001
+    assert np.isclose(np.std(slopes), stated[0], rtol=0.26)
+    assert np.ptp(stated) < 1e-9
+
+
+def test_too_few_dimensions_are_refused(sweep):
+    with pytest.raises(SpecentError, match="spec has 2 dimensions; a fit needs at least 3"):
+        sp.fit_scaling(sp.speciation(sweep.isel(dimension=[0, 1]), axis="sigma"), law="sqrt")
+    mix = sp.exact.GaussianMixture([[-4.0], [4.0]])
+    prof = sp.exact.profiles(mix, VE(), log_snr_grid(VE(), 50, -8.0, 4.0), [sp.Partition.full(mix.labels)])
+    spec = sp.speciation(prof)
+    with pytest.raises(SpecentError, match="spec has 0 dimensions"):
+        sp.fit_scaling(spec)
+
+
+@pytest.mark.parametrize(
+    ("law", "axis", "schedule", "message"),
+    [
+        (
+            "log",
+            "log_snr",
+            VE(),
+            "needs the time of a variance-preserving clock, but spec is on axis 'log_snr'",
+        ),
+        ("log", "time", VE(), r"of the schedule 've': use specent.speciation\(specent.on_schedule\(profiles, VP"),
+        ("sqrt", "time", VP(), r"law='sqrt' needs noise levels, but spec is on axis 'time': use .* axis='sigma'"),
+        ("linear", "sigma", VE(), "law='linear' is not known"),
+    ],
+)
+def test_wrong_axis_or_law_is_named_with_the_mend(sweep, law, axis, schedule, message):
+    spec = sp.speciation(sp.on_schedule(sweep, schedule), axis=axis)
+    with pytest.raises(SpecentError, match=message):
+        sp.fit_scaling(spec, law=law)
+
+
+def test_other_kinds_are_refused(sweep):
+    with pytest.raises(ArchiveError, match="spec: a dataset of kind 'speciation' is needed"):
+        sp.fit_scaling(sweep)
+    with pytest.raises(SpecentError, match="spec is a list"):
+        sp.fit_scaling([])
+
+
+def test_one_sweep_serves_every_clock(sweep):
+    some = sweep.sel(time=slice(1.2, 120.0)).isel(dimension=slice(0, 4))
+    half = {}
+    for schedule in (VE(), VP(), DDPM("linear")):
+        spec = sp.speciation(sp.on_schedule(some, schedule), axis="time")
+        half[schedule.name] = schedule.log_snr(spec.half_time.values)
+    assert np.allclose(half["ve"], half["vp"], atol=1e-9)
+    assert np.allclose(half["ve"], half["ddpm"], atol=1e-9)
