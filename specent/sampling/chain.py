@@ -106,11 +106,13 @@ def run_batch(
     for i in reversed(range(times)):
         level = float(plan.noise_level[i])
         denoised = plan.model.candidates((x / plan.alpha[i]).reshape(batch, *plan.model.shape), level, conditions)
-        _check_finite(denoised, plan, i, drivers)
         denoised = denoised.reshape(batch, count, -1).to(torch.float64)
         mover = _mover(plan, driver, guidance.scale_at(level))
         delta = denoised - denoised[rows, chosen][:, None]
         gram = delta @ delta.transpose(1, 2)
+        # a NaN or an infinity anywhere in the output shows here, in an array that is small
+        if not torch.isfinite(gram).all():
+            raise ModelError(_not_finite(denoised, plan, i, drivers))
         moved = (mover[:, None, :] @ denoised)[:, 0]
         _keep(out, plan, i, log_likelihood, gram, mover, driver, moved, guidance)
         tick()
@@ -174,12 +176,11 @@ def _keep(
         out["prediction"][:, plan.record.predictions.index(i)] = moved.cpu()
 
 
-def _check_finite(denoised: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]) -> None:
-    if torch.isfinite(denoised).all():
-        return
-    bad = ~torch.isfinite(denoised).reshape(len(denoised), len(plan.candidates), -1).all(-1)
-    row, column = (int(place) for place in torch.nonzero(bad)[0])
-    raise ModelError(
+def _not_finite(denoised: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]) -> str:
+    """Where the network's output stopped being finite, or was too large to be squared."""
+    fine = denoised.abs() < 1e150
+    row, column = (int(place) for place in torch.nonzero(~fine.all(-1))[0])
+    return (
         f"the network returned a NaN or an infinity at step {len(plan.log_snr) - 1 - i} of {len(plan.log_snr)} (noise "
         f"level {plan.noise_level[i]:.4g}) for class {plan.candidates[column]!r}, on a trajectory driven by "
         f"{plan.candidates[int(drivers[row])]!r}; check its weights and the range of the time grid"
