@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, ndtri
 
-from specent import schema
+from specent import coordinates, schema
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.exact.expectation import Estimate, monte_carlo, on_a_line, quadrature
@@ -195,25 +195,17 @@ def as_profiles(
     lead = () if dimension is None else ("dimension",)
     dims = (*lead, "estimator", "guidance", "partition", "time")
     place = len(lead)
-    unguided = Guidance()
-    coordinates: dict[str, Any] = {
-        "time": grid,
-        "sigma": ("time", schedule.sigma(grid)),
-        "alpha": ("time", schedule.alpha(grid)),
-        "log_snr": ("time", schedule.log_snr(grid)),
+    coords = {
+        **coordinates.clock(schedule, grid),
+        **coordinates.settings([Guidance()]),
+        **coordinates.questions(partitions),
         "estimator": ["exact"],
-        "guidance": [str(unguided)],
-        "guidance_scale": ("guidance", [unguided.scale]),
-        "sigma_lo": ("guidance", [unguided.interval[0]]),
-        "sigma_hi": ("guidance", [unguided.interval[1]]),
-        "partition": [partition.name for partition in partitions],
-        "definition": ("partition", [partition.to_json() for partition in partitions]),
     }
     if dimension is not None:
-        coordinates["dimension"] = dimension
+        coords["dimension"] = dimension
     variables = {name: (dims, np.expand_dims(curve, (place, place + 1))) for name, curve in curves.items()}
     return schema.finish(
-        xr.Dataset(variables, coordinates),
+        xr.Dataset(variables, coords),
         "profiles",
         title=title,
         settings={**settings, "schedule": schedule.to_json(), "time": grid.tolist()},

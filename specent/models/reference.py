@@ -177,7 +177,8 @@ def _dataset(
     dims = ("estimator", "guidance", "partition", "time")
     # the normal interval may leave the range of the quantity where little is undecided
     most = np.log([len(partition.sides) for partition in partitions])[:, None]
-    low, high = np.maximum(mean[0] - width[0], 0.0), np.minimum(mean[0] + width[0], most)
+    low = np.minimum(np.maximum(mean[0] - width[0], 0.0), mean[0])
+    high = np.maximum(np.minimum(mean[0] + width[0], most), mean[0])
     curves = {
         "entropy": (mean[0], low, high),
         "entropy_rate": tuple(
