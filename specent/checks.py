@@ -1,4 +1,4 @@
-"""Checks of arguments: a plain Python or NumPy value comes out, or one `SpecentError` naming argument, value and mend."""
+"""Checks of arguments: out comes a plain value, or one `SpecentError` that names argument, value and mend."""
 
 from __future__ import annotations
 
@@ -79,14 +79,18 @@ def whole(
     >>> whole(np.int64(3), "samples", least=2)
     3
     """
-    if isinstance(value, (numbers.Integral, np.integer)) and not isinstance(value, (bool, np.bool_)):
-        found = int(value)
+    if _integral(value):
+        found = int(value)  # type: ignore[call-overload]
         if least <= found <= most:
             return found
     limit = f"from {least} to {most}" if most < 2**63 - 1 else f"of at least {least}"
     if isinstance(value, int) and value > most:
         limit = f"of at most {most}"
     raise error(f"{argument}={shown(value)} must be a whole number {limit}")
+
+
+def _integral(value: object) -> bool:
+    return isinstance(value, (numbers.Integral, np.integer)) and type(value) not in (bool, np.bool_)
 
 
 def array(value: Any, argument: str, *, error: type[SpecentError] = SpecentError) -> NDArray[np.float64]:
@@ -120,8 +124,8 @@ def name(value: object, argument: str, *, error: type[SpecentError] = SpecentErr
     >>> name(7, "label")
     '7'
     """
-    if isinstance(value, (numbers.Integral, np.integer)) and not isinstance(value, (bool, np.bool_)):
-        return str(int(value))
+    if _integral(value):
+        return str(int(value))  # type: ignore[call-overload]
     if not isinstance(value, str) or not value or not value.isprintable():
         raise error(f"{argument}={shown(value)} must be a name: printable text, or a whole number")
     return str(value)

@@ -25,7 +25,8 @@ HEAVY = {
     "sklearn",
 }
 GROUND = {
-    "errors", "checks", "schema", "_registry", "schedules", "partitions", "guidance", "evidence", "axes", "coordinates", "exact",
+    "errors", "checks", "schema", "_registry", "schedules", "partitions", "guidance", "evidence", "axes",
+    "coordinates", "exact",
 }  # fmt: skip
 # what each part may import of the package, and which heavy libraries it may use
 ALLOWED = {
@@ -36,7 +37,7 @@ ALLOWED = {
     "archive": (GROUND | {"archive", "_shipped"}, set()),
     "analysis": (GROUND | {"analysis"}, set()),
     "plotting": (
-        {"errors", "schema", "_registry", "partitions", "plotting"},
+        {"errors", "checks", "schema", "_registry", "partitions", "axes", "schedules", "plotting"},
         {"holoviews", "bokeh", "panel", "hvplot"},
     ),
     "cli": (GROUND | {"_shipped", "models", "sampling", "archive", "analysis", "plotting"}, {"cyclopts"}),
