@@ -80,7 +80,7 @@ def whole(
     3
     """
     if _integral(value):
-        found = int(value)  # type: ignore[call-overload]
+        found: int = int(value)  # type: ignore[call-overload]
         if least <= found <= most:
             return found
     limit = f"from {least} to {most}" if most < 2**63 - 1 else f"of at least {least}"
@@ -90,7 +90,7 @@ def whole(
 
 
 def _integral(value: object) -> bool:
-    return isinstance(value, (numbers.Integral, np.integer)) and type(value) not in (bool, np.bool_)
+    return isinstance(value, (numbers.Integral, np.integer)) and not isinstance(value, bool)
 
 
 def array(value: Any, argument: str, *, error: type[SpecentError] = SpecentError) -> NDArray[np.float64]:
