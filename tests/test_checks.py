@@ -86,7 +86,7 @@ def test_arrays_of_real_numbers_become_double_precision() -> None:
     ids=str,
 )  # fmt: skip
 def test_arrays_of_anything_else_are_refused(value: object) -> None:
-    with pytest.raises(SpecentError, match="^time"):
+    with pytest.raises(SpecentError, match=r"^time"):
         checks.array(value, "time")
 
 
@@ -100,7 +100,7 @@ def test_names_are_printable_text_or_whole_numbers() -> None:
     "value", ["abc", b"abc", {"a": 1}, 5, [None], [math.nan], [""], ["a\0"], ["a\nb"], [True], [1.5]]
 )
 def test_other_names_are_refused(value: object) -> None:
-    with pytest.raises(SpecentError, match="^labels"):
+    with pytest.raises(SpecentError, match=r"^labels"):
         checks.names(value, "labels")
 
 
@@ -110,5 +110,5 @@ def test_instances_and_flags() -> None:
         checks.instance(5, str, "title", "give text")
     assert checks.flag(np.bool_(True), "overwrite") is True
     for value in ("yes", 1, None):
-        with pytest.raises(SpecentError, match="overwrite=.* must be True or False"):
+        with pytest.raises(SpecentError, match=r"overwrite=.* must be True or False"):
             checks.flag(value, "overwrite")
