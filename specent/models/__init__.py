@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from specent.models.base import Model as Model
 from specent.models.digits import digits as digits
+from specent.models.digits import digits_data as digits_data
 from specent.models.finite import FiniteModel as FiniteModel
 from specent.models.finite import finite as finite
 from specent.models.mixture import MixtureModel as MixtureModel
@@ -20,6 +21,7 @@ __all__ = [
     "Model",
     "NetworkModel",
     "digits",
+    "digits_data",
     "exact_profiles",
     "finite",
     "mixture",

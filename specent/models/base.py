@@ -7,6 +7,7 @@ the K labels and K for the null condition.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from specent import checks
 from specent.errors import ModelError, SpecentError
+from specent.models.arguments import check_shape
+from specent.models.outputs import checked
 from specent.schema import NULL
 
 
@@ -38,18 +42,22 @@ class Model(ABC):
     def __init__(
         self, labels: Sequence[str], shape: Sequence[int], label_prior: ArrayLike | None = None, null: bool = True
     ) -> None:
-        self.labels = tuple(str(label) for label in labels)
-        self.shape = tuple(int(size) for size in shape)
-        self.null = null
+        self.labels = checks.names(labels, "labels", error=ModelError)
+        self.shape = check_shape(shape, error=ModelError)
+        self.null = checks.flag(null, "null", error=ModelError)
         if len(set(self.labels)) < len(self.labels) or NULL in self.labels or not self.labels:
-            raise ModelError(f"labels={self.labels!r} must be distinct, at least one, and none called {NULL!r}")
-        if len(self.shape) not in (1, 3) or min(self.shape) < 1:
-            raise ModelError(f"shape={self.shape!r}: a sample is (features,) or (channels, height, width)")
+            shown = checks.shown(list(self.labels))
+            raise ModelError(f"labels={shown} must be distinct, at least one, and none called {NULL!r}")
         count = len(self.labels)
-        prior = np.full(count, 1 / count) if label_prior is None else np.array(label_prior, dtype=np.float64)
+        self.label_prior: NDArray[np.float64] = np.full(count, 1 / count)
+        if label_prior is not None:
+            self.label_prior = checks.array(label_prior, "label_prior", error=ModelError)
+        prior = self.label_prior
         if prior.shape != (count,) or not (np.all(prior > 0) and abs(prior.sum() - 1) < 1e-9):
-            raise ModelError(f"label_prior={label_prior!r} must hold {count} positive numbers that sum to 1")
-        self.label_prior: NDArray[np.float64] = prior
+            raise ModelError(
+                f"label_prior={checks.shown(label_prior)} must hold {count} positive numbers that sum to 1; "
+                "divide them by their sum in double precision"
+            )
 
     @property
     @abstractmethod
@@ -78,6 +86,17 @@ class Model(ABC):
         Tensor, shape ``(batch, *shape)``
         """
 
+    def check_levels(self, noise_levels: NDArray[np.float64]) -> None:  # noqa: B027  (most models serve any level)
+        """Raise `ModelError` if the model cannot denoise at one of the noise levels ``sigma / alpha``.
+
+        Called before a run. A model that serves any level need not override it.
+
+        Parameters
+        ----------
+        noise_levels : ndarray, shape (levels,)
+            Positive noise levels.
+        """
+
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
         """Denoise every state under every condition, in one batched call.
 
@@ -96,7 +115,9 @@ class Model(ABC):
         """
         count = len(conditions)
         repeated = x.repeat_interleave(count, dim=0)
-        return self.denoise(repeated, sigma, conditions.repeat(len(x))).reshape(len(x), count, *self.shape)
+        output = self.denoise(repeated, sigma, conditions.repeat(len(x)))
+        denoised = checked(output, (len(x) * count, *self.shape), x.device, f"{type(self).__name__}.denoise")
+        return denoised.reshape(len(x), count, *self.shape)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -105,17 +126,26 @@ def resolve_device(device: str | torch.device) -> torch.device:
     Raises
     ------
     SpecentError
-        If the name is not a device, or CUDA is asked for and absent.
+        If the name is neither the processor nor a CUDA GPU, or the GPU is absent.
 
     Examples
     --------
     >>> resolve_device("cpu")
     device(type='cpu')
     """
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise SpecentError(f"device={device!r} is not a torch device; use 'cpu' or 'cuda'") from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise SpecentError(f"device={device!r} was asked for, but torch finds no CUDA GPU; use device='cpu'")
+    match = (
+        re.fullmatch(r"(cpu(:0)?|cuda(:\d{1,4})?)", str(device)) if isinstance(device, (str, torch.device)) else None
+    )
+    if match is None:
+        raise SpecentError(f"device={checks.shown(device)} cannot be used; use 'cpu', 'cuda' or, for example, 'cuda:0'")
+    found = torch.device(device)
+    if found.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise SpecentError(f"device={str(device)!r} was asked for, but torch finds no CUDA GPU; use device='cpu'")
+        if (found.index or 0) >= count:
+            raise SpecentError(
+                f"device={str(device)!r} was asked for, but torch finds {count} CUDA GPU(s); use 'cuda:0' to "
+                f"'cuda:{count - 1}'"
+            )
     return found

@@ -67,7 +67,7 @@ def read_card(path: Path) -> dict[str, Any]:
         card = json.loads(card_file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"no card {card_file} beside the checkpoint; it names the settings and the SHA-256") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{card_file} is not JSON: {error}") from error
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
         raise ModelError(f"{card_file} is not a card: it must be a JSON object with a 'sha256'")
@@ -90,7 +90,7 @@ def load_checkpoint(net: nn.Module, path: Path, sha256: str) -> None:
     ------
     ModelError
         If the file is missing, is not the one named by the digest, is truncated, or has a missing, extra, wrongly
-        shaped or non-finite tensor.
+        shaped, non-finite or other than single-precision tensor.
     """
     try:
         data = path.read_bytes()
@@ -120,5 +120,7 @@ def _check_state(state: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
                 f"checkpoint {path}: tensor {key!r} has shape {tuple(value.shape)}, the network needs "
                 f"{tuple(expected[key].shape)}"
             )
+        if value.dtype != torch.float32:
+            raise ModelError(f"checkpoint {path}: tensor {key!r} holds {value.dtype}, it must be torch.float32")
         if not torch.isfinite(value).all():
             raise ModelError(f"checkpoint {path}: tensor {key!r} holds a NaN or an infinity")

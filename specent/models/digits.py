@@ -6,14 +6,18 @@ The data are 1797 images of ten classes (E. Alpaydin and C. Kaynak, UCI Machine 
 
 from __future__ import annotations
 
+import math
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from specent import checks
 from specent._shipped import folder
 from specent.errors import ModelError, SpecentError
+from specent.models.arguments import check_shape
 from specent.models.checkpoint import load_checkpoint, read_card
 from specent.models.network import EDMNetwork, PerceptronModel
 
@@ -71,16 +75,67 @@ def digits(path: str | Path | None = None) -> PerceptronModel:
     >>> digits().labels
     ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
     """
-    file = folder("datasets") / NAME if path is None else Path(path)
+    file = folder("datasets") / NAME if path is None else _file(path)
     card = read_card(file)
+    if not file.is_file():
+        raise ModelError(f"checkpoint {file} cannot be read: there is no such file beside its card")
     try:
-        labels = [str(label) for label in card["labels"]]
-        shape = [int(size) for size in card["shape"]]
-        sizes: dict[str, Any] = {key: int(card["settings"][key]) for key in ("width", "blocks", "embedding")}
-        net = EDMNetwork(int(np.prod(shape)), len(labels), sigma_data=float(card["sigma_data"]), **sizes)
-        prior = [float(value) for value in card["label_prior"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"the card of {file} lacks or garbles {error}; train the model again") from error
-    load_checkpoint(net, file, card["sha256"])
-    identity = {"name": card.get("name", file.stem), "checkpoint_sha256": card["sha256"], "settings": card["settings"]}
-    return PerceptronModel(net, labels, shape, prior, identity)
+        settings = checks.instance(card["settings"], dict, "settings", "give a JSON object", error=ModelError)
+        fields = _Fields(
+            labels=checks.names(card["labels"], "labels", error=ModelError),
+            shape=check_shape(card["shape"], error=ModelError),
+            prior=checks.array(card["label_prior"], "label_prior", error=ModelError),
+            sigma_data=checks.number(card["sigma_data"], "sigma_data", above=0, error=ModelError),
+            width=checks.whole(settings["width"], "settings.width", least=1, error=ModelError),
+            blocks=checks.whole(settings["blocks"], "settings.blocks", least=1, error=ModelError),
+            embedding=checks.whole(settings["embedding"], "settings.embedding", least=2, error=ModelError),
+        )
+        identity = {
+            "name": checks.name(card.get("name", file.stem), "name", error=ModelError),
+            "checkpoint_sha256": card["sha256"],
+            "settings": settings,
+        }
+        model = PerceptronModel(_network(fields, file), fields.labels, fields.shape, fields.prior, identity)
+    except KeyError as error:
+        raise ModelError(f"the card of {file} lacks {error}; train the model again") from error
+    except ModelError as error:
+        raise ModelError(f"the card of {file} does not serve: {error}; train the model again") from error
+    load_checkpoint(model.net, file, card["sha256"])
+    return model
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """What a card says of its network."""
+
+    labels: tuple[str, ...]
+    shape: tuple[int, ...]
+    prior: NDArray[np.float64]
+    sigma_data: float
+    width: int
+    blocks: int
+    embedding: int
+
+
+def _file(path: object) -> Path:
+    """The path of a checkpoint, if it can be one."""
+    mend = "pass the path of a checkpoint, ending in .safetensors"
+    if not isinstance(path, (str, os.PathLike)):
+        raise ModelError(f"path={checks.shown(path)} is a {type(path).__name__}; {mend}")
+    file = Path(path)
+    if not file.name or "\0" in str(file) or os.path.isdir(file):
+        raise ModelError(f"path={str(path)!r} names no file; {mend}")
+    return file
+
+
+def _network(fields: _Fields, file: Path) -> EDMNetwork:
+    """The network of the card, made only if its weights can be in the file at all."""
+    width, blocks, embedding, pixels = fields.width, fields.blocks, fields.embedding, math.prod(fields.shape)
+    weights = 2 * (embedding**2 + embedding * width * blocks + blocks * width**2 + pixels * width)
+    size = file.stat().st_size
+    if 4 * weights > size:
+        raise ModelError(
+            f"shape={list(fields.shape)}, settings.width={width}, settings.blocks={blocks} and "
+            f"settings.embedding={embedding} make {weights} weights, more than the {size} bytes of the file hold"
+        )
+    return EDMNetwork(pixels, len(fields.labels), width, blocks, embedding, fields.sigma_data)

@@ -16,8 +16,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from specent import checks
 from specent.errors import ModelError
 from specent.models.base import Model
+
+_LARGEST = 1e100
 
 
 class FiniteModel(Model):
@@ -132,18 +135,21 @@ def finite(images: ArrayLike, labels: ArrayLike, *, block: int = 4096, name: str
     >>> model.denoise(torch.tensor([[2.0]]), 10.0, torch.tensor([1])).round(decimals=3).item()
     2.0
     """
-    data = np.asarray(images, dtype=np.float64)
-    names = np.asarray([str(label) for label in np.asarray(labels).ravel()])
-    if data.ndim not in (2, 4) or len(data) != len(names) or len(data) < 1:
+    data = checks.array(images, "images", error=ModelError)
+    # as objects, for in an array of text a None or a NaN would look like a name
+    names = np.asarray(checks.names(np.asarray(labels, dtype=object).ravel(), "labels", error=ModelError))
+    if data.ndim not in (2, 4) or len(data) != len(names) or data.size < 1:
         raise ModelError(
             f"images has shape {data.shape} and labels has {len(names)} entries; need (n, features) or "
             "(n, channels, height, width) and n labels"
         )
-    if block < 1:
-        raise ModelError(f"block={block!r} must be at least 1")
+    block = checks.whole(block, "block", least=1, error=ModelError)
+    name = checks.name(name, "name", error=ModelError)
     bad = ~np.isfinite(data.reshape(len(data), -1)).all(axis=1)
     if bad.any():
         raise ModelError(f"images[{int(np.argmax(bad))}] holds a NaN or an infinity; clean the data first")
+    if np.abs(data).max() > _LARGEST:
+        raise ModelError(f"images holds values of up to {np.abs(data).max():g}, too large to be squared; rescale them")
     unique, counts = np.unique(names, return_counts=True)
     ordered = data[np.argsort(names, kind="stable")]
     digest = hashlib.sha256(ordered.tobytes() + "\n".join(np.sort(names)).encode()).hexdigest()

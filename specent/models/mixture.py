@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from specent import checks
 from specent.errors import ModelError
 from specent.models.base import Model
 
@@ -95,7 +96,7 @@ def mixture(source: GaussianMixture) -> MixtureModel:
     Raises
     ------
     ModelError
-        If the dimension is too large to be sampled.
+        If `source` is no mixture or its dimension is too large to be sampled.
 
     Examples
     --------
@@ -104,4 +105,7 @@ def mixture(source: GaussianMixture) -> MixtureModel:
     >>> model.denoise(torch.zeros(1, 1), 1.0, torch.tensor([1])).item()
     0.5
     """
+    from specent.exact import GaussianMixture
+
+    checks.instance(source, GaussianMixture, "source", "pass a specent.exact.GaussianMixture", error=ModelError)
     return MixtureModel(source)

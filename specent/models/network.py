@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from specent.errors import ModelError
+from specent import checks
+from specent.errors import ModelError, ScheduleError
 from specent.models.base import Model
+from specent.models.outputs import checked, told
 from specent.schedules import VE, FlowMatching, Schedule
 
 Prediction = Literal["data", "noise", "v", "score", "velocity"]
@@ -45,6 +47,8 @@ class EDMNetwork(nn.Module):
         sigma_data: float = 0.5,
     ) -> None:  # fmt: skip
         super().__init__()
+        if embedding % 2:
+            raise ModelError(f"embedding={embedding} must be even: half of it are sines, half cosines")
         self.frequencies: Tensor
         self.sigma_data = sigma_data
         # fixed frequencies, so that they need not be stored
@@ -138,9 +142,7 @@ class NetworkModel(Model):
         time = self.schedule.time(-2 * np.log(sigma))
         alpha, noise = float(self.schedule.alpha(time)), float(self.schedule.sigma(time))
         state = (x * alpha).to(self.dtype)
-        output = self.net(state, state.new_full((len(x),), float(time)), condition)
-        if output.shape != state.shape:
-            raise ModelError(f"the network returned shape {tuple(output.shape)} for states of {tuple(state.shape)}")
+        output = self._called(state, float(time), condition)
         if self.prediction == "data":
             return output
         if self.prediction == "noise":
@@ -150,6 +152,41 @@ class NetworkModel(Model):
         if self.prediction == "score":
             return (state + noise**2 * output) / alpha
         return state - noise * output  # velocity of flow matching: noise minus data
+
+    def check_levels(self, noise_levels: NDArray[np.float64]) -> None:
+        for level in noise_levels:
+            try:
+                self.schedule.time(-2 * np.log(level))
+            except ScheduleError as error:
+                raise ModelError(_outside(self.schedule, float(level), error)) from error
+
+    def _called(self, state: Tensor, time: float, condition: Tensor) -> Tensor:
+        try:
+            # copies: the state is needed afterwards, and a network may work in place on what it is given
+            output = self.net(state.clone(), state.new_full((len(state),), time), condition.clone())
+        except Exception as error:
+            hint = ""
+            # after an assertion on the GPU no tensor can be read any more
+            if "device-side assert" in str(error) or (
+                isinstance(error, IndexError) and bool((condition == len(self.labels)).any())
+            ):
+                hint = f"; if it has no null condition, number {len(self.labels)}, say null=False in network(...)"
+            raise ModelError(f"the network raised {told(error)}{hint}") from error
+        return checked(output, state.shape, state.device, "the network")
+
+
+def _outside(schedule: Schedule, level: float, error: ScheduleError) -> str:
+    """That a noise level is outside the schedule of a network, and what the grid should be."""
+    low, high = schedule.time_range
+    # a little inside the range, so that the numbers hold as they are printed
+    least = 0.0 if schedule.noise_free_start else 1.0001 * float(schedule.noise_level(low))
+    most = np.inf if schedule.signal_free_end else 0.9999 * float(schedule.noise_level(high))
+    if schedule.noise_free_start and schedule.signal_free_end:
+        return f"the grid holds the noise level {level:.5g}, which the network's own schedule refuses: {error}"
+    return (
+        f"the grid holds the noise level {level:.5g}, but the network's own {schedule.name} schedule has sigma/alpha "
+        f"from {least:.5g} to {most:.5g}; make the grid with sigma_min={least:.5g}, sigma_max={most:.5g} or within"
+    )
 
 
 def network(
@@ -214,19 +251,26 @@ def network(
     3.0
     """
     if not callable(net):
-        raise ModelError(f"net={net!r} is not callable; pass a function or a torch module")
-    if prediction not in ("data", "noise", "v", "score", "velocity"):
-        raise ModelError(f"prediction={prediction!r} must be 'data', 'noise', 'v', 'score' or 'velocity'")
+        raise ModelError(f"net={checks.shown(net)} is not callable; pass a function or a torch module")
+    if isinstance(net, type):
+        raise ModelError(f"net={checks.shown(net)} is a class; pass an instance of it, with its weights")
+    if not isinstance(prediction, str) or prediction not in ("data", "noise", "v", "score", "velocity"):
+        shown = checks.shown(prediction)
+        raise ModelError(f"prediction={shown} must be 'data', 'noise', 'v', 'score' or 'velocity'")
     clock = VE() if schedule is None else schedule
+    mend = "give a schedule, for example specent.schedules.VE()"
+    checks.instance(clock, Schedule, "schedule", mend, error=ModelError)  # type: ignore[type-abstract]
     if prediction == "velocity" and not isinstance(clock, FlowMatching):
         raise ModelError("prediction='velocity' needs schedule=FlowMatching(), whose velocity is noise - data")
-    if dtype not in (torch.float32, torch.float64):
-        raise ModelError(f"dtype={dtype} is too coarse: differences of denoisers are small; use float32 or float64")
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
+        shown = checks.shown(dtype)
+        raise ModelError(f"dtype={shown}: differences of denoisers are small; use torch.float32 or torch.float64")
     if isinstance(net, nn.Module):
         for key, value in net.state_dict().items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
+            if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
                 raise ModelError(f"weight {key!r} of the network holds a NaN or an infinity")
-    identity = {"name": name, "prediction": prediction, "schedule": clock.to_json()}
-    if checkpoint_sha256:
-        identity["checkpoint_sha256"] = checkpoint_sha256
+    called = checks.name(name, "name", error=ModelError)
+    identity = {"name": called, "prediction": prediction, "schedule": clock.to_json()}
+    if not isinstance(checkpoint_sha256, str) or checkpoint_sha256:
+        identity["checkpoint_sha256"] = checks.name(checkpoint_sha256, "checkpoint_sha256", error=ModelError)
     return NetworkModel(net, labels, shape, prediction, clock, label_prior, null, identity, dtype)

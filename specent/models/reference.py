@@ -7,7 +7,8 @@ variance of the denoisers (arXiv 2302.03792). Both are averages over independent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from scipy.stats import norm
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from specent import coordinates, evidence, schema
-from specent.axes import rate_factor
+from specent import checks, coordinates, evidence, schema
+from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.guidance import Guidance
+from specent.models.arguments import check_memory, check_partitions
 from specent.models.base import resolve_device
 from specent.models.finite import FiniteModel
 from specent.models.mixture import MixtureModel
@@ -29,13 +31,14 @@ from specent.partitions import Partition
 from specent.schedules import Schedule, check_grid
 
 NATS_TO_BITS = 1 / np.log(2)
+_LARGEST = 1e150
 
 
 def exact_profiles(
     model: FiniteModel | MixtureModel,
     schedule: Schedule,
     time: ArrayLike,
-    partitions: Sequence[Partition],
+    partitions: Iterable[Partition] | Partition,
     *,
     samples: int = 1000,
     seed: int = 0,
@@ -53,7 +56,7 @@ def exact_profiles(
         The model, which is also the distribution of the data.
     schedule, time : Schedule and array_like, shape (time,)
         Where the profile is wanted.
-    partitions : sequence of Partition
+    partitions : Partition or iterable of Partition
         The questions.
     samples : int
         Draws per class and time; the same data and noise serve all times, so the curves are smooth.
@@ -78,7 +81,7 @@ def exact_profiles(
     Raises
     ------
     SpecentError
-        If fewer than 2 samples are asked for, the grid does not fit the schedule, or a partition uses unknown labels.
+        If an argument cannot be used (before any work), or a result is not finite.
 
     Examples
     --------
@@ -90,19 +93,26 @@ def exact_profiles(
     >>> made.entropy.squeeze().round(2).values.tolist()
     [0.0, 1.0]
     """
+    kinds = "exact profiles need a model of models.finite or models.mixture"
+    checks.instance(model, (FiniteModel, MixtureModel), "model", kinds)  # type: ignore[arg-type]
+    samples = checks.whole(samples, "samples", least=2)
+    seed = checks.whole(seed, "seed")
+    batch_size = checks.whole(batch_size, "batch_size", least=1)
+    confidence = checks.number(confidence, "confidence", above=0, below=1)
+    check_axis(rate_axis, "rate_axis")
+    progress = checks.flag(progress, "progress")
     grid = check_grid(schedule, time)
-    if samples < 2:
-        raise SpecentError(f"samples={samples!r}: at least 2 per class are needed for a standard error")
-    if not 0 < confidence < 1:
-        raise SpecentError(f"confidence={confidence!r} must lie strictly between 0 and 1")
+    levels = schedule.noise_level(grid)
+    partitions = check_partitions(partitions)
     weights = [partition.weights(model.labels, model.label_prior) for partition in partitions]
     if not weights:
         raise SpecentError("partitions is empty; name at least one, for example [Partition.full(model.labels)]")
     place = resolve_device(device)
+    needed = 16 * len(model.labels) * samples * math.prod(model.shape)
+    check_memory(needed, f"the draws of samples={samples} per class", "take fewer of them")
     local = model.to(place)
     drivers = torch.arange(len(model.labels)).repeat_interleave(samples)
     data, noise = _draws(local, drivers, seed)
-    levels = schedule.noise_level(grid)
     mean = np.empty((2, len(partitions), len(grid)))
     error = np.empty_like(mean)
     for i in tqdm(range(len(grid)), desc="exact profile", disable=not progress, mininterval=1.0):
@@ -111,6 +121,11 @@ def exact_profiles(
             for low in range(0, len(drivers), batch_size)
         ]
         values = np.concatenate(rows, axis=-1).reshape(2, len(partitions), len(model.labels), samples)
+        if not (np.abs(values) < _LARGEST).all():
+            raise SpecentError(
+                f"the profile is not finite at time={grid[i]:g} (noise level {levels[i]:.4g}): the data are too large "
+                "for it; rescale them or choose another range of the grid"
+            )
         share = np.stack([weight.sum(0) for weight in weights])
         mean[:, :, i] = (values.mean(-1) * share).sum(-1)
         error[:, :, i] = np.sqrt((values.var(-1, ddof=1) / samples * share**2).sum(-1))

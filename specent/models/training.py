@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from specent import checks
 from specent.errors import ModelError
 from specent.models.network import EDMNetwork
 
@@ -40,10 +41,16 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.width, self.blocks) < 1 or self.embedding < 2:
-            raise ModelError(f"{self}: steps, batch, width and blocks must be at least 1, embedding at least 2")
-        if not (self.learning_rate > 0 and 0 <= self.label_dropout < 1 and 0 <= self.average < 1):
-            raise ModelError(f"{self}: need learning_rate > 0, and label_dropout and average in [0, 1)")
+        least = {"steps": 1, "batch": 1, "width": 1, "blocks": 1, "embedding": 2, "seed": 0}
+        for name, value in least.items():
+            checks.whole(getattr(self, name), name, least=value, error=ModelError)
+        if self.embedding % 2:
+            raise ModelError(f"embedding={self.embedding} must be even: half of it are sines, half cosines")
+        checks.number(self.learning_rate, "learning_rate", above=0, error=ModelError)
+        checks.number(self.label_dropout, "label_dropout", least=0, below=1, error=ModelError)
+        checks.number(self.average, "average", least=0, below=1, error=ModelError)
+        checks.number(self.log_sigma_mean, "log_sigma_mean", error=ModelError)
+        checks.number(self.log_sigma_std, "log_sigma_std", least=0, error=ModelError)
 
 
 def train(images: Tensor, classes: Tensor, settings: TrainingSettings, progress: bool = True) -> EDMNetwork:

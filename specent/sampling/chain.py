@@ -13,7 +13,9 @@ a sum of small terms, where a difference of two squared errors would cancel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +25,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from specent import evidence
-from specent.errors import ModelError
+from specent.errors import ModelError, SpecentWarning
 from specent.guidance import Guidance
 from specent.models.base import Model
+from specent.models.outputs import checked, told
 from specent.sampling.streams import Streams
 from specent.sampling.transitions import Transition
 from specent.schema import NULL
 
 Array = NDArray[np.float64]
+
+START_BITS = 0.05
+"""Information of the label at the start of the chain, in bits, beyond which a warning is given."""
+
+# beyond what data and noise of any grid make of a state
+_VAST = 1e30
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,9 @@ class Plan:
 
 
 def run_batch(
-    plan: Plan, guidance: Guidance, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object]
-) -> dict[str, NDArray[Any]]:
+    plan: Plan, guidance: Guidance, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object],
+    first: bool = False,
+) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Sample a batch of trajectories and score every candidate along them.
 
     Parameters
@@ -89,6 +99,8 @@ def run_batch(
         Its noise.
     tick : callable
         Called after every step, for the progress bar.
+    first : bool
+        Whether this is the first batch of the run, which is where its start is looked at.
 
     Returns
     -------
@@ -96,7 +108,7 @@ def run_batch(
         ``log_likelihood`` (batch, time, candidates) and what the record asks for; batch first.
     """
     batch, times, count = len(drivers), len(plan.log_snr), len(plan.candidates)
-    out = _allocate(plan, batch)
+    out = {name: np.empty((batch, *shape), kind) for name, (kind, shape) in recorded(plan).items()}
     driver = torch.nn.functional.one_hot(torch.as_tensor(drivers), count).to(plan.device, torch.float64)
     rows = torch.arange(batch, device=plan.device)
     chosen = torch.as_tensor(drivers, device=plan.device)
@@ -105,19 +117,20 @@ def run_batch(
     x = plan.start * _noise(streams, plan)
     for i in reversed(range(times)):
         level = float(plan.noise_level[i])
-        denoised = plan.model.candidates((x / plan.alpha[i]).reshape(batch, *plan.model.shape), level, conditions)
-        denoised = denoised.reshape(batch, count, -1).to(torch.float64)
+        denoised = _denoised(plan, i, x, conditions)
         mover = _mover(plan, driver, guidance.scale_at(level))
         delta = denoised - denoised[rows, chosen][:, None]
         gram = delta @ delta.transpose(1, 2)
         # a NaN or an infinity anywhere in the output shows here, in an array that is small
         if not torch.isfinite(gram).all():
-            raise ModelError(_not_finite(denoised, plan, i, drivers))
+            raise ModelError(_not_finite(denoised, x, plan, i, drivers))
+        if first and i == times - 1:
+            _check_start(gram, plan)
         moved = (mover[:, None, :] @ denoised)[:, 0]
         _keep(out, plan, i, log_likelihood, gram, mover, driver, moved, guidance)
         tick()
         if i == 0:
-            out["final"][:] = moved.cpu()
+            out["final"][:] = moved.float().cpu()
             break
         step = plan.steps[i - 1]
         noise = _noise(streams, plan)
@@ -125,6 +138,26 @@ def run_batch(
         drift = (gram @ mover[..., None])[..., 0] - 0.5 * gram.diagonal(dim1=1, dim2=2)
         log_likelihood = log_likelihood + step.gain * drift + step.gain**0.5 * (delta @ noise[..., None])[..., 0]
     return out
+
+
+def _check_start(gram: Tensor, plan: Plan) -> None:
+    """Warn if the chain starts where the state would already tell the labels apart, which a path cannot know.
+
+    At small signal-to-noise ratio the mutual information of label and state is half that ratio times the variance of
+    the labels' denoised data (arXiv math/0412108).
+    """
+    labels = [i for i, name in enumerate(plan.candidates) if name != NULL]
+    inner = gram[:, labels][:, :, labels]
+    variance = inner.diagonal(dim1=1, dim2=2).mean(-1) - inner.mean((-2, -1))
+    known = 0.5 * float(np.exp(plan.log_snr[-1])) * float(variance.mean()) / np.log(2)
+    if known > START_BITS:
+        warnings.warn(
+            f"time ends at noise level {plan.noise_level[-1]:.3g}, where a state already tells about {known:.1g} bit "
+            "of its label, but the chain starts from pure noise and knows nothing: all places will be wrong. End the "
+            "grid at higher noise; it is in the clock of its schedule, as in edm_grid(64, 0.02, 100, schedule=VP())",
+            SpecentWarning,
+            stacklevel=5,
+        )
 
 
 def _noise(streams: Streams, plan: Plan) -> Tensor:
@@ -140,20 +173,54 @@ def _mover(plan: Plan, driver: Tensor, scale: float) -> Tensor:
     return mover
 
 
-def _allocate(plan: Plan, batch: int) -> dict[str, NDArray[Any]]:
-    times, count, features = len(plan.log_snr), len(plan.candidates), int(np.prod(plan.model.shape))
-    out: dict[str, NDArray[Any]] = {
-        "log_likelihood": np.empty((batch, times, count)),
-        "final": np.empty((batch, features), np.float32),
+def recorded(plan: Plan) -> dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]]:
+    """Type and shape, for one trajectory, of every array that is kept."""
+    times, count, features = len(plan.log_snr), len(plan.candidates), math.prod(plan.model.shape)
+    made: dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]] = {
+        "log_likelihood": (np.float64, (times, count)),
+        "final": (np.float32, (features,)),
     }
     if plan.partitions:
-        out["production"] = np.empty((batch, times, plan.partitions))
-        out["cross_production"] = np.empty((batch, times, plan.partitions))
+        made["production"] = made["cross_production"] = (np.float64, (times, plan.partitions))
     if plan.record.distances:
-        out["denoiser_distance"] = np.empty((batch, times, count, count), np.float32)
+        made["denoiser_distance"] = (np.float32, (times, count, count))
     if plan.record.predictions:
-        out["prediction"] = np.empty((batch, len(plan.record.predictions), features), np.float32)
-    return out
+        made["prediction"] = (np.float32, (len(plan.record.predictions), features))
+    return made
+
+
+def check_finite(
+    name: str, value: NDArray[Any], plan: Plan, guidance: Guidance, keys: Sequence[tuple[str, int]]
+) -> None:
+    """Refuse a batch of results that holds a NaN or an infinity, naming where."""
+    finite = np.isfinite(value)
+    if finite.all():
+        return
+    row, *place = (int(index) for index in np.unravel_index(np.argmin(finite), value.shape))
+    step = plan.record.predictions[place[0]] if name == "prediction" else 0 if name == "final" else place[0]
+    label, sample = keys[row]
+    raise ModelError(
+        f"{name} is {value[(row, *place)]} {_where(plan, step)} for guidance {str(guidance)!r}, class {label!r}, "
+        f"sample {sample}: the model's outputs or the guidance scale are too large to be squared and kept"
+    )
+
+
+def _denoised(plan: Plan, i: int, x: Tensor, conditions: Tensor) -> Tensor:
+    """The data as denoised under every candidate, shape (batch, candidates, features)."""
+    shape = (len(x), len(conditions), *plan.model.shape)
+    state = (x / plan.alpha[i]).reshape(len(x), *plan.model.shape)
+    try:
+        output = plan.model.candidates(state, float(plan.noise_level[i]), conditions.clone())
+        output = checked(output, shape, x.device, f"{type(plan.model).__name__}.candidates")
+    except ModelError as error:
+        raise ModelError(f"{_where(plan, i)}: {error}") from (error.__cause__ or error)
+    except Exception as error:
+        raise ModelError(f"{_where(plan, i)}: the model raised {told(error)}") from error
+    return output.reshape(*shape[:2], -1).to(torch.float64)
+
+
+def _where(plan: Plan, i: int) -> str:
+    return f"at step {len(plan.log_snr) - 1 - i} of {len(plan.log_snr)} (noise level {plan.noise_level[i]:.4g})"
 
 
 def _keep(
@@ -171,17 +238,23 @@ def _keep(
     if plan.record.distances:
         square = gram.diagonal(dim1=1, dim2=2)
         distance = square[:, :, None] + square[:, None, :] - 2 * gram
-        out["denoiser_distance"][:, i] = distance.clamp_min(0).cpu()
+        out["denoiser_distance"][:, i] = distance.clamp_min(0).float().cpu()
     if i in plan.record.predictions:
-        out["prediction"][:, plan.record.predictions.index(i)] = moved.cpu()
+        out["prediction"][:, plan.record.predictions.index(i)] = moved.float().cpu()
 
 
-def _not_finite(denoised: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]) -> str:
-    """Where the network's output stopped being finite, or was too large to be squared."""
-    fine = denoised.abs() < 1e150
-    row, column = (int(place) for place in torch.nonzero(~fine.all(-1))[0])
+def _not_finite(denoised: Tensor, x: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]) -> str:
+    """Where the network's output stopped being finite, or was too large to be squared, and why."""
+    size = denoised.abs().amax(-1).nan_to_num(nan=torch.inf, posinf=torch.inf)
+    row, column = (int(place) for place in torch.nonzero(size == size.max())[0])
+    worst, state = float(size[row, column]), float(x[row].abs().max())
+    what = f"{worst:.3g}, too large to be squared," if math.isfinite(worst) else "a NaN or an infinity"
+    mend = "check its weights and the range of the time grid"
+    if not state < _VAST:
+        mend = (
+            f"the state itself had grown to {state:.3g} before: an earlier output or the guidance scale was too large"
+        )
     return (
-        f"the network returned a NaN or an infinity at step {len(plan.log_snr) - 1 - i} of {len(plan.log_snr)} (noise "
-        f"level {plan.noise_level[i]:.4g}) for class {plan.candidates[column]!r}, on a trajectory driven by "
-        f"{plan.candidates[int(drivers[row])]!r}; check its weights and the range of the time grid"
+        f"the network returned {what} {_where(plan, i)} for class {plan.candidates[column]!r}, on a trajectory driven "
+        f"by {plan.candidates[int(drivers[row])]!r}; {mend}"
     )

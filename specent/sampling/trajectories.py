@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import operator
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,21 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from specent import coordinates, evidence, schema
-from specent.errors import SpecentError
+from specent import checks, coordinates, evidence, schema
 from specent.guidance import FORMULA, Guidance
+from specent.models.arguments import check_memory, check_partitions
 from specent.models.base import Model, resolve_device
 from specent.partitions import Partition
-from specent.sampling.chain import Plan, Record, run_batch
+from specent.sampling.arguments import (
+    check_eta,
+    check_guidance,
+    check_labels,
+    check_model,
+    check_scored,
+    moved,
+    prediction_places,
+)
+from specent.sampling.chain import Plan, Record, check_finite, recorded, run_batch
 from specent.sampling.streams import SEED_RULE, SHARED_RULE, Streams
 from specent.sampling.transitions import transitions
 from specent.schedules import Schedule, check_grid
@@ -33,7 +43,7 @@ def sample(
     schedule: Schedule,
     time: ArrayLike,
     samples: int,
-    partitions: Sequence[Partition] = (),
+    partitions: Iterable[Partition] | Partition = (),
     guidance: Guidance | Sequence[Guidance] = Guidance(),  # noqa: B008  (frozen)
     seed: int = 0,
     device: str = "cpu",
@@ -61,7 +71,7 @@ def sample(
         Ascending times from data to noise, see `specent.schedules.edm_grid`.
     samples : int
         Trajectories per class, at least 2.
-    partitions : sequence of Partition
+    partitions : Partition or iterable of Partition
         Questions whose entropy production is recorded. Others can be asked afterwards, their rates included as long as
         `distances` are kept.
     guidance : Guidance or sequence of Guidance
@@ -98,7 +108,14 @@ def sample(
     Raises
     ------
     SpecentError
-        If an argument cannot be used (before any sampling), or the network returns a NaN or an infinity.
+        If an argument cannot be used (before any sampling), the network raises or returns something else than a tensor
+        like its states, or a number stops being finite.
+
+    Warns
+    -----
+    SpecentWarning
+        If the grid ends at so little noise that a state there would already tell the labels apart: the chain starts
+        from pure noise, and its entropies would all be wrong.
 
     References
     ----------
@@ -113,30 +130,36 @@ def sample(
     >>> dict(runs.log_likelihood.sizes)
     {'guidance': 1, 'class_label': 2, 'sample': 8, 'time': 16, 'candidate': 3}
     """
-    _check_chain(model, schedule, samples, seed, eta, batch_size)
+    check_model(model)
+    check_eta(eta)
+    samples = checks.whole(samples, "samples", least=2)
+    seed = checks.whole(seed, "seed")
+    size = None if batch_size is None else checks.whole(batch_size, "batch_size", least=1)
+    shared, shows = checks.flag(shared_noise, "shared_noise"), checks.flag(progress, "progress")
     grid = check_grid(schedule, time)
-    place = resolve_device(device)
-    settings = _guidance(guidance, model)
-    drivers = _labels("classes", classes, model.labels)
-    scored = _labels("candidates", candidates, (*model.labels, NULL) if model.null else model.labels)
-    _check_scored(scored, drivers, partitions, settings)
-    kept = _prediction_places(predictions, grid)
-    keep_distances = len(scored) <= _FEW if distances is None else bool(distances)
-    prior = np.array([0.0 if name == NULL else model.label_prior[model.labels.index(name)] for name in scored])
     log_snr = schedule.log_snr(grid)
+    levels = np.exp(-0.5 * log_snr)
+    model.check_levels(levels)
+    place = resolve_device(device)
+    settings = check_guidance(guidance, model)
+    drivers = check_labels("classes", classes, model.labels)
+    scored = check_labels("candidates", candidates, (*model.labels, NULL) if model.null else model.labels)
+    asked = check_partitions(partitions)
+    check_scored(scored, drivers, asked, settings)
+    kept = prediction_places(predictions, grid)
+    keep_distances = len(scored) <= _FEW if distances is None else checks.flag(distances, "distances")
+    prior = np.array([0.0 if name == NULL else model.label_prior[model.labels.index(name)] for name in scored])
     plan = Plan(
-        model=model.to(place),
+        model=model,
         candidates=scored,
         log_snr=log_snr,
-        noise_level=np.exp(-0.5 * log_snr),
+        noise_level=levels,
         start=float(schedule.sigma(grid[-1])),
         alpha=schedule.alpha(grid),
         steps=tuple(transitions(schedule, grid)),
-        record=Record(_grouped(partitions, scored, prior), keep_distances, kept),
+        record=Record(_grouped(asked, scored, prior), keep_distances, kept),
         device=place,
     )
-    size = batch_size or _batch_size(plan)
-    out = _run(plan, settings, drivers, samples, seed, shared_noise, size, progress)
     options = {
         "function": "sample",
         "model": model.identity,
@@ -146,80 +169,21 @@ def sample(
         "classes": list(drivers),
         "candidates": list(scored),
         "guidance": [str(setting) for setting in settings],
-        "partitions": [partition.name for partition in partitions],
+        "partitions": [partition.name for partition in asked],
         "seed": seed,
-        "shared_noise": shared_noise,
+        "shared_noise": shared,
         "device": place.type,
     }
-    return _dataset(out, plan, schedule, grid, settings, drivers, partitions, prior, options)
-
-
-def _check_chain(model: Model, schedule: Schedule, samples: int, seed: int, eta: float, batch_size: int | None) -> None:
-    if not isinstance(model, Model):
-        raise SpecentError(f"model is a {type(model).__name__}; wrap a network with specent.models.network(...)")
-    if not isinstance(schedule, Schedule):
-        raise SpecentError(f"schedule is a {type(schedule).__name__}; use one of specent.schedules, for example VE()")
-    for name, value, least in (("samples", samples, 2), ("seed", seed, 0), ("batch_size", batch_size or 1, 1)):
-        try:
-            whole = operator.index(value)
-        except TypeError as error:
-            raise SpecentError(f"{name}={value!r} must be a whole number") from error
-        if whole < least:
-            raise SpecentError(f"{name}={value!r} must be at least {least}")
-    if eta != 1.0:
-        raise SpecentError(
-            f"eta={eta!r}: evidence needs the stochastic chain, eta=1. A deterministic or rescaled chain has "
-            "another density, or none, and its paths would be weighed wrongly"
-        )
-
-
-def _labels(argument: str, chosen: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
-    if chosen is None:
-        return tuple(known)
-    names = tuple(str(name) for name in chosen)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names or len(set(names)) < len(names) or isinstance(chosen, str):
-        shown = ", ".join(map(repr, known[:12]))
-        raise SpecentError(f"{argument}={chosen!r} must list distinct labels of the model: {shown}")
-    return names
-
-
-def _guidance(guidance: Guidance | Sequence[Guidance], model: Model) -> tuple[Guidance, ...]:
-    settings = tuple(guidance) if isinstance(guidance, Sequence) else (guidance,)
-    for setting in settings:
-        if not isinstance(setting, Guidance):
-            raise SpecentError(
-                f"guidance={setting!r} is a {type(setting).__name__}; use specent.Guidance(scale, interval)"
-            )
-        if setting.guided and not model.null:
-            raise SpecentError(f"guidance {setting} needs a null condition, which this model does not have")
-    if not settings or len({str(setting) for setting in settings}) < len(settings):
-        raise SpecentError(f"guidance={[str(s) for s in settings]} must hold at least one setting and none twice")
-    return settings
-
-
-def _check_scored(
-    scored: tuple[str, ...], drivers: tuple[str, ...], partitions: Sequence[Partition], settings: Sequence[Guidance]
-) -> None:
-    missing = [name for name in drivers if name not in scored]
-    if missing:
-        raise SpecentError(f"candidates={list(scored)} must hold every driving class; {missing[0]!r} is missing")
-    if NULL not in scored and any(setting.guided for setting in settings):
-        raise SpecentError(f"candidates={list(scored)} must hold {NULL!r} for a guided run")
-    for partition in partitions:
-        if not isinstance(partition, Partition):
-            raise SpecentError(f"partitions holds a {type(partition).__name__}; use specent.Partition")
-        partition.check([name for name in scored if name != NULL])
-    names = [partition.name for partition in partitions]
-    if len(set(names)) < len(names):
-        raise SpecentError(f"two partitions have the same name among {names[:8]}; rename one")
-
-
-def _prediction_places(predictions: ArrayLike, grid: NDArray[np.float64]) -> tuple[int, ...]:
-    wanted = np.atleast_1d(np.asarray(predictions, dtype=np.float64))
-    if not np.isfinite(wanted).all() or (wanted < grid[0]).any() or (wanted > grid[-1]).any():
-        raise SpecentError(f"predictions={wanted.tolist()} must be times within the grid, {grid[0]:g} to {grid[-1]:g}")
-    return tuple(sorted({int(np.argmin(np.abs(grid - value))) for value in wanted}))
+    sizes = _sizes(plan, settings, drivers, samples)
+    needed = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in sizes.values())
+    check_memory(needed, f"the results of samples={samples} per class", "take fewer of them, or distances=False")
+    # a dry run of the last step, on arrays without memory: what cannot become a dataset fails now, not after the work
+    dry = {name: np.broadcast_to(np.zeros((), kind), shape) for name, (kind, shape) in sizes.items()}
+    _dataset(dry, plan, schedule, grid, settings, drivers, asked, prior, options)
+    plan = replace(plan, model=moved(model, place))
+    out = {name: np.empty(shape, kind) for name, (kind, shape) in sizes.items()}
+    _run(out, plan, settings, drivers, seed, shared, size or _batch_size(plan), shows)
+    return _dataset(out, plan, schedule, grid, settings, drivers, asked, prior, options)
 
 
 def _grouped(
@@ -236,33 +200,41 @@ def _grouped(
 
 
 def _batch_size(plan: Plan) -> int:
-    numbers = len(plan.candidates) * int(np.prod(plan.model.shape))
+    numbers = len(plan.candidates) * math.prod(plan.model.shape)
     return max(1, min(4096, _BATCH_NUMBERS // numbers))
 
 
+def _sizes(
+    plan: Plan, settings: Sequence[Guidance], drivers: tuple[str, ...], samples: int
+) -> dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]]:
+    """Type and shape (guidance, class, sample, ...) of every array of the result."""
+    run = (len(settings), len(drivers), samples)
+    return {name: (kind, (*run, *shape)) for name, (kind, shape) in recorded(plan).items()}
+
+
 def _run(
-    plan: Plan, settings: Sequence[Guidance], drivers: tuple[str, ...], samples: int, seed: int, shared: bool,
-    size: int, progress: bool,
-) -> dict[str, NDArray[Any]]:  # fmt: skip
-    """Every guidance setting and batch, gathered in arrays (guidance, class, sample, ...)."""
-    keys = [(label, index) for label in drivers for index in range(samples)]
-    features = int(np.prod(plan.model.shape))
-    out: dict[str, NDArray[Any]] = {}
-    starts = range(0, len(keys), size)
-    total = len(settings) * len(starts) * len(plan.log_snr)
-    with tqdm(total=total, desc="sampling", unit="step", disable=not progress, mininterval=1.0) as bar:
+    out: dict[str, NDArray[Any]], plan: Plan, settings: Sequence[Guidance], drivers: tuple[str, ...], seed: int,
+    shared: bool, size: int, progress: bool,
+) -> None:  # fmt: skip
+    """Fill the arrays (guidance, class, sample, ...), every guidance setting and batch in turn."""
+    samples = out["final"].shape[2]
+    total = len(drivers) * samples
+    features = math.prod(plan.model.shape)
+    flat = {name: value.reshape(len(settings), total, *value.shape[3:]) for name, value in out.items()}
+    starts = range(0, total, size)
+    steps = len(settings) * len(starts) * len(plan.log_snr)
+    with tqdm(total=steps, desc="sampling", unit="step", disable=not progress, mininterval=1.0) as bar:
         for g, setting in enumerate(settings):
             for low in starts:
-                part = keys[low : low + size]
+                keys = [(drivers[k // samples], k % samples) for k in range(low, min(low + size, total))]
                 streams = Streams(
-                    seed, [("" if shared else label, index) for label, index in part], features, len(plan.log_snr)
+                    seed, [("" if shared else label, index) for label, index in keys], features, len(plan.log_snr)
                 )
-                places = np.array([plan.candidates.index(label) for label, _ in part])
-                for name, value in run_batch(plan, setting, places, streams, bar.update).items():
-                    if name not in out:
-                        out[name] = np.empty((len(settings), len(keys), *value.shape[1:]), value.dtype)
-                    out[name][g, low : low + size] = value
-    return {name: value.reshape(len(settings), len(drivers), samples, *value.shape[2:]) for name, value in out.items()}
+                places = np.array([plan.candidates.index(label) for label, _ in keys])
+                made = run_batch(plan, setting, places, streams, bar.update, first=g == low == 0)
+                for name, value in made.items():
+                    check_finite(name, value, plan, setting, keys)
+                    flat[name][g, low : low + size] = value
 
 
 def _dataset(
@@ -281,9 +253,10 @@ def _dataset(
         "prediction": (*run, "prediction_time", *axes),
         "final": (*run, *axes),
     }
-    for name in ("prediction", "final"):
-        if name in out:
-            out[name] = out[name].reshape(*out[name].shape[:-1], *shape)
+    out = {
+        name: value.reshape(*value.shape[:-1], *shape) if name in ("prediction", "final") else value
+        for name, value in out.items()
+    }
     made = {
         **coordinates.clock(schedule, grid),
         **coordinates.settings(settings),

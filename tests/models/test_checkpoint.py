@@ -63,6 +63,56 @@ def test_tensors_that_do_not_fit_are_named(checkpoint: Path, change: object, mes
         sp.models.digits(checkpoint)
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.float16, torch.bool, torch.float64], ids=str)
+def test_weights_of_another_type_are_refused(checkpoint: Path, dtype: torch.dtype) -> None:
+    state = load_file(checkpoint)
+    # in double precision 1e300 is finite, in the network it would not be
+    state["leave.bias"] = torch.full((4,), 1e300, dtype=dtype) if dtype == torch.float64 else torch.ones(4, dtype=dtype)
+    save_file(state, checkpoint)
+    resign(checkpoint)
+    with pytest.raises(SpecentError, match=rf"'leave.bias' holds {dtype}, it must be torch.float32"):
+        sp.models.digits(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("sigma_data", 0.0, "sigma_data=0.0"),
+        ("sigma_data", "half", "sigma_data='half'"),
+        ("labels", "ab", "labels='ab' must be a list"),
+        ("shape", [1.9, 8, 8], r"shape\[0\]=1.9"),
+        ("shape", [True, 8, 8], r"shape\[0\]=True"),
+        ("shape", [-1, 8, 8], r"shape\[0\]=-1"),
+        ("shape", [1e30], r"shape\[0\]=1e\+30"),
+        ("shape", [10**12], "more than the .* bytes of the file"),
+        ("settings", "tiny", "settings='tiny'"),
+        ("settings", {"width": -1, "blocks": 1, "embedding": 4}, "settings.width=-1"),
+        ("settings", {"width": 10**9, "blocks": 1, "embedding": 4}, "settings.width=1000000000"),
+        ("settings", {"width": 8, "blocks": 10**9, "embedding": 4}, "settings.blocks=1000000000"),
+        ("settings", {"width": 8, "blocks": 1, "embedding": 5}, "embedding=5 must be even"),
+        ("settings", {"width": 8, "blocks": 1}, "'embedding'"),
+        ("label_prior", [0.5, 0.6], "label_prior="),
+        ("name", ["tiny"], "name="),
+    ],
+)
+def test_fields_of_the_card_are_checked(checkpoint: Path, field: str, value: object, message: str) -> None:
+    card = checkpoint.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), field: value}))
+    with pytest.raises(SpecentError, match=rf"the card of .*{message}.* train the model again"):
+        sp.models.digits(checkpoint)
+
+
+@pytest.mark.parametrize("path", ["", "/", 5, ".", "a\0b", b"tiny"], ids=repr)
+def test_paths_that_name_no_file_are_refused(path: object) -> None:
+    with pytest.raises(SpecentError, match=r"path=.* pass the path of a checkpoint"):
+        sp.models.digits(path)
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(SpecentError, match="names no file"):
+        sp.models.digits(tmp_path)
+
+
 def test_another_sha256_than_the_card_says_is_refused(checkpoint: Path) -> None:
     data = bytearray(checkpoint.read_bytes())
     data[-1] ^= 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import specent as sp
-from specent.errors import SpecentError
+from specent.errors import ModelError, SpecentError
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.normal(size=(37, 1, 2, 3))
@@ -65,3 +65,32 @@ def test_bad_images_are_refused() -> None:
         sp.models.finite(IMAGES, LABELS[:-1])
     with pytest.raises(SpecentError, match="block"):
         sp.models.finite(IMAGES, LABELS, block=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [np.nan, "b"]}, r"labels\[0\]=nan must be a name"),
+        ({"labels": ["a", None]}, r"labels\[1\]=None must be a name"),
+        ({"labels": ["a\0", "b"]}, r"labels\[0\]="),
+        ({"block": np.nan}, "block=nan must be a whole number"),
+        ({"block": 1.5}, "block=1.5 must be a whole number"),
+        ({"images": np.ma.masked_array([[1.0], [2.0]], [[True], [False]])}, "masked"),
+        ({"images": [[1.0 + 1j], [2.0]]}, "images=.* real numbers, not complex128"),
+        ({"images": np.array([["2020-01-01"], ["2021-01-01"]], "datetime64[D]")}, "images=.* real numbers"),
+        ({"images": [["1"], ["2"]]}, "images=.* real numbers"),
+        ({"images": [[1.0], [2.0, 3.0]]}, "images="),
+        ({"images": [[1e200], [0.0]]}, r"up to 1e\+200, too large"),
+        ({"images": np.empty((2, 0))}, r"shape \(2, 0\)"),
+        ({"name": 1.5}, "name=1.5 must be a name"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_be_used_are_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        sp.models.finite(**{"images": [[-1.0], [1.0]], "labels": ["a", "b"], **change})
+
+
+@pytest.mark.parametrize("labels", [[3, 7], np.array([[3], [7]]), torch.tensor([3, 7]), ["3", "7"]], ids=str)
+def test_labels_may_be_whole_numbers(labels: object) -> None:
+    assert sp.models.finite([[-1.0], [1.0]], labels).labels == ("3", "7")

@@ -53,3 +53,8 @@ def test_a_mixture_too_large_to_sample_is_refused_with_the_mend() -> None:
     huge = sp.exact.GaussianMixture([[-1.0], [1.0]], dimension=2**40)
     with pytest.raises(SpecentError, match=r"exact\.profiles"):
         sp.models.mixture(huge)
+
+
+def test_what_is_no_mixture_is_refused() -> None:
+    with pytest.raises(SpecentError, match=r"source='mix' is a str; pass a specent\.exact\.Gauss"):
+        sp.models.mixture("mix")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import specent as sp
-from specent.errors import SpecentError
+from specent.errors import ModelError, SpecentError
 from specent.models import EDMNetwork
 from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule
 
@@ -102,3 +102,77 @@ def test_bad_networks_are_refused_early() -> None:
     wrong = sp.models.network(lambda x, t, c: x[:, :0], labels, shape)
     with pytest.raises(SpecentError, match="returned shape"):
         wrong.denoise(torch.zeros(2, 1), 1.0, torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise", "v", "score", "velocity"])
+def test_a_network_that_works_in_place_gives_what_it_gives_on_a_copy(prediction: str) -> None:
+    def inside(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        condition.fill_(0)
+        return x.mul_(0.5).add_(time[:, None])
+
+    def outside(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        return 0.5 * x + time[:, None]
+
+    x, condition = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None], torch.ones(5, dtype=torch.int64)
+    options = {"prediction": prediction, "schedule": FlowMatching(), "dtype": torch.float64}
+    found, expected = (
+        sp.models.network(net, ["a", "b"], (1,), **options).denoise(x, 0.8, condition) for net in (inside, outside)
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(x, torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None], rtol=0, atol=0)
+    assert condition.tolist() == [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"net": torch.nn.Linear}, "is a class; pass an instance"),
+        ({"labels": "ab"}, "labels='ab' must be a list of names"),
+        ({"labels": [None, "b"]}, r"labels\[0\]=None"),
+        ({"labels": ["a", np.nan]}, r"labels\[1\]=nan"),
+        ({"labels": ["a", "b\0"]}, r"labels\[1\]="),
+        ({"labels": []}, "labels="),
+        ({"shape": "8"}, "shape='8'"),
+        ({"shape": 8}, "shape=8"),
+        ({"shape": (1.7,)}, r"shape\[0\]=1.7 must be a whole number"),
+        ({"shape": (-1,)}, r"shape\[0\]=-1"),
+        ({"null": "no"}, "null='no' must be True or False"),
+        ({"label_prior": ["a", "b"]}, "label_prior="),
+        ({"label_prior": torch.tensor([0.5, 0.6])}, "label_prior=.* sum to 1"),
+        ({"label_prior": [np.nan, 1.0]}, "label_prior="),
+        ({"prediction": ["data"]}, "prediction="),
+        ({"schedule": "ve"}, "schedule='ve' is a str"),
+        ({"dtype": "float32"}, "dtype='float32'"),
+        ({"name": None}, "name=None must be a name"),
+        ({"name": "a\ud800"}, "name="),
+        ({"checkpoint_sha256": 1.5}, "checkpoint_sha256=1.5"),
+        ({"checkpoint_sha256": "a\0"}, "checkpoint_sha256="),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_be_used_are_named(change: dict[str, object], message: str) -> None:
+    good = {"net": lambda x, t, c: x, "labels": ["a", "b"], "shape": (1,)}
+    with pytest.raises(ModelError, match=message):
+        sp.models.network(**{**good, **change})
+
+
+def test_a_prior_may_be_a_tensor_that_requires_a_gradient() -> None:
+    prior = torch.tensor([0.25, 0.75], requires_grad=True)
+    model = sp.models.network(lambda x, t, c: x, ["a", "b"], (1,), label_prior=prior)
+    assert model.label_prior.tolist() == [0.25, 0.75]
+
+
+def test_a_module_with_extra_state_is_accepted() -> None:
+    class Extra(torch.nn.Linear):
+        def get_extra_state(self) -> dict[str, int]:
+            return {"version": 1}
+
+        def set_extra_state(self, state: object) -> None:
+            pass
+
+    assert sp.models.network(Extra(1, 1), ["a"], (1,)).labels == ("a",)
+
+
+def test_an_odd_embedding_is_refused() -> None:
+    with pytest.raises(ModelError, match="embedding=3 must be even"):
+        EDMNetwork(4, 2, embedding=3)

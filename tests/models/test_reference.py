@@ -58,3 +58,46 @@ def test_the_settings_are_checked_first() -> None:
         sp.models.exact_profiles(data, VE(), GRID, full, confidence=95)
     with pytest.raises(SpecentError, match="ascend"):
         sp.models.exact_profiles(data, VE(), GRID[::-1], full)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": sp.models.network(lambda x, t, c: x, ["a", "b"], (1,))}, "models.finite or models.mixture"),
+        ({"model": None}, "model=None .* models.finite or models.mixture"),
+        ({"schedule": "ve"}, "schedule='ve' is a str"),
+        ({"time": [1e-160, 1.0]}, "sigma/alpha=1e-160"),
+        ({"partitions": "full"}, "partitions='full' is a text"),
+        ({"partitions": [sp.Partition.pair("a", "b")] * 2}, "same name"),
+        ({"samples": 2.5}, "samples=2.5 must be a whole number"),
+        ({"samples": 10**12}, "samples=1000000000000 .* GiB"),
+        ({"seed": -1}, "seed=-1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"confidence": np.nan}, "confidence=nan"),
+        ({"rate_axis": "log"}, "rate_axis='log'"),
+        ({"device": "mps"}, "device='mps'"),
+        ({"progress": "yes"}, "progress='yes'"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_be_used_are_named(change: dict[str, object], message: str) -> None:
+    data = sp.models.finite([[-1.0], [1.0]], ["a", "b"])
+    good = {"model": data, "schedule": VE(), "time": GRID, "partitions": sp.Partition.full(data.labels), "samples": 4}
+    with pytest.raises(SpecentError, match=message):
+        sp.models.exact_profiles(**{**good, "progress": False, **change})
+
+
+def test_a_single_partition_counts_as_a_list() -> None:
+    data = sp.models.finite([[-1.0], [1.0]], ["a", "b"])
+    full = sp.Partition.full(data.labels)
+    one, listed = (
+        sp.models.exact_profiles(data, VE(), GRID, asked, samples=4, progress=False) for asked in (full, [full])
+    )
+    assert one.entropy.equals(listed.entropy)
+
+
+def test_a_profile_that_is_not_finite_is_refused() -> None:
+    data = sp.models.finite([[-1.0], [1.0]], ["a", "b"])
+    data.images[0] = np.inf
+    with pytest.raises(SpecentError, match=r"not finite at time=0\.1 "):
+        sp.models.exact_profiles(data, VE(), GRID, sp.Partition.full(data.labels), samples=4, progress=False)

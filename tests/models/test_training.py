@@ -1,5 +1,6 @@
 """Training finds the denoiser of a distribution whose denoiser is known."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,3 +45,16 @@ def test_bad_settings_and_data_are_refused() -> None:
     # float32 overflows in the first step and the loss says so
     with pytest.raises(SpecentError, match="training loss"):
         train(torch.full((4, 2), 1e30), torch.zeros(4, dtype=torch.int64), TrainingSettings(steps=3), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 2.0), ("steps", "9"), ("batch", True), ("width", np.nan), ("embedding", 3), ("seed", -1),
+        ("learning_rate", np.nan), ("learning_rate", np.inf), ("learning_rate", "fast"), ("label_dropout", None),
+        ("average", 1.0), ("log_sigma_mean", np.inf), ("log_sigma_std", np.nan), ("log_sigma_std", -1.0),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_used_are_named(name: str, value: object) -> None:
+    with pytest.raises(SpecentError, match=f"{name}="):
+        TrainingSettings(**{name: value})

@@ -212,3 +212,16 @@ def test_fewer_candidates_can_be_scored() -> None:
     assert runs.candidate_prior.values.tolist() == pytest.approx([1 / 3, 0.0])
     full = runs_of(mix, 8, 4, classes=["a"], partitions=[])
     np.testing.assert_allclose(full.log_likelihood.sel(candidate=["a", "null"]), runs.log_likelihood, rtol=1e-12)
+
+
+def test_a_grid_that_does_not_start_in_pure_noise_is_warned_about() -> None:
+    mix = two_points(2.0)
+    with pytest.warns(sp.SpecentWarning, match="starts from pure noise"):
+        runs_of(mix, 8, 4, time=edm_grid(8, 0.05, 3.0))
+    # the clock forgotten: noise levels taken as integer times of another schedule
+    with pytest.warns(sp.SpecentWarning, match=r"noise level 0\.27"):
+        runs_of(mix, 8, 4, schedule=DDPM("linear"), time=edm_grid(8, 0.05, 80.0))
+    # what is told is the mutual information at the start, up to terms of second order in it
+    exact = sp.exact.profiles(mix, VE(), [8.0, 9.0], [sp.Partition.full(mix.labels)])
+    assert 0.02 < float(exact.mutual_information[0, 0, 0, 0]) < 0.05
+    runs_of(mix, 8, 4, time=edm_grid(8, 0.05, 8.0))

@@ -1,0 +1,118 @@
+"""Checks of the arguments of `specent.sample`, made before the network is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from specent import checks
+from specent.errors import ModelError, SpecentError
+from specent.guidance import Guidance
+from specent.models.base import Model
+from specent.models.outputs import told
+from specent.partitions import Partition
+from specent.schema import NULL
+
+
+class _Parts(Model):
+    """A model that is made only to have its labels, shape and prior checked."""
+
+    identity, to, denoise = None, None, None  # type: ignore[assignment]
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no model, and a model that could not be recorded."""
+    wrap = "wrap a network with specent.models.network(...)"
+    checks.instance(model, Model, "model", wrap)  # type: ignore[type-abstract]
+    kind = type(model).__name__
+    if any(getattr(model, name, None) is None for name in ("labels", "shape", "null", "label_prior")):
+        raise ModelError(f"model: {kind} lacks its labels or shape; call super().__init__(labels, shape) in __init__")
+    # a class of one's own may have set them itself, or changed them since
+    _Parts(model.labels, model.shape, model.label_prior, model.null)
+    if not all(isinstance(label, str) for label in model.labels):
+        raise ModelError(f"model: {kind}.labels={checks.shown(model.labels)} must be text")
+    try:
+        identity = model.identity
+        json.dumps(identity)
+    except Exception as error:
+        raise ModelError(
+            f"model: {kind}.identity cannot be written as JSON ({told(error)}); use plain text and numbers"
+        ) from error
+    if not isinstance(identity, dict) or "name" not in identity:
+        raise ModelError(f"model: {kind}.identity={checks.shown(identity)} must be a dictionary with a 'name'")
+    checks.name(identity["name"], f"model: {kind}.identity['name']", error=ModelError)
+
+
+def moved(model: Model, device: torch.device) -> Model:
+    """The model on its device."""
+    kind = type(model).__name__
+    try:
+        found = model.to(device)
+    except Exception as error:
+        raise ModelError(f"model: {kind}.to({str(device)!r}) raised {told(error)}") from error
+    mend = f"{kind}.to(device) must return the model"
+    return checks.instance(found, Model, f"model: {kind}.to({str(device)!r})", mend, error=ModelError)  # type: ignore[type-abstract]
+
+
+def check_eta(eta: Any) -> None:
+    """Refuse any chain but the stochastic one."""
+    if checks.number(eta, "eta") != 1.0:
+        raise SpecentError(
+            f"eta={eta!r}: evidence needs the stochastic chain, eta=1. A deterministic or rescaled chain has "
+            "another density, or none, and its paths would be weighed wrongly"
+        )
+
+
+def check_labels(argument: str, chosen: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The chosen labels, all of them if none are chosen."""
+    if chosen is None:
+        return tuple(known)
+    names = checks.names(chosen, argument)
+    if not names or len(set(names)) < len(names) or not set(names) <= set(known):
+        shown = ", ".join(map(repr, known[:12]))
+        raise SpecentError(f"{argument}={checks.shown(list(names))} must list distinct labels of the model: {shown}")
+    return names
+
+
+def check_guidance(guidance: Any, model: Model) -> tuple[Guidance, ...]:
+    """The guidance settings of a single one or any iterable."""
+    mend = "use specent.Guidance(scale, interval)"
+    if isinstance(guidance, (Guidance, str)) or not np.iterable(guidance):
+        guidance = (guidance,)
+    settings = tuple(checks.instance(setting, Guidance, "guidance", mend) for setting in guidance)
+    for setting in settings:
+        if setting.guided and not model.null:
+            raise SpecentError(f"guidance {setting} needs a null condition, which this model does not have")
+    if not settings or len({str(setting) for setting in settings}) < len(settings):
+        raise SpecentError(f"guidance={[str(s) for s in settings]} must hold at least one setting and none twice")
+    return settings
+
+
+def check_scored(
+    scored: tuple[str, ...], drivers: tuple[str, ...], partitions: Sequence[Partition], settings: Sequence[Guidance]
+) -> None:
+    """Whether the candidates hold all that drivers, partitions and guidance need."""
+    missing = [name for name in drivers if name not in scored]
+    if missing:
+        raise SpecentError(
+            f"candidates={checks.shown(list(scored))} must hold every driving class; {missing[0]!r} is missing"
+        )
+    if NULL not in scored and any(setting.guided for setting in settings):
+        raise SpecentError(f"candidates={checks.shown(list(scored))} must hold {NULL!r} for a guided run")
+    for partition in partitions:
+        partition.check([name for name in scored if name != NULL])
+
+
+def prediction_places(predictions: ArrayLike, grid: NDArray[np.float64]) -> tuple[int, ...]:
+    """Places in the grid nearest to the times at which predictions are wanted."""
+    wanted = np.atleast_1d(checks.array(predictions, "predictions"))
+    inside = np.isfinite(wanted) & (wanted >= grid[0]) & (wanted <= grid[-1])
+    if wanted.ndim > 1 or not inside.all():
+        shown = checks.shown(wanted.tolist())
+        raise SpecentError(f"predictions={shown} must be times within the grid, {grid[0]:g} to {grid[-1]:g}")
+    return tuple(sorted({int(np.argmin(np.abs(grid - value))) for value in wanted}))
