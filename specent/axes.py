@@ -3,7 +3,9 @@ r"""Axes along which a profile can be read, and how places and rates move betwee
 Everything in a Gaussian diffusion depends on the log-SNR :math:`\lambda = \ln(\alpha^2/\sigma^2)` alone (arXiv
 2107.00630), but the place of a peak depends on the axis the rate is taken along. Rates are positive where noise adds
 uncertainty: :math:`-dH/d\lambda`, :math:`dH/d\ln\sigma`, :math:`dH/d\sigma` and :math:`dH/dt`, where sigma is the noise
-level :math:`\sigma/\alpha = e^{-\lambda/2}`, in which all schedules coincide, and t the time of the schedule.
+level :math:`\sigma/\alpha = e^{-\lambda/2}`, in which all schedules coincide, and t the time of the schedule. The
+coordinate ``sigma`` of a dataset is another thing, the :math:`\sigma` of the channel at that time: it equals the axis
+"sigma" under `specent.schedules.VE`, where :math:`\alpha = 1`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from specent import checks
 from specent.errors import SpecentError
-from specent.schedules import DDPM, Schedule
+from specent.schedules import DDPM, FlowMatching, Schedule
 
 Array = NDArray[np.float64]
 
@@ -27,8 +30,8 @@ def check_axis(axis: str, argument: str = "axis") -> str:
     SpecentError
         Naming the argument and the axes there are.
     """
-    if axis not in AXES:
-        raise SpecentError(f"{argument}={axis!r} is not an axis; use one of {', '.join(AXES)}")
+    if not isinstance(axis, str) or axis not in AXES:
+        raise SpecentError(f"{argument}={checks.shown(axis)} is not an axis; use one of {', '.join(AXES)}")
     return axis
 
 
@@ -38,7 +41,8 @@ def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) ->
     Parameters
     ----------
     axis : {"log_snr", "log_sigma", "sigma", "time"}
-        The axis; "log_sigma" and "sigma" are those of the noise level ``sigma / alpha``.
+        The axis; "log_sigma" and "sigma" are those of the noise level ``sigma / alpha``, which is the coordinate
+        ``sigma`` of a dataset under VE only.
     log_snr : array_like
         Any shape.
     schedule : Schedule, optional
@@ -52,7 +56,7 @@ def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) ->
     Raises
     ------
     SpecentError
-        If the axis is unknown, or is "time" and there is no schedule.
+        If the axis is unknown, is "time" and there is no schedule, or a place is beyond double precision.
 
     Examples
     --------
@@ -60,7 +64,7 @@ def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) ->
     [1.0, 2.7183]
     """
     check_axis(axis)
-    values = np.asarray(log_snr, dtype=np.float64)
+    values = _places(log_snr)
     if axis == "log_snr":
         return values
     if axis == "log_sigma":
@@ -76,7 +80,7 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     Parameters
     ----------
     axis : {"log_snr", "log_sigma", "sigma", "time"}
-        The axis the rate is wanted along.
+        The axis the rate is wanted along; "sigma" is the noise level ``sigma / alpha``, as in `position`.
     log_snr : array_like
         Where; any shape.
     schedule : Schedule, optional
@@ -90,7 +94,7 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     Raises
     ------
     SpecentError
-        If the axis is unknown, or is "time" and there is no schedule.
+        If the axis is unknown, is "time" and there is no schedule, or a place is beyond double precision.
 
     Examples
     --------
@@ -98,7 +102,7 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     (2.0, 0.5)
     """
     check_axis(axis)
-    values = np.asarray(log_snr, dtype=np.float64)
+    values = _places(log_snr)
     if axis == "log_snr":
         return np.ones_like(values)
     if axis == "log_sigma":
@@ -114,12 +118,25 @@ def _time_per_log_snr(schedule: Schedule, log_snr: Array) -> Array:
         time, (low, high) = schedule.time(log_snr), schedule.time_range
         before, after = np.clip(time - 0.5, low, high), np.clip(time + 0.5, low, high)
         return np.asarray((after - before) / (schedule.log_snr(before) - schedule.log_snr(after)))
+    if isinstance(schedule, FlowMatching):
+        # t (1 - t) / 2, without the difference of two times near 1 that are the same number
+        return np.asarray(0.5 * np.exp(-np.logaddexp(0.0, 0.5 * log_snr) - np.logaddexp(0.0, -0.5 * log_snr)))
     # central difference of the closed form: error of order step^2 / 6 = 2e-9, rounding 1e-12
     step = 1e-4
     return (schedule.time(log_snr - step) - schedule.time(log_snr + step)) / (2 * step)
 
 
+def _places(log_snr: ArrayLike) -> Array:
+    """As numbers; NaN and infinity pass, they stand for places that are not there."""
+    values = checks.array(log_snr, "log_snr")
+    far = np.isfinite(values) & (np.abs(values) > 1400)
+    if far.any():
+        raise SpecentError(f"log_snr={values[far].flat[0]:g} is beyond double precision; use values nearer to 0")
+    return values
+
+
 def _needed(schedule: Schedule | None) -> Schedule:
     if schedule is None:
         raise SpecentError("axis='time' needs a schedule: give one with specent.on_schedule, or use another axis")
-    return schedule
+    mend = "give a schedule, for example specent.schedules.VE()"
+    return checks.instance(schedule, Schedule, "schedule", mend)  # type: ignore[type-abstract]

@@ -47,8 +47,8 @@ def number(
     >>> number(np.float32(0.5), "confidence", above=0, below=1)
     0.5
     """
-    real = isinstance(value, (numbers.Real, np.number)) and not isinstance(value, (bool, np.bool_, complex))
-    if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
+    real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_, np.timedelta64))
+    if type(value) is np.ndarray and value.ndim == 0 and value.dtype.kind in "iuf":
         value, real = value.item(), True
     try:
         found = float(value) if real else math.nan  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def whole(
 
 
 def _integral(value: object) -> bool:
-    return isinstance(value, (numbers.Integral, np.integer)) and not isinstance(value, bool)
+    return isinstance(value, (numbers.Integral, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 
 def array(value: Any, argument: str, *, error: type[SpecentError] = SpecentError) -> NDArray[np.float64]:
@@ -103,17 +103,20 @@ def array(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
     >>> array([1, 2], "time")
     array([1., 2.])
     """
-    if type(value).__module__.partition(".")[0] == "torch":
-        value = value.detach().cpu().numpy()
-    try:
-        found = np.asarray(value)
-    except (TypeError, ValueError) as problem:
-        raise error(f"{argument}={shown(value)} is not an array of numbers") from problem
     if isinstance(value, np.ma.MaskedArray):
         raise error(f"{argument} is a masked array; fill or drop the masked values first")
+    try:
+        if type(value).__module__.partition(".")[0] == "torch":
+            value = value.detach().cpu().numpy()
+        found = np.asarray(value)
+        if found.dtype == object and all(_integral(item) for item in found.flat):
+            found = found.astype(np.float64)  # whole numbers beyond 64 bits
+    except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as problem:
+        raise error(f"{argument}={shown(value)} is not an array of numbers") from problem
     if found.dtype.kind not in "iuf":
         raise error(f"{argument}={shown(value)} must hold real numbers, not {found.dtype}")
-    return found.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a wider float: infinity, which is for the caller to refuse
+        return found.astype(np.float64)
 
 
 def name(value: object, argument: str, *, error: type[SpecentError] = SpecentError) -> str:

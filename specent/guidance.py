@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from specent import checks
 from specent.errors import SpecentError
 
 FORMULA = "D_null + w (D_class - D_null) for sigma_lo < sigma/alpha <= sigma_hi, D_class elsewhere; w = 1 is unguided"
@@ -16,19 +17,19 @@ FORMULA = "D_null + w (D_class - D_null) for sigma_lo < sigma/alpha <= sigma_hi,
 
 @dataclass(frozen=True)
 class Guidance:
-    """Guidance scale and the interval of noise levels in which it applies.
+    """Guidance scale and the interval of noise levels ``sigma / alpha`` in which it applies.
 
     Parameters
     ----------
     scale : float
-        The weight w, not negative; 1 is unguided, 0 follows the null condition.
+        The weight w, from 0 to 1e6; 1 is unguided, 0 follows the null condition.
     interval : tuple of float
         ``(sigma_lo, sigma_hi)``: w applies where ``sigma_lo < sigma / alpha <= sigma_hi``.
 
     Raises
     ------
     SpecentError
-        If the scale is negative or not finite, or the interval is upside down.
+        If the scale is out of range, or the interval is upside down.
 
     Examples
     --------
@@ -42,15 +43,16 @@ class Guidance:
     interval: tuple[float, float] = (0.0, math.inf)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.scale) and self.scale >= 0):
-            raise SpecentError(f"guidance scale={self.scale!r} must be finite and not negative; 1 is unguided")
-        if len(self.interval) != 2 or not 0 <= self.interval[0] < self.interval[1]:
+        scale = checks.number(self.scale, "guidance scale", least=0, most=1e6)
+        interval = checks.array(self.interval, "guidance interval")
+        if interval.shape != (2,) or not 0 <= interval[0] < interval[1]:
             raise SpecentError(
-                f"guidance interval={self.interval!r} must be (sigma_lo, sigma_hi) with 0 <= sigma_lo < sigma_hi"
+                f"guidance interval={checks.shown(self.interval)} must be (sigma_lo, sigma_hi) with "
+                "0 <= sigma_lo < sigma_hi"
             )
-        # settings read from a file come as lists and whole numbers; a setting must hash and compare alike
-        object.__setattr__(self, "scale", float(self.scale))
-        object.__setattr__(self, "interval", (float(self.interval[0]), float(self.interval[1])))
+        # settings read from a file come as lists and whole numbers; a setting must hash, compare and print alike
+        object.__setattr__(self, "scale", abs(scale))
+        object.__setattr__(self, "interval", (abs(float(interval[0])), float(interval[1])))
 
     @property
     def guided(self) -> bool:
@@ -59,6 +61,7 @@ class Guidance:
 
     def scale_at(self, noise_level: float) -> float:
         """Weight w at the noise level ``sigma / alpha``."""
+        noise_level = checks.number(noise_level, "noise_level", least=0)
         low, high = self.interval
         return self.scale if low < noise_level <= high else 1.0
 
@@ -67,6 +70,11 @@ class Guidance:
             return "unguided"
         low, high = self.interval
         if low == 0 and math.isinf(high):
-            return f"w={self.scale:g}"
-        upper = "" if math.isinf(high) else f"<={high:g}"
-        return f"w={self.scale:g} for {low:g}<sigma{upper}"
+            return f"w={_plain(self.scale)}"
+        upper = "" if math.isinf(high) else f"<={_plain(high)}"
+        return f"w={_plain(self.scale)} for {_plain(low)}<sigma{upper}"
+
+
+def _plain(value: float) -> str:
+    """The shortest text that tells the number from every other, so that two settings never share a name."""
+    return repr(value).removesuffix(".0")

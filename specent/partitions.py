@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from specent import checks
 from specent.errors import PartitionError
 
 Array = NDArray[np.float64]
@@ -49,53 +50,61 @@ class Partition:
     prior: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.sides) < 2:
-            raise PartitionError(f"partition {self.name!r} has {len(self.sides)} side(s); it needs at least two")
-        names = [name for name, _ in self.sides]
-        if len(set(names)) < len(names):
-            raise PartitionError(f"partition {self.name!r} names two sides alike: {names}")
-        for side, labels in self.sides:
-            if not labels:
-                raise PartitionError(f"partition {self.name!r}: side {side!r} is empty; give it a label or drop it")
+        checks.instance(self.name, str, "partition name", "give text", error=PartitionError)
+        called = f"partition {checks.name(self.name, 'partition name', error=PartitionError)!r}"
+        sides = _checked_sides(called, self.sides)
         seen: set[str] = set()
-        for side, labels in self.sides:
+        for side, labels in sides:
+            if not labels:
+                raise PartitionError(f"{called}: side {side!r} is empty; give it a label or drop it")
             for label in labels:
                 if label in seen:
-                    raise PartitionError(f"partition {self.name!r}: label {label!r} (side {side!r}) stands twice")
+                    raise PartitionError(f"{called}: label {label!r} (side {side!r}) stands twice; name it once")
                 seen.add(label)
+        names = [side for side, _ in sides]
+        twice = [side for side in names if names.count(side) > 1]
+        if twice:
+            raise PartitionError(f"{called} names two sides alike, {twice[0]!r}; give each its own name")
+        # sides and prior may come as lists; a partition must hash and compare alike
+        object.__setattr__(self, "sides", sides)
+        object.__setattr__(self, "prior", _tuple(self.prior))
         if self.prior is not None:
-            prior = np.asarray(self.prior, dtype=np.float64)
-            if prior.shape != (len(self.sides),) or not (np.all(prior > 0) and abs(prior.sum() - 1) < 1e-9):
+            prior = np.asarray(self.prior)
+            if len(prior) != len(sides) or not ((prior > 0).all() and abs(prior.sum() - 1) < 1e-9):
                 raise PartitionError(
-                    f"partition {self.name!r}: prior={self.prior!r} must hold a positive number per side, summing to 1"
+                    f"{called}: prior={checks.shown(self.prior)} must hold a positive number per side, summing to 1"
                 )
 
     @classmethod
     def full(cls, labels: Sequence[str], prior: Sequence[float] | None = None) -> Partition:
         """Every label on a side of its own, weighted by the label priors unless `prior` is given."""
-        return cls("full", tuple((str(label), (str(label),)) for label in labels), _tuple(prior))
+        return cls("full", tuple((label, (label,)) for label in _names(labels)), _tuple(prior))
 
     @classmethod
     def pair(cls, a: str, b: str, prior: Sequence[float] | None = (0.5, 0.5)) -> Partition:
         """Label `a` against label `b`; the other labels are left out."""
-        return cls(f"{a} | {b}", ((str(a), (str(a),)), (str(b), (str(b),))), _tuple(prior))
+        first, second = _name(a, "a"), _name(b, "b")
+        return cls(f"{first} | {second}", ((first, (first,)), (second, (second,))), _tuple(prior))
 
     @classmethod
     def one_vs_rest(cls, a: str, labels: Sequence[str], prior: Sequence[float] | None = (0.5, 0.5)) -> Partition:
         """Label `a` against all the other `labels` together."""
-        names = tuple(str(label) for label in labels)
-        if str(a) not in names:
-            raise PartitionError(f"one_vs_rest: label {a!r} is not among the labels {_shown(names)}")
-        rest = tuple(label for label in names if label != str(a))
-        return cls(f"{a} | rest", ((str(a), (str(a),)), (f"not {a}", rest)), _tuple(prior))
+        one, names = _name(a, "a"), _names(labels)
+        if one not in names:
+            raise PartitionError(f"one_vs_rest: label {one!r} is not among the labels {_shown(names)}")
+        rest = tuple(label for label in names if label != one)
+        return cls(f"{one} | rest", ((one, (one,)), (f"not {one}", rest)), _tuple(prior))
 
     @classmethod
     def groups(
         cls, sides: Mapping[str, Sequence[str]], prior: Sequence[float] | None = None, name: str | None = None
     ) -> Partition:
         """Named groups of labels, weighted by the label priors unless `prior` is given."""
-        made = tuple((str(side), _labels(side, labels)) for side, labels in sides.items())
-        return cls(name or " | ".join(side for side, _ in made), made, _tuple(prior))
+        mend = "give a mapping from the name of each side to its labels"
+        checks.instance(sides, Mapping, "sides", mend, error=PartitionError)  # type: ignore[type-abstract]
+        made = tuple((_name(side, "side"), _names(labels, f"side {side!r}")) for side, labels in sides.items())
+        called = " | ".join(side for side, _ in made) or "groups"
+        return cls(called if name is None else name, made, _tuple(prior))
 
     @classmethod
     def parse(cls, text: str, labels: Sequence[str]) -> Partition:
@@ -106,6 +115,8 @@ class Partition:
         >>> Partition.parse("cat|rest", ["cat", "dog", "car"]).sides
         (('cat', ('cat',)), ('not cat', ('dog', 'car')))
         """
+        checks.instance(text, str, "partition", "give text such as 'full' or 'a|rest'", error=PartitionError)
+        labels = _names(labels)
         if text.strip() == "full":
             return cls.full(labels)
         sides = [[label.strip() for label in side.split(",") if label.strip()] for side in text.split("|")]
@@ -130,15 +141,16 @@ class Partition:
 
     def check(self, labels: Sequence[str]) -> None:
         """Raise `PartitionError` if the partition uses a label that is not among `labels`."""
-        unknown = [label for label in self.labels if label not in labels]
+        known = _names(labels)
+        unknown = [label for label in self.labels if label not in known]
         if unknown:
             raise PartitionError(
-                f"partition {self.name!r}: unknown label {unknown[0]!r}; the labels are {_shown(tuple(labels))}"
+                f"partition {self.name!r}: unknown label {unknown[0]!r}; the labels are {_shown(known)}"
             )
 
     def covers(self, labels: Sequence[str]) -> bool:
         """Whether every one of `labels` is on some side."""
-        return set(self.labels) >= set(labels)
+        return set(self.labels) >= set(_names(labels))
 
     def weights(self, labels: Sequence[str], label_prior: ArrayLike | None = None) -> Array:
         r"""Joint probability :math:`P(z)\,\pi(c \mid z)` of side and label.
@@ -165,10 +177,14 @@ class Partition:
         >>> Partition.one_vs_rest("a", ["a", "b", "c"]).weights(["a", "b", "c"]).tolist()
         [[0.5, 0.0, 0.0], [0.0, 0.25, 0.25]]
         """
+        labels = _names(labels)
         self.check(labels)
-        prior = np.full(len(labels), 1 / len(labels)) if label_prior is None else np.asarray(label_prior, dtype=float)
-        if prior.shape != (len(labels),) or not np.all(np.isfinite(prior) & (prior >= 0)):
-            raise PartitionError(f"label_prior={label_prior!r} must hold one finite non-negative number per label")
+        uniform = np.full(len(labels), 1 / len(labels))
+        prior = uniform if label_prior is None else checks.array(label_prior, "label_prior", error=PartitionError)
+        if prior.shape != (len(labels),) or not np.all((prior >= 0) & (prior <= 1e100)):
+            raise PartitionError(
+                f"label_prior={checks.shown(label_prior)} must hold one finite non-negative number per label"
+            )
         member = np.array([[label in side for label in labels] for _, side in self.sides], dtype=float)
         weights: Array = member * prior
         totals = weights.sum(axis=1)
@@ -201,22 +217,41 @@ class Partition:
         """
         try:
             fields = json.loads(text)
-            sides = tuple((str(name), tuple(str(label) for label in labels)) for name, labels in fields["sides"])
-            return cls(str(fields["name"]), sides, _tuple(fields["prior"]))
+            return cls(fields["name"], fields["sides"], fields["prior"])
         except PartitionError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise PartitionError(f"{text!r} is not the JSON definition of a partition") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise PartitionError(f"{checks.shown(text)} is not the JSON definition of a partition") from error
 
 
-def _labels(side: str, labels: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(labels, str):
-        raise PartitionError(f"side {side!r}={labels!r}: give a list of labels, not one string")
-    return tuple(str(label) for label in labels)
+def _name(value: object, argument: str) -> str:
+    return checks.name(value, argument, error=PartitionError)
 
 
-def _tuple(prior: Sequence[float] | None) -> tuple[float, ...] | None:
-    return None if prior is None else tuple(float(p) for p in prior)
+def _names(labels: object, argument: str = "labels") -> tuple[str, ...]:
+    return checks.names(labels, argument, error=PartitionError)
+
+
+def _checked_sides(called: str, sides: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The sides with plain names and labels; what they hold in common is for the caller to check."""
+    try:
+        pairs = [(side, labels) for side, labels in sides]  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as problem:
+        raise PartitionError(
+            f"{called}: sides={checks.shown(sides)} must be pairs of a name and its labels; see Partition.groups"
+        ) from problem
+    if len(pairs) < 2:
+        raise PartitionError(f"{called} has {len(pairs)} side(s); it needs at least two")
+    return tuple((_name(side, f"{called}: side"), _names(labels, f"{called}: side {side!r}")) for side, labels in pairs)
+
+
+def _tuple(prior: object) -> tuple[float, ...] | None:
+    if prior is None:
+        return None
+    values = checks.array(prior, "prior", error=PartitionError)
+    if values.ndim != 1:
+        raise PartitionError(f"prior={checks.shown(prior)} must be a list with one number per side")
+    return tuple(values.tolist())
 
 
 def _shown(labels: tuple[str, ...], most: int = 12) -> str:

@@ -17,9 +17,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from specent import checks
 from specent.errors import ScheduleError
 
 Array = NDArray[np.float64]
+
+# noise levels beyond these decide nothing, and their powers leave double precision
+LOWEST_LEVEL, HIGHEST_LEVEL = 1e-12, 1e12
 
 
 class Schedule(ABC):
@@ -63,7 +67,7 @@ class Schedule(ABC):
         return json.dumps({"name": self.name})
 
     def _checked(self, time: ArrayLike) -> Array:
-        values = np.asarray(time, dtype=np.float64)
+        values = checks.array(time, "time", error=ScheduleError)
         low, high = self.time_range
         above = values > low if self.noise_free_start else values >= low
         below = values < high if self.signal_free_end else values <= high
@@ -88,6 +92,11 @@ class VP(Schedule):
     """
 
     name: ClassVar[str] = "vp"
+
+    @property
+    def time_range(self) -> tuple[float, float]:
+        # beyond, 1 / alpha is no longer a double
+        return (0.0, 709.0)
 
     def alpha(self, time: ArrayLike) -> Array:
         return np.exp(-self._checked(time))
@@ -126,7 +135,7 @@ class VE(Schedule):
         return -2.0 * np.log(self._checked(time))
 
     def time(self, log_snr: ArrayLike) -> Array:
-        return np.exp(-0.5 * _finite_log_snr(log_snr))
+        return np.exp(-0.5 * _finite_log_snr(log_snr, most=1400.0))
 
 
 @dataclass(frozen=True)
@@ -186,15 +195,28 @@ class DDPM(Schedule):
     signal_free_end: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.betas, str):
-            values = tuple(float(b) for b in self.betas)
-            object.__setattr__(self, "betas", values)
-            object.__setattr__(self, "steps", len(values))
-        _check_steps(self.steps)
+        if isinstance(self.betas, str):
+            steps = _whole_steps(self.steps)
+        else:
+            values = checks.array(self.betas, "betas", error=ScheduleError)
+            if values.ndim != 1 or values.size < 2:
+                raise ScheduleError(f"betas={checks.shown(self.betas)} must be a list of at least 2 numbers")
+            steps = values.size
+            object.__setattr__(self, "betas", tuple(values.tolist()))
+        object.__setattr__(self, "steps", steps)
         betas = self._betas()
-        if len(betas) < 2 or not np.all((betas > 0) & (betas < 1)):
-            raise ScheduleError(f"betas={self.betas!r}, steps={self.steps}: need at least 2 values strictly in (0, 1)")
-        object.__setattr__(self, "_table", _ddpm_log_snr(betas))
+        bad = np.flatnonzero(~((betas > 0) & (betas < 1)))
+        if bad.size:
+            raise ScheduleError(f"betas[{bad[0]}]={betas[bad[0]]:g} must lie strictly between 0 and 1")
+        table = _ddpm_log_snr(betas)
+        # beyond 700, alpha or sigma is 0 in double precision
+        lost = np.flatnonzero(~(np.diff(table, prepend=np.inf) < 0) | ~(np.abs(table) < 700))
+        if lost.size:
+            raise ScheduleError(
+                f"betas[{lost[0]}]={betas[lost[0]]:g} leaves no signal, or adds no noise, in double precision; use "
+                "fewer steps, or betas nearer to those of betas='linear'"
+            )
+        object.__setattr__(self, "_table", table)
 
     def _betas(self) -> Array:
         if not isinstance(self.betas, str):
@@ -208,7 +230,7 @@ class DDPM(Schedule):
             bar = np.cos(angle) ** 2
             return np.asarray(np.minimum(1.0 - bar[1:] / bar[:-1], 0.999))
         raise ScheduleError(
-            f"betas={self.betas!r} is not a known schedule; use 'linear', 'scaled_linear', 'cosine' or the values"
+            f"betas={self.betas[:40]!r} is not a known schedule; use 'linear', 'scaled_linear', 'cosine' or numbers"
         )
 
     @property
@@ -263,8 +285,10 @@ def from_json(text: str) -> Schedule:
         name = fields.pop("name")
         kinds: dict[str, type[Schedule]] = {kind.name: kind for kind in (VP, VE, DDPM, FlowMatching)}
         return kinds[name](**fields)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ScheduleError(f"schedule={text!r} is not the JSON text of a known schedule") from error
+    except ScheduleError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ScheduleError(f"schedule={checks.shown(text)} is not the JSON text of a known schedule") from error
 
 
 def edm_grid(
@@ -281,9 +305,9 @@ def edm_grid(
     steps : int
         Number of noise levels, at least 2.
     sigma_min, sigma_max : float
-        Smallest and largest noise level ``sigma / alpha``.
+        Smallest and largest noise level ``sigma / alpha``, from 1e-12 to 1e12.
     rho : float
-        Exponent; larger values put more levels at low noise.
+        Exponent, positive; larger values put more levels at low noise.
     schedule : Schedule, optional
         The clock in which the times are returned; `VE` by default, where time is sigma.
 
@@ -295,21 +319,27 @@ def edm_grid(
     Raises
     ------
     ScheduleError
-        If fewer than 2 steps are asked for or the levels are not ordered.
+        If fewer than 2 steps are asked for, or the levels are not ordered, out of range or too close to tell apart.
 
     Examples
     --------
     >>> edm_grid(64)[::-1][[0, 1, 16, 32, 48]].round(4).tolist()
     [80.0, 73.3195, 17.0615, 2.3419, 0.1449]
     """
-    _check_steps(steps)
-    if not (0 < sigma_min < sigma_max < np.inf):
-        raise ScheduleError(f"sigma_min={sigma_min!r}, sigma_max={sigma_max!r}: need 0 < sigma_min < sigma_max")
-    if not (0 < rho < np.inf):
-        raise ScheduleError(f"rho={rho!r} must be positive")
-    level = np.linspace(sigma_min ** (1 / rho), sigma_max ** (1 / rho), steps) ** rho
-    level[0], level[-1] = sigma_min, sigma_max
-    return VE().sigma(level) if schedule is None else schedule.time(-2.0 * np.log(level))
+    steps = _whole_steps(steps)
+    low, high = _ends(LOWEST_LEVEL, HIGHEST_LEVEL, sigma_min=sigma_min, sigma_max=sigma_max)
+    rho = checks.number(rho, "rho", above=0, error=ScheduleError)
+    clock = _clock(VE() if schedule is None else schedule)
+    with np.errstate(all="ignore"):  # what a far rho does to the powers is caught below
+        level = np.linspace(np.float64(low) ** (1 / rho), np.float64(high) ** (1 / rho), steps) ** rho
+    level[0], level[-1] = low, high
+    if not (np.isfinite(level).all() and (np.diff(level) > 0).all()):
+        raise ScheduleError(
+            f"rho={rho:g}, steps={steps}: the noise levels from sigma_min={low!r} to sigma_max={high!r} cannot be told "
+            "apart in double precision; use a rho from 1 to 100, fewer steps, or move the ends apart"
+        )
+    time = clock.sigma(level) if schedule is None else clock.time(-2.0 * np.log(level))
+    return _grid(clock, time, "use fewer steps, or levels further apart")
 
 
 def time_grid(schedule: Schedule, steps: int, start: float, end: float) -> Array:
@@ -325,10 +355,9 @@ def time_grid(schedule: Schedule, steps: int, start: float, end: float) -> Array
     >>> time_grid(VP(), 3, 0.5, 1.5).tolist()
     [0.5, 1.0, 1.5]
     """
-    _check_steps(steps)
-    if not -np.inf < start < end < np.inf:
-        raise ScheduleError(f"start={start!r} must lie below end={end!r}, both finite: time ascends from data to noise")
-    return check_grid(schedule, np.linspace(start, end, steps))
+    steps = _whole_steps(steps)
+    low, high = _ends(-1e300, 1e300, start=start, end=end)
+    return _grid(_clock(schedule), np.linspace(low, high, steps), "use fewer steps, or move start and end apart")
 
 
 def log_snr_grid(schedule: Schedule, steps: int, log_snr_min: float, log_snr_max: float) -> Array:
@@ -337,17 +366,17 @@ def log_snr_grid(schedule: Schedule, steps: int, log_snr_min: float, log_snr_max
     Raises
     ------
     ScheduleError
-        If fewer than 2 steps are asked for or the ends are not ordered.
+        If fewer than 2 steps are asked for, or the ends are not ordered or outside -55.26 .. 55.26 (level 1e-12).
 
     Examples
     --------
     >>> VP().log_snr(log_snr_grid(VP(), 3, -4.0, 4.0)).round(12).tolist()
     [4.0, 0.0, -4.0]
     """
-    _check_steps(steps)
-    if not -np.inf < log_snr_min < log_snr_max < np.inf:
-        raise ScheduleError(f"log_snr_min={log_snr_min!r} must lie below log_snr_max={log_snr_max!r}, both finite")
-    return schedule.time(np.linspace(log_snr_max, log_snr_min, steps))
+    steps = _whole_steps(steps)
+    low, high = _ends(-55.26, 55.26, log_snr_min=log_snr_min, log_snr_max=log_snr_max)
+    time = _clock(schedule).time(np.linspace(high, low, steps))
+    return _grid(schedule, time, "use fewer steps, or move log_snr_min and log_snr_max apart")
 
 
 def check_grid(schedule: Schedule, time: ArrayLike) -> Array:
@@ -356,32 +385,59 @@ def check_grid(schedule: Schedule, time: ArrayLike) -> Array:
     Raises
     ------
     ScheduleError
-        If the grid is not one-dimensional, has fewer than 2 times, does not ascend or leaves the schedule's range.
+        If the grid is not one-dimensional, has fewer than 2 times, does not ascend, leaves the schedule's range, or
+        reaches a noise level below 1e-12 or above 1e12.
     """
-    grid = np.asarray(time, dtype=np.float64)
-    if grid.ndim != 1:
-        raise ScheduleError(f"time has shape {grid.shape}; a grid is one-dimensional")
-    _check_steps(len(grid))
-    schedule.log_snr(grid)
-    step = np.diff(grid)
-    if not (step > 0).all():
-        place = int(np.argmin(step > 0))
+    return _grid(_clock(schedule), time, "reverse, sort or thin the grid")
+
+
+def _grid(schedule: Schedule, time: ArrayLike, mend: str) -> Array:
+    """As `check_grid`; `mend` says what to do about times that do not ascend or cannot be told apart."""
+    grid = checks.array(time, "time", error=ScheduleError)
+    if grid.ndim != 1 or grid.size < 2:
+        raise ScheduleError(f"time has shape {grid.shape}; a grid is one-dimensional, with at least 2 steps")
+    log_snr, level = schedule.log_snr(grid), schedule.noise_level(grid)
+    # the ends of a grid made from the extreme levels come back through alpha and sigma off by rounding
+    far = np.flatnonzero((level < 0.999 * LOWEST_LEVEL) | (level > 1.001 * HIGHEST_LEVEL))
+    if far.size:
         raise ScheduleError(
-            f"time must ascend from data to noise, but time[{place + 1}]={grid[place + 1]:g} does not exceed "
-            f"time[{place}]={grid[place]:g}; reverse or sort the grid"
+            f"time[{far[0]}]={grid[far[0]]:g} has noise level sigma/alpha={level[far[0]]:.3g}; keep the grid between "
+            f"{LOWEST_LEVEL:g} and {HIGHEST_LEVEL:g}"
+        )
+    stuck = np.flatnonzero(~((np.diff(grid) > 0) & (np.diff(log_snr) < 0)))
+    if stuck.size:
+        i = stuck[0]
+        raise ScheduleError(
+            f"time must ascend from data to noise, but time[{i + 1}]={grid[i + 1]:g} does not exceed time[{i}]="
+            f"{grid[i]:g}; {mend}"
         )
     return grid
 
 
-def _check_steps(steps: int) -> None:
-    if steps != steps // 1 or steps < 2:
-        raise ScheduleError(f"steps={steps!r}: a whole number of at least 2 steps is needed")
+def _whole_steps(steps: int) -> int:
+    return checks.whole(steps, "steps", least=2, most=10**7, error=ScheduleError)
 
 
-def _finite_log_snr(log_snr: ArrayLike) -> Array:
-    values = np.asarray(log_snr, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ScheduleError(f"log_snr={values[~np.isfinite(values)].flat[0]!r} is not finite")
+def _ends(least: float, most: float, **given: object) -> tuple[float, float]:
+    """The two ends of a grid, by their names: numbers within the limits, the first below the second."""
+    (low_name, low), (high_name, high) = (
+        (name, checks.number(value, name, least=least, most=most, error=ScheduleError)) for name, value in given.items()
+    )
+    if low >= high:
+        raise ScheduleError(f"{low_name}={low!r} must lie below {high_name}={high!r}")
+    return low, high
+
+
+def _clock(schedule: Schedule) -> Schedule:
+    mend = "give a schedule, for example specent.schedules.VE()"
+    return checks.instance(schedule, Schedule, "schedule", mend, error=ScheduleError)  # type: ignore[type-abstract]
+
+
+def _finite_log_snr(log_snr: ArrayLike, most: float = np.finfo(np.float64).max) -> Array:
+    values = checks.array(log_snr, "log_snr", error=ScheduleError)
+    bad = ~(np.abs(values) <= most)
+    if bad.any():
+        raise ScheduleError(f"log_snr={float(values[bad].flat[0])!r} is not finite, or its time is not; choose another")
     return values
 
 

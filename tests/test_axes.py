@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,35 @@ def test_unknown_axes_and_missing_schedules_are_named() -> None:
             function("time", 0.0)
     with pytest.raises(SpecentError, match="rate_axis='snr'"):
         check_axis("snr", "rate_axis")
+
+
+@pytest.mark.parametrize("axis", [None, 3, ["sigma"], np.array(["sigma", "time"]), b"sigma"], ids=repr)
+def test_axes_that_are_no_text_are_named(axis: Any) -> None:
+    with pytest.raises(SpecentError, match="is not an axis"):
+        check_axis(axis)
+
+
+@pytest.mark.parametrize("function", [position, rate_factor])
+def test_places_and_schedules_of_another_kind_are_refused(function: Any) -> None:
+    for bad in (None, "1", 1j, np.ma.masked_invalid([np.nan]), np.datetime64("2020"), [1.0, None], 5000.0, -5000.0):
+        with pytest.raises(SpecentError, match="log_snr"):
+            function("sigma", bad)
+    for schedule in ("ve", VE):
+        with pytest.raises(SpecentError, match="give a schedule, for example"):
+            function("time", 0.0, schedule)
+    # a place that is not there stays one
+    assert np.isnan(function("sigma", np.nan))
+
+
+def test_the_factor_of_the_time_of_flow_matching_is_known_up_to_its_ends() -> None:
+    log_snr = np.array([-55.0, -40.0, 40.0, 55.0])
+    # dt / dlog_snr = t (1 - t) / 2, and t (1 - t) = exp(-|log_snr| / 2) but for exp(-20)
+    np.testing.assert_allclose(rate_factor("time", log_snr, FlowMatching()), 2 * np.exp(np.abs(log_snr) / 2), rtol=1e-8)
+
+
+def test_the_axis_sigma_is_the_coordinate_sigma_under_ve_only() -> None:
+    for schedule, alike in ((VE(), True), (VP(), False), (FlowMatching(), False), (DDPM("linear"), False)):
+        time = schedule.time([2.0, -2.0])
+        axis = position("sigma", schedule.log_snr(time))
+        assert np.allclose(axis, schedule.sigma(time)) == alike
+        np.testing.assert_allclose(axis, schedule.noise_level(time), rtol=1e-12)

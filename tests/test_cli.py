@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +71,10 @@ RECIPE = '''
     def main(settings: Settings) -> Path:
         if settings.steps < 2:
             raise SpecentError(f"steps={settings.steps}: at least 2 steps are needed")
+        if settings.device == "broken":
+            raise RuntimeError("two\\nlines")
+        if settings.device in ("leave", "quit"):
+            raise SystemExit(0 if settings.device == "leave" else 3)
         if settings.device == "never":
             import time
             Path("started").touch()
@@ -121,6 +127,10 @@ def test_flags_override_the_file_which_overrides_the_defaults(recipe: str) -> No
         (["--interval", "1"], ["--interval", "2"]),
         (["stray"], ["stray"]),
         (["--config", "missing.toml"], ["missing.toml", "cannot be read"]),
+        (["--config", "."], ["not a regular file"]),
+        # it never ends
+        (["--config", "/dev/zero"], ["not a regular file"]),
+        (["--config", "x" * 300], ["cannot be read", "too long"]),
     ],
 )
 def test_wrong_flags_are_usage_errors_that_name_them(
@@ -144,8 +154,11 @@ def test_wrong_flags_are_usage_errors_that_name_them(
         ("unheard = 1", ["unheard", "not a setting"]),
         ('clock = "vx"', ["clock", "vx"]),
         ("[run]\nsteps = 3", ["run", "top level"]),
+        ("[interval]\na = 3", ["interval", "a value"]),
         ('config = "other.toml"', ["config", "not a setting"]),
         ("steps = [", ["settings.toml", "not TOML"]),
+        ("steps = {a = 1}", ["steps = {'a': 1}", "a value"]),
+        ("means = [[1, 2], [3]]", ["means = [[1, 2], [3]]", "flat array"]),
     ],
 )
 def test_a_wrong_file_is_a_usage_error_that_names_the_key(
@@ -162,6 +175,59 @@ def test_a_wrong_file_is_a_usage_error_that_names_the_key(
 def test_bad_values_found_by_the_recipe_exit_with_one_line(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", recipe, "--steps", "1"]) == 1
     assert capsys.readouterr().err == "specent: steps=1: at least 2 steps are needed\n"
+
+
+@pytest.mark.parametrize(("device", "said"), [("broken", "RuntimeError: two lines"), ("quit", "SystemExit: 3")])
+def test_a_recipe_that_fails_is_named_with_file_and_line(
+    device: str, said: str, recipe: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPECENT_TRACEBACK", raising=False)
+    assert cli.main(["run", recipe, "--device", device]) == 1
+    error = capsys.readouterr().err
+    assert re.fullmatch(rf"specent: recipe='./mine.py': mine.py, line \d+: {said}\n", error)
+    line = int(error.partition("line ")[2].partition(":")[0])
+    assert "raise " in Path("mine.py").read_text().splitlines()[line - 1]
+    monkeypatch.setenv("SPECENT_TRACEBACK", "1")
+    assert cli.main(["run", recipe, "--device", device]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_recipe_may_leave_early(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", recipe, "--device", "leave"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_anything_unforeseen_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(path: Path) -> str:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("specent.archive.describe", broken)
+    assert cli.main(["describe", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "specent: MemoryError: no room (SPECENT_TRACEBACK=1 shows where)\n"
+
+
+def test_messages_name_the_flag_that_mends(runs: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("")
+    assert cli.main(["plot", str(runs), "-o", str(tmp_path / "page.html")]) == 1
+    error = capsys.readouterr().err
+    assert "pass --overwrite to replace it" in error
+    assert "overwrite=True" not in error
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("specent.plotting.pictures.os.fsync", full)
+    assert cli.main(["plot", str(runs), "-o", str(tmp_path / "page.html"), "--figure", "entropy"]) == 1
+    error = capsys.readouterr().err
+    assert error.endswith("page.html' could not be written (No space left on device)\n")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_help_of_a_recipe_teaches(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -338,7 +404,8 @@ def test_version_and_help_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == sp.__version__
     assert cli.main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("specent plot gmm_1d.nc -o gmm_1d.html", "validate", "describe", "run"))
+    taught = ("specent plot gmm_1d.nc -o gmm_1d.html", "validate", "describe", "run", "SPECENT_TRACEBACK=1")
+    assert all(word in out for word in taught)
     assert cli.main(["plto"]) == 2
     assert "plot" in capsys.readouterr().err
 
@@ -350,16 +417,21 @@ def test_the_installed_command_passes_its_exit_code_on(recipe: str) -> None:
     assert done.stderr == "specent: steps=1: at least 2 steps are needed\n"
 
 
-def test_an_interrupt_is_one_line_and_130(recipe: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_is_one_line_and_its_exit_code(
+    number: signal.Signals, code: int, said: str, recipe: str, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "specent.cli", "run", recipe, "--device", "never"]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     _, error = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert error.startswith("specent: interrupted")
+    assert running.returncode == code
+    assert error.startswith(f"specent: {said}")
     assert error.count("\n") == 1
     assert not (tmp_path / "written.txt").exists()
 
@@ -373,3 +445,9 @@ def test_a_reader_that_has_enough_is_no_error(recipe: str, tmp_path: Path, make_
     os.close(writing)
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+def test_the_handler_of_signals_is_put_back(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["run"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before

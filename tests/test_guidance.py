@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
+import numpy as np
 import pytest
 
 from specent.errors import SpecentError
@@ -44,13 +47,68 @@ def test_settings_read_as_a_list_equal_and_hash_like_those_given_as_a_tuple() ->
     assert hash(read) == hash(Guidance(2.0, (1.0, 5.0)))
 
 
-@pytest.mark.parametrize("scale", [-0.1, math.nan, math.inf])
-def test_negative_or_infinite_scales_are_refused(scale: float) -> None:
-    with pytest.raises(SpecentError, match=f"scale={scale!r}"):
+def test_settings_that_differ_have_names_that_differ() -> None:
+    near = [
+        Guidance(2.0000001),
+        Guidance(2.0000002),
+        Guidance(2.5),
+        Guidance(1e6),
+        Guidance(2.0, (0.5, 5.0000001)),
+        Guidance(2.0, (0.5, 5.0000002)),
+        Guidance(2.0, (0.50000001, 5.0)),
+    ]
+    assert [str(setting) for setting in near] == [
+        "w=2.0000001",
+        "w=2.0000002",
+        "w=2.5",
+        "w=1000000",
+        "w=2 for 0.5<sigma<=5.0000001",
+        "w=2 for 0.5<sigma<=5.0000002",
+        "w=2 for 0.50000001<sigma<=5",
+    ]
+    assert str(Guidance(-0.0)) == "w=0"
+
+
+@pytest.mark.parametrize(
+    "scale", [-0.1, math.nan, math.inf, 1e300, "2", b"2", None, 2j, True, [2.0], {"w": 2}, np.datetime64("2020-01-01")]
+)
+def test_scales_that_are_no_number_in_range_are_refused(scale: Any) -> None:
+    with pytest.raises(SpecentError, match=re.escape(f"scale={scale!r}")):
         Guidance(scale)
 
 
-@pytest.mark.parametrize("interval", [(5.0, 0.5), (1.0, 1.0), (-1.0, 2.0), (math.nan, 1.0), (0.0, math.nan), (1.0,)])
-def test_intervals_upside_down_are_refused(interval: tuple[float, float]) -> None:
-    with pytest.raises(SpecentError, match="interval="):
+@pytest.mark.parametrize(
+    "interval",
+    [
+        (5.0, 0.5),
+        (1.0, 1.0),
+        (-1.0, 2.0),
+        (math.nan, 1.0),
+        (0.0, math.nan),
+        (1.0,),
+        None,
+        b"ab",
+        "ab",
+        5.0,
+        ("0", "1"),
+        (0.0, None),
+        (0.0, 1j),
+        {0.0: 1, 1.0: 2},
+        np.ones((2, 2)),
+    ],
+    ids=repr,
+)
+def test_intervals_that_are_none_are_refused_in_one_line(interval: Any) -> None:
+    with pytest.raises(SpecentError, match="guidance interval=") as caught:
         Guidance(2.0, interval)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("level", [None, "1", math.nan, -1.0, np.ones(2)], ids=repr)
+def test_the_level_asked_for_must_be_one_number(level: Any) -> None:
+    with pytest.raises(SpecentError, match="noise_level="):
+        Guidance(2.0).scale_at(level)
+
+
+def test_an_interval_may_be_an_array() -> None:
+    assert Guidance(np.float32(2), np.array([1, 5])) == Guidance(2.0, (1.0, 5.0))  # type: ignore[arg-type]

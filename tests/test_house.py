@@ -25,7 +25,7 @@ HEAVY = {
     "sklearn",
 }
 GROUND = {
-    "errors", "checks", "schema", "_registry", "schedules", "partitions", "guidance", "evidence", "axes",
+    "errors", "checks", "schema", "_registry", "_rules", "schedules", "partitions", "guidance", "evidence", "axes",
     "coordinates", "exact",
 }  # fmt: skip
 # what each part may import of the package, and which heavy libraries it may use

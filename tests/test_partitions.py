@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,13 +115,28 @@ def test_json_round_trip_keeps_the_partition(partition: Partition) -> None:
         "no json",
         "[]",
         "{}",
-        '{"name": "a", "sides": [["a"]], "prior": null}',
-        '{"name": "a", "sides": 3, "prior": null}',
-        '{"name": "a", "sides": [["a", ["a"]], ["b", ["b"]]], "prior": ["x", "y"]}',
+        "[" * 100_000,
+        None,
     ],
 )
 def test_text_that_is_no_definition_is_refused(text: str) -> None:
-    with pytest.raises(PartitionError, match="not the JSON definition"):
+    with pytest.raises(PartitionError, match="not the JSON definition") as caught:
+        Partition.from_json(text)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"name": "a", "sides": [["a"]], "prior": null}', "must be pairs"),
+        ('{"name": "a", "sides": 3, "prior": null}', "must be pairs"),
+        ('{"name": "a", "sides": ["xy", "zw"], "prior": null}', "list of names, not one str"),
+        ('{"name": "a", "sides": [["a", ["a"]], ["b", ["b"]]], "prior": ["x", "y"]}', "prior="),
+        ('{"name": 5, "sides": [["a", ["a"]], ["b", ["b"]]], "prior": null}', "partition name=5"),
+    ],
+)
+def test_a_definition_of_wrong_types_says_which(text: str, named: str) -> None:
+    with pytest.raises(PartitionError, match=named):
         Partition.from_json(text)
 
 
@@ -137,7 +154,7 @@ def test_a_definition_that_contradicts_itself_says_how() -> None:
         ({"a": ["cat"], "b": []}, "side 'b' is empty"),
         ({"a": ["cat"], "b": ["cat"]}, "'cat' .* stands twice"),
         ({"a": ["cat", "cat"], "b": ["dog"]}, "'cat' .* stands twice"),
-        ({"a": "cat", "b": ["dog"]}, "give a list of labels"),
+        ({"a": "cat", "b": ["dog"]}, "list of names, not one str"),
     ],
 )
 def test_sides_that_make_no_partition_are_refused(sides: dict[str, list[str]], message: str) -> None:
@@ -184,3 +201,62 @@ def test_a_side_without_weight_is_named() -> None:
 def test_text_with_less_than_two_sides_is_refused(text: str) -> None:
     with pytest.raises(PartitionError):
         Partition.parse(text, LABELS)
+
+
+SIDES = (("a", ("x",)), ("b", ("y",)))
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Partition(5, SIDES), "partition name=5 is a int"),  # type: ignore[arg-type]
+        (lambda: Partition(b"q", SIDES), "partition name=b'q'"),  # type: ignore[arg-type]
+        (lambda: Partition("", SIDES), "partition name=''"),
+        (lambda: Partition("a\x00b", SIDES), "printable"),
+        (lambda: Partition("a\nb", SIDES), "printable"),
+        (lambda: Partition("q", None), "sides=None must be pairs"),  # type: ignore[arg-type]
+        (lambda: Partition("q", (("a", "xy"), ("b", ("z",)))), "list of names, not one str"),  # type: ignore[arg-type]
+        (lambda: Partition("q", (("a", (None,)), ("b", ("z",)))), "None must be a name"),  # type: ignore[arg-type]
+        (lambda: Partition("q", SIDES, "ab"), "prior="),  # type: ignore[arg-type]
+        (lambda: Partition.pair(None, "b"), "a=None must be a name"),  # type: ignore[arg-type]
+        (lambda: Partition.pair("a", "b\n"), "b='b.*n' must be a name"),
+        (lambda: Partition.pair("a", "b", prior=0.5), "prior=0.5"),  # type: ignore[arg-type]
+        (lambda: Partition.pair("a", "b", prior=[[0.5, 0.5]]), "prior="),  # type: ignore[list-item]
+        (lambda: Partition.pair("a", "b", prior=[0.5, 0.5j]), "real numbers"),  # type: ignore[list-item]
+        (lambda: Partition.full("abc"), "labels='abc' must be a list of names"),
+        (lambda: Partition.full(None), "labels=None"),  # type: ignore[arg-type]
+        (lambda: Partition.full([0.5, 1.5]), r"labels\[0\]=0.5"),  # type: ignore[list-item]
+        (lambda: Partition.full([True, False]), r"labels\[0\]=True"),  # type: ignore[list-item]
+        (lambda: Partition.full([np.datetime64("2020"), "b"]), r"labels\[0\]="),  # type: ignore[list-item]
+        (lambda: Partition.one_vs_rest("a", "abc"), "labels='abc'"),
+        (lambda: Partition.groups([["a"], ["b"]]), "give a mapping"),  # type: ignore[arg-type]
+        (lambda: Partition.groups({"a": None, "b": ["c"]}), "side 'a'=None"),  # type: ignore[dict-item]
+        (lambda: Partition.groups({"a": ["x"], "b": ["y"]}, name=3), "partition name=3"),  # type: ignore[arg-type]
+        (lambda: Partition.parse(None, LABELS), "partition=None"),  # type: ignore[arg-type]
+        (lambda: Partition.parse("a|b", "abc"), "labels='abc'"),
+        (lambda: Partition.pair("a", "b").check("abc"), "labels='abc'"),
+        (lambda: Partition.pair("a", "b").covers("ab"), "labels='ab'"),
+        (lambda: Partition.pair("a", "b").weights(["a", "b"], "xy"), "label_prior='xy'"),
+        (lambda: Partition.pair("a", "b").weights(["a", "b"], np.ma.masked_invalid([1.0, np.nan])), "masked"),
+    ],
+)
+def test_what_is_no_name_or_number_is_refused_in_one_line(make: Callable[[], Any], named: str) -> None:
+    with pytest.raises(PartitionError, match=named) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("labels", [["1", "1"], [1, "1"], ["a", "b", "a"]])
+def test_a_label_given_twice_is_named_whatever_builds_the_partition(labels: list[str]) -> None:
+    with pytest.raises(PartitionError, match=rf"'full': label '{labels[0]}' .* stands twice; name it once"):
+        Partition.full(labels)
+
+
+def test_whole_numbers_arrays_and_lists_become_the_same_partition() -> None:
+    texts = Partition.full(["0", "1", "2"])
+    for labels in ([0, 1, 2], range(3), np.arange(3), np.array(["0", "1", "2"])):
+        assert Partition.full(labels) == texts  # type: ignore[arg-type]
+    lists = Partition("q", [["a", ["x"]], ["b", ["y"]]], [0.5, 0.5])  # type: ignore[arg-type]
+    assert lists == Partition("q", SIDES, (0.5, 0.5))
+    assert hash(lists) == hash(Partition("q", SIDES, (0.5, 0.5)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,16 +170,41 @@ def test_log_snr_out_of_reach_is_named() -> None:
             schedule.time([0.0, np.nan])
 
 
-@pytest.mark.parametrize("betas", [(0.1,), (), (0.1, 0.0), (0.1, 1.0), (0.1, np.nan), (0.1, -0.1)])
-def test_betas_must_be_probabilities(betas: tuple[float, ...]) -> None:
-    with pytest.raises(ScheduleError, match="at least 2"):
+@pytest.mark.parametrize(
+    ("betas", "named"),
+    [
+        ((0.1,), "at least 2"),
+        ((), "at least 2"),
+        (0.1, "at least 2"),
+        ([[0.1, 0.2]], "at least 2"),
+        ((0.1, 0.0), r"betas\[1\]=0 must"),
+        ((0.1, 1.0), r"betas\[1\]=1 must"),
+        ((np.nan, 0.1), r"betas\[0\]=nan must"),
+        ((0.1, -0.1), r"betas\[1\]=-0.1 must"),
+        ((0.5, 1e-20), r"betas\[1\]=1e-20 .* adds no noise"),
+        ((0.999,) * 200, r"betas\[\d+\]=0.999 leaves no signal"),
+        ([1, "b"], "betas="),
+        (None, "betas=None"),
+        (b"linear", "betas=b'linear'"),
+    ],
+)
+def test_betas_must_be_probabilities_that_keep_signal_and_add_noise(betas: Any, named: str) -> None:
+    with pytest.raises(ScheduleError, match=named):
         DDPM(betas)
+
+
+def test_messages_stay_short_however_long_the_betas() -> None:
+    for betas in (np.full(1000, 2.0), ["b"] * 1000, "b" * 1000):
+        with pytest.raises(ScheduleError) as caught:
+            DDPM(betas)  # type: ignore[arg-type]
+        assert len(str(caught.value)) < 200
+        assert "\n" not in str(caught.value)
 
 
 def test_unknown_names_and_numbers_of_betas_are_refused() -> None:
     with pytest.raises(ScheduleError, match="betas='square' is not a known schedule"):
         DDPM("square")  # type: ignore[arg-type]
-    for steps in (1, -3, 2.5, np.nan):
+    for steps in (1, -3, 2.5, np.nan, 20.0, "20", None, True, 2**40):
         with pytest.raises(ScheduleError, match="steps="):
             DDPM("linear", steps)  # type: ignore[arg-type]
 
@@ -199,10 +226,15 @@ def test_edm_grid_refuses_levels_that_do_not_ascend(arguments: tuple[float, ...]
 
 
 def test_uniform_grids_refuse_ends_that_do_not_ascend() -> None:
-    for start, end in ((2.0, 1.0), (1.0, 1.0), (np.nan, 1.0), (1.0, np.inf)):
-        with pytest.raises(ScheduleError, match="must lie below"):
+    for start, end, named in (
+        (2.0, 1.0, "must lie below"),
+        (1.0, 1.0, "must lie below"),
+        (np.nan, 1.0, "nan must be a finite number"),
+        (1.0, np.inf, "inf must be a finite number"),
+    ):
+        with pytest.raises(ScheduleError, match=named):
             time_grid(VE(), 4, start, end)
-        with pytest.raises(ScheduleError, match="must lie below"):
+        with pytest.raises(ScheduleError, match=named):
             log_snr_grid(VE(), 4, start, end)
     with pytest.raises(ScheduleError, match="is outside"):
         time_grid(VP(), 4, 0.0, 1.0)
@@ -222,3 +254,121 @@ def test_uniform_grids_refuse_ends_that_do_not_ascend() -> None:
 def test_grids_must_ascend_inside_the_range(grid: list[float], message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         check_grid(VE(), grid)
+
+
+# ---- input of another kind
+
+NOT_NUMBERS = [
+    None,
+    "1",
+    b"1",
+    1j,
+    {"time": 1.0},
+    True,
+    np.datetime64("2020-01-01"),
+    np.timedelta64(1, "s"),
+    np.complex64(1),
+    np.array([1.0, None]),
+    np.array(["a", "b"]),
+    np.array([1.0 + 1j, 2.0]),
+    np.ma.masked_invalid([1.0, np.nan]),
+    [[1.0], [1.0, 2.0]],
+]
+
+
+def _one_line(call: Callable[[], object], named: str) -> None:
+    """The call ends in one short line that begins with what was wrong."""
+    with pytest.raises(ScheduleError, match=re.escape(named)) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("bad", NOT_NUMBERS, ids=repr)
+@pytest.mark.parametrize("schedule", [VP(), VE(), FlowMatching(), DDPM("linear")], ids=str)
+def test_places_that_are_no_numbers_are_refused_not_converted(schedule: Schedule, bad: Any) -> None:
+    for method in (schedule.alpha, schedule.sigma, schedule.log_snr, schedule.noise_level):
+        _one_line(lambda method=method: method(bad), "time")  # type: ignore[misc]
+    _one_line(lambda: schedule.time(bad), "log_snr")
+    _one_line(lambda: check_grid(schedule, bad), "time")
+
+
+@pytest.mark.parametrize("bad", [*NOT_NUMBERS, [1.0]], ids=repr)
+def test_settings_of_grids_that_are_no_numbers_are_refused(bad: Any) -> None:
+    for argument in ("steps", "sigma_min", "sigma_max", "rho"):
+        _one_line(lambda argument=argument: edm_grid(**{"steps": 8, argument: bad}), f"{argument}=")  # type: ignore[misc]
+    _one_line(lambda: time_grid(VE(), bad, 1.0, 2.0), "steps=")
+    _one_line(lambda: time_grid(VE(), 4, bad, 2.0), "start=")
+    _one_line(lambda: log_snr_grid(VE(), 4, -1.0, bad), "log_snr_max=")
+
+
+@pytest.mark.parametrize("bad", ["ve", None, VE, VE().to_json(), 3], ids=repr)
+def test_what_is_no_schedule_is_refused(bad: Any) -> None:
+    calls = [
+        lambda: time_grid(bad, 4, 1.0, 2.0),
+        lambda: log_snr_grid(bad, 4, -1.0, 1.0),
+        lambda: check_grid(bad, [1.0, 2.0]),
+        *([lambda: edm_grid(8, schedule=bad)] if bad is not None else []),
+    ]
+    for call in calls:
+        _one_line(call, "give a schedule, for example specent.schedules.VE()")
+
+
+def test_tensors_are_numbers_even_if_they_require_a_gradient() -> None:
+    torch = pytest.importorskip("torch")
+    grid = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    np.testing.assert_array_equal(check_grid(VE(), grid), [0.5, 2.0])
+    np.testing.assert_array_equal(VP().log_snr(grid), VP().log_snr([0.5, 2.0]))
+    _one_line(lambda: VE().alpha(torch.ones(2, dtype=torch.bfloat16)), "time=")
+    _one_line(lambda: VE().alpha(torch.float32), "time=")
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers() -> None:
+    assert VE().sigma(2**70) == 2.0**70
+    _one_line(lambda: VE().sigma([1, 2**2000]), "time=")
+
+
+@pytest.mark.parametrize("text", [None, 3, b"\xff", "[" * 100_000, '{"name": "ddpm", "betas": [1, "b"]}'], ids=str)
+def test_json_of_another_kind_is_refused_in_one_line(text: Any) -> None:
+    _one_line(lambda: from_json(text), "betas=" if isinstance(text, str) and "ddpm" in text else "schedule=")
+
+
+# ---- grids that are none
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: edm_grid(8, rho=2.0**70), "rho=1.18059e+21, steps=8: the noise levels"),
+        (lambda: edm_grid(8, rho=1e300), "use a rho from 1 to 100"),
+        (lambda: edm_grid(8, rho=1e-3), "rho=0.001"),
+        (lambda: edm_grid(8, rho=1e-310), "rho=1e-310"),
+        (lambda: edm_grid(64, 1.0, 1.0 + 1e-15), "fewer steps, or move the ends apart"),
+        (lambda: edm_grid(8, 1e-3, 1e20, schedule=FlowMatching()), "sigma_max=1e+20 must be"),
+        (lambda: edm_grid(8, 1e-20), "sigma_min=1e-20 must be"),
+        (lambda: edm_grid(2**40), "steps=1099511627776 must be"),
+        (
+            lambda: edm_grid(1000, 1e11, 1.0000001e11, schedule=FlowMatching()),
+            "use fewer steps, or levels further apart",
+        ),
+        (lambda: log_snr_grid(VP(), 5, -4, 4000), "log_snr_max=4000 must be"),
+        (lambda: log_snr_grid(VE(), 5, -4000, 4000), "log_snr_min=-4000 must be"),
+        (lambda: log_snr_grid(VE(), 5, 1.0, 1.0 + 4e-16), "move log_snr_min and log_snr_max apart"),
+        (lambda: time_grid(VE(), 64, 1.0, 1.0 + 1e-15), "move start and end apart"),
+        (lambda: check_grid(VE(), [1.0, 1e200]), "time[1]=1e+200 has noise level sigma/alpha=1e+200; keep the grid"),
+        (lambda: check_grid(VE(), [1e-13, 1.0]), "time[0]=1e-13 has noise level"),
+        (lambda: check_grid(VP(), [1.0, 500.0]), "time[1]=500 has noise level sigma/alpha=1.4e+217"),
+        (lambda: check_grid(VP(), [0.1, 800.0]), "time=800.0 is outside (0, 709)"),
+        (lambda: VE().time(-4000.0), "log_snr=-4000.0"),
+    ],
+)
+def test_grids_whose_times_cannot_be_told_apart_or_reached_are_refused(make: Callable[[], Any], named: str) -> None:
+    _one_line(make, named)
+
+
+@pytest.mark.parametrize("schedule", [VP(), VE(), FlowMatching()], ids=str)
+def test_grids_reach_as_far_as_they_say(schedule: Schedule) -> None:
+    for grid in (edm_grid(16, 1e-12, 1e12, schedule=schedule), log_snr_grid(schedule, 16, -55.26, 55.26)):
+        # a time of flow matching near 1 is known to 1e-16, and 1 - time is 1e-12 there
+        np.testing.assert_allclose(schedule.noise_level(grid)[[0, -1]], [1e-12, 1e12], rtol=5e-3)
+        assert (np.diff(schedule.log_snr(grid)) < 0).all()

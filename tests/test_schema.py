@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
@@ -135,6 +136,18 @@ def _without(name: str) -> Change:
     return change
 
 
+def _like(array: xr.DataArray, values: object) -> xr.DataArray:
+    return array.copy(data=values)
+
+
+def _clock(log_snr: Callable[[xr.Dataset], object]) -> Change:
+    return lambda made: made.assign_coords(log_snr=_like(made.log_snr, np.asarray(log_snr(made))))
+
+
+def _settings(text: str) -> Change:
+    return lambda made: made.assign_attrs(settings=text, settings_sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
 BROKEN: dict[str, tuple[Change, str]] = {
     "essential variable": (lambda d: d.drop_vars("final"), "'final' is missing"),
     "extra variable": (lambda d: d.assign(mine=("time", np.zeros(5))), "'mine' is not part of the kind.*drop_vars"),
@@ -169,6 +182,33 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "other kind": (_attribute("specent_kind", "weather"), "'weather' is not one of trajectories, profiles"),
     "kind no text": (_attribute("specent_kind", np.arange(2)), "not made by specent"),
     "settings altered": (_attribute("settings", "{}"), "settings_sha256; the dataset was altered"),
+    "settings no JSON": (_settings("seed=3"), "'settings' is 'seed=3', not the JSON text of a mapping; make it with"),
+    "settings no mapping": (_settings("[1]"), "not the JSON text of a mapping"),
+    "axis": (_attribute("rate_axis", "noise"), "'rate_axis' is 'noise', which is not one of log_snr, log_sigma"),
+    "schedule": (_attribute("schedule", "?"), "cannot be used: schedule='.' is not the JSON text"),
+    "log_snr missing": (_label("log_snr", [np.nan] * 5), "log_snr=nan at time=.* is not a finite number"),
+    "log_snr constant": (_clock(lambda d: d.log_snr * 0), "log_snr is not ln.alpha.2/sigma.2."),
+    "log_snr reversed": (_clock(lambda d: d.log_snr[::-1].values), "log_snr is not ln"),
+    "log_snr doubled": (_clock(lambda d: d.log_snr * 2), "log_snr is not ln"),
+    "clock reversed": (
+        lambda d: d.assign_coords({name: _like(d[name], d[name].values[::-1]) for name in ("sigma", "log_snr")}),
+        "log_snr must descend with time",
+    ),
+    "another clock": (_label("time", np.arange(1.0, 6.0)), "not that of the schedule 've' at .* time.*on_schedule"),
+    "definitions exchanged": (
+        lambda d: d.assign_coords(definition=_like(d.definition, d.definition.values[::-1])),
+        "partition 'full' has the definition of 'cat . dög'",
+    ),
+    "prior of one candidate": (
+        _label("candidate_prior", [0.5, 0.2, 0.25, 0.0]),
+        "candidate_prior=0.2 at candidate=dög, but label_prior is 0.25; set both alike",
+    ),
+    "prior of the null": (
+        lambda d: _label("candidate_prior", [0.5, 0.25, 0.1])(d.sel(candidate=["cat", "dög", "null"])),
+        "candidate_prior=0.1 at candidate=null, but the null condition has none",
+    ),
+    "no prior": (_label("label_prior", [0.5, np.nan, 0.25]), "label_prior=nan at class_label=dög is not a finite"),
+    "null as class": (_label("class_label", ["cat", "null", "red car"]), "'null' is the name of the null condition"),
 }  # fmt: skip
 
 
@@ -178,6 +218,49 @@ def test_a_breach_of_the_contract_is_named(make_dataset, change: Change, message
     schema.check(made)
     with pytest.raises(ArchiveError, match=message):
         schema.check(change(made))
+
+
+def test_a_selection_or_another_name_for_a_figure_is_no_breach(make_dataset):
+    made = make_dataset("trajectories")
+    for some in (
+        made.sel(candidate=["null", "cat"]),
+        made.sel(class_label=["red car", "cat"]),
+        made.isel(time=slice(1, 3), partition=[1]),
+        made.sel(partition=["cat | dög", "full"]),
+        made.assign_coords(partition=_like(made.partition, ["everything", "pets"])),
+    ):
+        schema.check(some)
+
+
+def test_coordinates_are_checked_without_reading_the_data(make_dataset):
+    made = make_dataset("trajectories")
+    blocks = dask.array.from_delayed(dask.delayed(pytest.fail)("computed"), made["production"].shape, float)
+    schema.check(made.assign(production=made["production"].copy(data=blocks)))
+
+
+def test_arguments_of_another_type_are_named(make_dataset):
+    made = make_dataset("profiles")
+    kept = {"rate_axis": "time", "schedule": made.attrs["schedule"]}
+    for change, message in (
+        ({"dataset": 3}, "dataset=3 is a int; pass a Dataset"),
+        ({"kind": []}, r"kind=\[\] is not one of trajectories"),
+        ({"kind": "weather"}, "kind='weather' is not one of"),
+        ({"title": 5}, "title=5 is a int; say in one line"),
+        ({"settings": "seed"}, "settings='seed' is a str; pass a mapping"),
+        ({"parents": made}, "parents='.*' is a str; pass a list of the Datasets"),
+        ({"parents": 7}, "parents=7 is a int"),
+    ):
+        given = {"dataset": made, "kind": "profiles", "title": "t", "settings": {}, **kept, **change}
+        with pytest.raises(SpecentError, match=message):
+            schema.finish(given.pop("dataset"), given.pop("kind"), **given)
+    for call in (lambda: schema.check(3), lambda: schema.with_settings("a.nc", recipe="r")):
+        with pytest.raises(SpecentError, match=r"dataset=.* is a (int|str); pass a Dataset of the contract"):
+            call()
+    with pytest.raises(ArchiveError, match=r"kind=\[\] is not one of"):
+        schema.check(made, [])
+    with pytest.raises(ArchiveError, match="not the JSON text of a mapping"):
+        schema.with_settings(_settings("[1]")(made), recipe="r")
+    assert json.loads(schema.with_settings(made, recipe="r").attrs["settings"])["recipe"] == "r"
 
 
 def test_another_kind_than_needed_is_named_with_its_maker(make_dataset):

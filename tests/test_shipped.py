@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,43 @@ def test_recipes_of_one_name_do_not_hide_libraries(tmp_path: Path) -> None:
 
 def test_dashes_in_a_name_are_read_as_underscores() -> None:
     assert _shipped.recipe_path("train-digits") == _shipped.recipe_path("train_digits")
+
+
+def test_settings_are_recorded_with_paths_as_text() -> None:
+    @dataclass(frozen=True)
+    class Settings:
+        output: Path = Path("a/b.nc")
+        steps: int = 3
+        labels: tuple[str, ...] = ("a", "b")
+
+    assert _shipped.recorded(Settings()) == {"output": "a/b.nc", "steps": 3, "labels": ("a", "b")}
+    assert _shipped.recorded(Settings(), "output", "labels") == {"steps": 3}
+
+
+def test_a_table_that_cannot_be_made_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> list[str]:
+        raise SpecentError("there is no place")
+
+    _shipped.tell(broken)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "specent: the archive is written, but nothing can be printed about it: there is no place\n"
+    _shipped.tell(lambda: ["one", "two"])
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import a_library_that_is_not_there\n", "line 1: ModuleNotFoundError: No module named 'a_library"),
+        ("x = 1\n\nx / 0\n", "line 3: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(0)\n", "line 1: SystemExit: 0"),
+        ("import json\njson.loads('{')\n", "line 2: JSONDecodeError"),
+    ],
+)
+def test_a_recipe_that_fails_when_it_is_loaded_is_told_with_its_line(source: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(source)
+    with pytest.raises(SpecentError) as caught:
+        _shipped.recipe(str(path))
+    assert f"{path}, {said}" in str(caught.value)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from specent import checks
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
@@ -27,6 +28,10 @@ _STARTS = np.arange(-10.5, 10.5, 0.25)
 _XI = (_STARTS[:, None] + 0.125 * (1 + _PANEL)).ravel()
 _DENSITY = np.tile(0.125 * _PANEL_WEIGHT, len(_STARTS)) * np.exp(-0.5 * _XI**2) / np.sqrt(2 * np.pi)
 _ROWS = 1024
+# far beyond, the entropy is 0 in double precision and the square of K overflows
+_LARGEST_RATIO = 1e6
+# squares of larger numbers may overflow
+_LARGEST = 1e100
 
 
 def two_component_entropy(K: ArrayLike) -> Array:
@@ -109,9 +114,9 @@ def two_component_entropy_inverse(entropy: ArrayLike) -> Array:
     >>> two_component_entropy_inverse([0.4, 0.5, 0.6]).round(6).tolist()
     [1.184471, 1.02177, 0.870218]
     """
-    values = np.asarray(entropy, dtype=np.float64)
+    values = checks.array(entropy, "entropy")
     if not ((values > 1e-6) & (values < 1)).all():
-        raise SpecentError(f"entropy={entropy!r} must lie strictly between 0.000001 and 1 bit")
+        raise SpecentError(f"entropy={checks.shown(entropy)} must lie strictly between 0.000001 and 1 bit")
     roots = [
         brentq(lambda k, level=level: float(two_component_entropy(k)) - level, 0.0, 8.0, xtol=1e-13)
         for level in values.ravel()
@@ -222,7 +227,7 @@ def spectral_time(*, covariance: ArrayLike | None = None, data: ArrayLike | None
     Raises
     ------
     SpecentError
-        If not exactly one of the two is given, it is not finite, or it has no variance.
+        If not exactly one of the two is given, it is not finite, has no variance, or is no covariance.
 
     Examples
     --------
@@ -276,8 +281,8 @@ def symmetry_breaking_time(mean: float = 1.0, variance: float = 0.0) -> float:
     >>> round(symmetry_breaking_time(), 4)
     0.4407
     """
-    if not (0 < mean < np.inf and 0 <= variance < np.inf):
-        raise SpecentError(f"mean={mean!r}, variance={variance!r}: mean must be positive and variance not negative")
+    mean = checks.number(mean, "mean", above=0, most=_LARGEST)
+    variance = checks.number(variance, "variance", least=0, most=_LARGEST)
     inverse = mean**2 + float(np.hypot(mean**2, 1 - variance))
     if inverse <= 1:
         raise SpecentError(
@@ -289,22 +294,22 @@ def symmetry_breaking_time(mean: float = 1.0, variance: float = 0.0) -> float:
 
 def _average(ratio: Array, function: Callable[[Array], Array]) -> Array:
     """Mean of ``function(K[:, None])`` over the standard normal, in blocks of bounded memory."""
-    flat = ratio.reshape(-1, 1)
+    flat = np.minimum(ratio, _LARGEST_RATIO).reshape(-1, 1)
     made = [function(flat[low : low + _ROWS]) @ _DENSITY for low in range(0, len(flat), _ROWS)]
     return np.concatenate(made or [np.zeros(0)]).reshape(ratio.shape)
 
 
 def _checked_ratio(K: ArrayLike) -> Array:
-    values = np.asarray(K, dtype=np.float64)
+    values = checks.array(K, "K")
     if not (np.isfinite(values) & (values >= 0)).all():
-        raise SpecentError(f"K={K!r} must be finite and not negative")
+        raise SpecentError(f"K={checks.shown(K)} must be finite and not negative")
     return values
 
 
 def _positive(name: str, value: ArrayLike) -> Array:
-    values = np.asarray(value, dtype=np.float64)
+    values = checks.array(value, name)
     if not (np.isfinite(values) & (values > 0)).all():
-        raise SpecentError(f"{name}={value!r} must be positive and finite")
+        raise SpecentError(f"{name}={checks.shown(value)} must be positive and finite")
     return values
 
 
@@ -313,23 +318,33 @@ def _largest_variance(covariance: ArrayLike | None, data: ArrayLike | None) -> f
         raise SpecentError("give either covariance= or data=, not both and not neither")
     if data is not None:
         rows = _finite("data", data)
-        if rows.ndim < 2 or len(rows) < 2:
+        if rows.ndim < 2 or len(rows) < 2 or not rows.size:
             raise SpecentError(f"data has shape {rows.shape}; at least 2 rows of features are needed")
         flat = rows.reshape(len(rows), -1)
         # the largest singular value of the centred data: the covariance itself may be far larger than the data
         value = float(np.linalg.norm(flat - flat.mean(axis=0), ord=2) ** 2 / (len(flat) - 1))
     else:
         matrix = _finite("covariance", covariance)
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.allclose(matrix, matrix.T):
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
             raise SpecentError(f"covariance has shape {matrix.shape}; it must be a symmetric square matrix")
-        value = float(np.linalg.eigvalsh(matrix)[-1])
+        if not np.allclose(matrix, matrix.T):
+            raise SpecentError("covariance is not symmetric; give numpy.cov(data, rowvar=False), or data= itself")
+        lowest, value = (float(end) for end in np.linalg.eigvalsh(matrix)[[0, -1]])
+        # a covariance of few samples, or in single precision, has eigenvalues that are 0 up to rounding
+        if lowest < -1e-6 * max(abs(value), -lowest):
+            raise SpecentError(
+                f"covariance has the eigenvalue {lowest:g}, but no covariance has a negative one; give "
+                "numpy.cov(data, rowvar=False), or data= itself"
+            )
     if value <= 0:
         raise SpecentError(f"{'data' if covariance is None else 'covariance'} has no variance; nothing can speciate")
     return value
 
 
 def _finite(name: str, value: ArrayLike | None) -> Array:
-    values = np.asarray(value, dtype=np.float64)
+    values = checks.array(value, name)
     if not np.isfinite(values).all():
         raise SpecentError(f"{name} holds NaN or infinity; drop or repair those entries")
+    if values.size and np.abs(values).max() > _LARGEST:
+        raise SpecentError(f"{name} holds {np.abs(values).max():g}, whose square overflows; divide by a common scale")
     return values

@@ -86,21 +86,24 @@ def quadrature(mix: GaussianMixture, tau: Array, weights: Array) -> tuple[Array,
     Raises
     ------
     SpecentError
-        If the nodes needed are more than can be had; not known to happen.
+        If a component is narrower, at its distance from another and at that noise, than double precision resolves.
     """
     covered = np.flatnonzero(weights.any(axis=0))
     place = mix.means[covered] if mix.dimension == 1 else span(mix.means[covered])
     # coinciding means span nothing; they still need one coordinate to integrate over
     line = place if place.shape[1] else np.zeros((len(covered), 1))
     views = [View(line - line[j], mix.variances[covered], j, 1) for j in range(len(covered))]
-    result = _refined(views, tau, weights[:, covered], 0)
-    for level in range(1, _FINEST):
-        finer = _refined(views, tau, weights[:, covered], level)
-        if np.max(np.abs(finer - result)) < _TOLERANCE:
-            return finer[0], finer[1]
-        result = finer
+    # a component too narrow for its distance overflows, and a result that is not finite never settles
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = _refined(views, tau, weights[:, covered], 0)
+        for level in range(1, _FINEST):
+            finer = _refined(views, tau, weights[:, covered], level)
+            if np.max(np.abs(finer - result)) < _TOLERANCE:
+                return finer[0], finer[1]
+            result = finer
     raise SpecentError(
-        f"means: quadrature over {mix.identity} did not settle to {_TOLERANCE:g}; bring variances and distances closer"
+        f"means, variance: quadrature over {len(covered)} components did not settle to {_TOLERANCE:g}; bring variances "
+        "and distances closer together"
     )
 
 

@@ -80,7 +80,10 @@ def log_ratio(view: View, points: Points, tau: Array) -> Array:
     slope = np.sqrt(own) / spread
     value: Array = fixed[:, None] + slope[:, None] * (points.xi @ view.delta.T)
     if tilt.any():
-        volume = np.log1p((view.variances - view.variances[view.own]) / own) - tilt
+        growth = (view.variances - view.variances[view.own]) / own
+        # 1 + growth rounds to 0 where a component is narrower by more than double precision holds
+        logarithm = np.where(growth > -0.9, np.log1p(np.maximum(growth, -0.9)), np.log(spread / own))
+        volume = logarithm - tilt
         value += -0.5 * view.dimension * volume[:, None] + 0.5 * tilt[:, None] * points.surplus[..., None]
     return value
 

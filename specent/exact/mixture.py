@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import evidence
+from specent import checks, evidence
 from specent.errors import SpecentError
 from specent.partitions import Partition
 from specent.schema import NULL
@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 # up to this many numbers are written out in the provenance of a dataset, longer arrays by their SHA-256
 _SHOWN = 64
+# the fourth power of what is larger, over a small noise variance, leaves double precision
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -33,12 +35,12 @@ class GaussianMixture:
     Parameters
     ----------
     means : array_like, shape (K, d')
-        Means of the components.
+        Means of the components, none beyond 1e30.
     variance : float or array_like, shape (K,)
-        Variance of each component along every coordinate, positive.
+        Variance of each component along every coordinate, from 1e-100 to 1e30.
     weights : array_like, shape (K,), optional
         Probabilities of the components, uniform by default.
-    labels : sequence of str, length K, optional
+    labels : sequence of str or int, length K, optional
         Class label of each component; several may share one. "0", "1", ... by default.
     dimension : int, optional
         Ambient dimension d, at least d'; the remaining coordinates of every mean are zero. d' by default. Nothing of
@@ -60,8 +62,8 @@ class GaussianMixture:
     Raises
     ------
     SpecentError
-        If a mean is not finite, a variance not positive, the weights are no distribution, a length does not fit, or a
-        label is called "null".
+        If an argument holds no numbers, a mean is not finite, a variance not positive, the weights are no distribution,
+        a length does not fit, or a label is no name or called "null".
 
     Examples
     --------
@@ -152,11 +154,13 @@ class GaussianMixture:
         >>> GaussianMixture([[0.0]]).log_density([[0.0]], alpha=1.0, sigma=0.0).round(4).tolist()
         [[-0.9189]]
         """
-        state = np.asarray(x, dtype=np.float64)
+        state = checks.array(x, "x")
         if state.ndim == 0 or state.shape[-1] != self.dimension:
             raise SpecentError(f"x has shape {state.shape}; its last axis must be the dimension {self.dimension}")
-        if not (0 < alpha < np.inf and 0 <= sigma < np.inf):
-            raise SpecentError(f"alpha={alpha!r}, sigma={sigma!r}: alpha must be positive and sigma not negative")
+        if not (np.abs(state) <= 1e100).all():
+            raise SpecentError("x holds NaN, infinity or numbers beyond 1e100; every state must be finite")
+        alpha = checks.number(alpha, "alpha", least=1e-100, most=1e100)
+        sigma = checks.number(sigma, "sigma", least=0, most=1e100)
         spread = alpha**2 * self.variances + sigma**2
         named = self.means.shape[1]
         offset = state[..., None, :named] - alpha * self.means
@@ -213,6 +217,8 @@ def component_weights(mix: GaussianMixture, partition: Partition) -> Array:
     >>> component_weights(mix, Partition.pair("a", "b")).tolist()
     [[0.25, 0.25, 0.0], [0.0, 0.0, 0.5]]
     """
+    mend = "give a specent.Partition, for example Partition.full(mix.labels)"
+    checks.instance(partition, Partition, "partition", mend)
     place = np.array([mix.labels.index(label) for label in mix.component_labels])
     prior = mix.label_prior[place]
     within = np.divide(mix.weights, prior, out=np.zeros_like(prior), where=prior > 0)
@@ -220,43 +226,48 @@ def component_weights(mix: GaussianMixture, partition: Partition) -> Array:
 
 
 def _checked_means(means: ArrayLike) -> Array:
-    place = np.array(means, dtype=np.float64)
+    place = checks.array(means, "means")
     if place.ndim != 2 or 0 in place.shape:
         raise SpecentError(f"means has shape {place.shape}; it must be (components, coordinates), as [[-1.0], [1.0]]")
     if not np.isfinite(place).all():
         bad = int(np.argmin(np.isfinite(place).all(axis=1)))
-        raise SpecentError(f"means[{bad}]={place[bad].tolist()} is not finite; every mean must be")
+        raise SpecentError(f"means[{bad}]={checks.shown(place[bad].tolist())} is not finite; every mean must be")
+    if np.abs(place).max() > _LARGEST:
+        bad = int(np.argmax(np.abs(place).max(axis=1)))
+        raise SpecentError(
+            f"means[{bad}]={checks.shown(place[bad].tolist())} is beyond {_LARGEST:g}; divide all means by one number"
+        )
     return place
 
 
 def _checked_variances(variance: ArrayLike, count: int) -> Array:
-    values = np.array(variance, dtype=np.float64)
+    values = checks.array(variance, "variance")
     if values.shape not in ((), (count,)):
         raise SpecentError(f"variance has shape {values.shape}; give one number or one per component, ({count},)")
-    if not (np.isfinite(values) & (values > 0)).all():
-        raise SpecentError(f"variance={values.tolist()} must be positive and finite")
+    if not ((values >= 1e-100) & (values <= _LARGEST)).all():
+        raise SpecentError(f"variance={checks.shown(values.tolist())} must be positive, from 1e-100 to {_LARGEST:g}")
     return np.array(np.broadcast_to(values, (count,)))
 
 
 def _checked_weights(weights: ArrayLike | None, count: int) -> Array:
     if weights is None:
         return np.full(count, 1 / count)
-    values = np.array(weights, dtype=np.float64)
+    values = checks.array(weights, "weights")
     if values.shape != (count,):
         raise SpecentError(f"weights has shape {values.shape}; give one per component, ({count},)")
-    if not (np.isfinite(values) & (values >= 0)).all():
-        raise SpecentError(f"weights={values.tolist()} must be finite and not negative")
+    if not ((values >= 0) & (values <= _LARGEST)).all():
+        raise SpecentError(f"weights={checks.shown(values.tolist())} must be finite and not negative")
     if abs(values.sum() - 1) > 1e-9:
-        raise SpecentError(f"weights={values.tolist()} sum to {values.sum():.12g}; divide them by their sum")
+        raise SpecentError(
+            f"weights={checks.shown(values.tolist())} sum to {values.sum():.12g}; divide them by their sum"
+        )
     return values
 
 
 def _checked_labels(labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
     if labels is None:
         return tuple(str(k) for k in range(count))
-    if isinstance(labels, str):
-        raise SpecentError(f"labels={labels!r} is one string; give a sequence with one label per component")
-    names = tuple(str(label) for label in labels)
+    names = checks.names(labels, "labels")
     if len(names) != count:
         raise SpecentError(f"labels has {len(names)} entries; give one per component, {count}")
     if NULL in names:
@@ -267,9 +278,10 @@ def _checked_labels(labels: Sequence[str] | None, count: int) -> tuple[str, ...]
 def _checked_dimension(dimension: int | None, named: int) -> int:
     if dimension is None:
         return named
-    if int(dimension) != dimension or dimension < named:
-        raise SpecentError(f"dimension={dimension!r} must be a whole number, at least {named}, that of the means")
-    return int(dimension)
+    found = checks.whole(dimension, "dimension")
+    if found < named:
+        raise SpecentError(f"dimension={found} must be at least {named}, the number of coordinates of the means")
+    return found
 
 
 def _shown(array: Array) -> list[Any] | str:

@@ -6,7 +6,7 @@ of the denoisers (arXiv 2302.03792), not a difference of entropies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, ndtri
 
-from specent import coordinates, schema
+from specent import checks, coordinates, schema
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.exact.expectation import Estimate, monte_carlo, on_a_line, quadrature
@@ -33,7 +33,7 @@ def profiles(
     mix: GaussianMixture,
     schedule: Schedule,
     time: ArrayLike,
-    partitions: Sequence[Partition],
+    partitions: Partition | Sequence[Partition],
     *,
     rate_axis: str = "log_snr",
     samples: int = 4096,
@@ -54,10 +54,11 @@ def profiles(
         The clock.
     time : array_like, shape (time,)
         Ascending times in the schedule's range.
-    partitions : sequence of Partition
+    partitions : Partition or sequence of Partition
         The questions, with different names.
     rate_axis : {"log_snr", "log_sigma", "sigma", "time"}
-        Axis of the entropy rate, positive where noise adds uncertainty.
+        Axis of the entropy rate, positive where noise adds uncertainty; "sigma" is the noise level ``sigma / alpha``,
+        not the coordinate ``sigma``.
     samples : int
         Monte Carlo draws per component, at least 2.
     seed : int
@@ -75,7 +76,8 @@ def profiles(
     Raises
     ------
     SpecentError
-        If the grid does not fit the schedule, a partition the mixture, or a setting is out of range.
+        If an argument is of another kind, the grid does not fit the schedule, a partition not the mixture, or a setting
+        is out of range.
 
     Examples
     --------
@@ -85,16 +87,19 @@ def profiles(
     >>> made.entropy.squeeze().round(4).values.tolist()
     [0.0007, 0.5335, 0.9988]
     """
+    _checked_mixture(mix)
     grid = check_grid(schedule, time)
     check_axis(rate_axis, "rate_axis")
     asked = _checked_partitions(partitions)
-    _check_settings(samples, seed, confidence)
+    samples = checks.whole(samples, "samples", least=2, most=10**9)
+    seed = checks.whole(seed, "seed")
+    confidence = checks.number(confidence, "confidence", above=0, below=1)
     weights = [component_weights(mix, partition) for partition in asked]
     log_snr = schedule.log_snr(grid)
     made = _estimate(mix, np.exp(-log_snr), weights, samples, seed)
     start = np.array([entr(weight.sum(axis=1)).sum() for weight in weights])[:, None]
     factor = rate_factor(rate_axis, log_snr, schedule)
-    half = float(ndtri(0.5 + confidence / 2))
+    half = float(ndtri(min(0.5 + confidence / 2, np.nextafter(1, 0))))
     variables = {
         **bounded("entropy", made.entropy, half * made.entropy_error),
         **bounded("entropy_rate", made.rate * factor, half * made.rate_error * factor),
@@ -143,8 +148,8 @@ def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0
     >>> round(float(np.exp(-0.5 * half_entropy(mix, Partition.full(mix.labels)))), 3)
     15.627
     """
-    if not 0 < fraction < 1:
-        raise SpecentError(f"fraction={fraction!r} must lie strictly between 0 and 1")
+    _checked_mixture(mix)
+    fraction = checks.number(fraction, "fraction", above=0, below=1)
     weights = component_weights(mix, partition)
     if not on_a_line(mix, weights):
         raise SpecentError(
@@ -165,6 +170,10 @@ def _bracket(above: Callable[[float], float], name: str, fraction: float) -> tup
     low = high = 0.0
     step = 1.0
     while above(low) <= 0:
+        if low < -300:
+            raise SpecentError(
+                f"fraction={fraction!r} is nearer to 1 than the entropy is known, 1e-10; ask for a smaller fraction"
+            )
         low, high, step = low - step, low, 2 * step
     while above(high) > 0:
         if high > 200:
@@ -230,23 +239,21 @@ def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: i
     return made
 
 
-def _checked_partitions(partitions: Sequence[Partition]) -> list[Partition]:
+def _checked_mixture(mix: GaussianMixture) -> None:
+    checks.instance(mix, GaussianMixture, "mix", "give a specent.exact.GaussianMixture")
+
+
+def _checked_partitions(partitions: object) -> list[Partition]:
+    mend = "give a list of specent.Partition, for example [Partition.full(mix.labels)]"
     if isinstance(partitions, Partition):
-        raise SpecentError(f"partitions={partitions.name!r} is one partition; give a list, [partition]")
-    asked = list(partitions)
+        partitions = [partitions]
+    if isinstance(partitions, (str, bytes)) or not isinstance(partitions, Iterable):
+        raise SpecentError(f"partitions={checks.shown(partitions)} is a {type(partitions).__name__}; {mend}")
+    asked = [checks.instance(each, Partition, f"partitions[{i}]", mend) for i, each in enumerate(partitions)]
     if not asked:
-        raise SpecentError("partitions is empty; name at least one, for example [Partition.full(mix.labels)]")
+        raise SpecentError(f"partitions is empty; {mend}")
     names = [partition.name for partition in asked]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise SpecentError(f"partitions: the name {twice[0]!r} stands twice; give each partition its own name")
     return asked
-
-
-def _check_settings(samples: int, seed: int, confidence: float) -> None:
-    if int(samples) != samples or samples < 2:
-        raise SpecentError(f"samples={samples!r} must be a whole number, at least 2 per component")
-    if int(seed) != seed or seed < 0:
-        raise SpecentError(f"seed={seed!r} must be a whole number, not negative")
-    if not 0 < confidence < 1:
-        raise SpecentError(f"confidence={confidence!r} must lie strictly between 0 and 1")

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from specent import checks
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.exact.analytic import two_component_entropy, two_component_entropy_slope
@@ -33,15 +34,15 @@ def scaling_profiles(
     Parameters
     ----------
     dimensions : array_like, shape (dimension,)
-        Ambient dimensions d, ascending, at least 1.
+        Ambient dimensions d, ascending, from 1 to 1e30.
     schedule : Schedule
         The clock.
     time : array_like, shape (time,)
         Ascending times in the schedule's range.
     variance : float
-        Variance of each component, positive.
+        Variance of each component, positive, at most 1e30.
     rate_axis : {"log_snr", "log_sigma", "sigma", "time"}
-        Axis of the entropy rate.
+        Axis of the entropy rate; "sigma" is the noise level ``sigma / alpha``, not the coordinate ``sigma``.
 
     Returns
     -------
@@ -60,11 +61,13 @@ def scaling_profiles(
     >>> made.entropy.squeeze().round(6).values.tolist()
     [[0.252389, 0.514056, 0.999989], [0.0, 0.0, 0.514056]]
     """
-    size = np.asarray(dimensions, dtype=np.float64)
-    if size.ndim != 1 or not len(size) or not (np.isfinite(size).all() and size[0] >= 1 and (np.diff(size) > 0).all()):
-        raise SpecentError(f"dimensions={dimensions!r} must be a list of ascending numbers, at least 1")
-    if not 0 < variance < np.inf:
-        raise SpecentError(f"variance={variance!r} must be positive and finite")
+    size = checks.array(dimensions, "dimensions")
+    if size.ndim != 1 or not size.size or not ((size >= 1) & (size <= 1e30)).all() or not (np.diff(size) > 0).all():
+        raise SpecentError(
+            f"dimensions={checks.shown(dimensions)} must be a list of ascending numbers from 1 to 1e30; whole numbers "
+            "of numpy wrap around beyond 2**63, so write 2.0 ** numpy.arange(...)"
+        )
+    variance = checks.number(variance, "variance", above=0, most=1e30)
     check_axis(rate_axis, "rate_axis")
     grid = check_grid(schedule, time)
     log_snr = schedule.log_snr(grid)

@@ -114,7 +114,7 @@ def test_identity_is_json_short_and_tells_mixtures_apart(mix: GaussianMixture) -
         ({"weights": [0.5, np.nan]}, "weights="),
         ({"weights": [1.0]}, r"weights has shape \(1,\)"),
         ({"labels": ["a"]}, "labels has 1 entries"),
-        ({"labels": "ab"}, "one string"),
+        ({"labels": "ab"}, "list of names, not one str"),
         ({"labels": ["a", "null"]}, "'null'"),
         ({"dimension": 0}, "dimension=0"),
         ({"dimension": 2.5}, "dimension=2.5"),
@@ -128,9 +128,11 @@ def test_bad_input_is_named(arguments: dict[str, object], named: str) -> None:
 def test_states_and_noise_that_do_not_fit_are_refused(mix: GaussianMixture) -> None:
     with pytest.raises(SpecentError, match=r"x has shape \(3,\)"):
         mix.log_density([0.0, 0.0, 0.0], 1.0, 1.0)
-    for alpha, sigma in ((0.0, 1.0), (1.0, -1.0), (1.0, np.nan)):
-        with pytest.raises(SpecentError, match="alpha="):
+    for alpha, sigma, named in ((0.0, 1.0, "alpha=0.0"), (1.0, -1.0, "sigma=-1.0"), (1.0, np.nan, "sigma=nan")):
+        with pytest.raises(SpecentError, match=named):
             mix.log_density([0.0, 0.0], alpha, sigma)
+    with pytest.raises(SpecentError, match="x holds NaN"):
+        mix.log_density([0.0, np.nan], 1.0, 1.0)
     with pytest.raises(PartitionError, match="'d'"):
         mix.posterior([0.0, 0.0], 1.0, 1.0, Partition.pair("a", "d"))
 
