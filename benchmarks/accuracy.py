@@ -75,7 +75,7 @@ def coverage() -> None:
         sp.models.mixture(mix), schedule=VE, time=sp.schedules.edm_grid(32, 0.05, 80.0), samples=repetitions * each,
         partitions=FULL, distances=False, progress=False,
     )  # fmt: skip
-    truth = sp.entropy(runs, estimator="path", replicates=20, keep_replicates=False).squeeze()
+    truth = sp.entropy(runs, estimator="path", replicates=50, keep_replicates=False).squeeze()
     hits = {"entropy": np.zeros(32), "entropy_rate": np.zeros(32)}
     for i in range(repetitions):
         part = runs.isel(sample=slice(i * each, (i + 1) * each))

@@ -8,13 +8,16 @@ the drift. Takes about ten seconds.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 import specent as sp
+from specent import checks
+from specent._shipped import recorded, tell
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,24 @@ class Settings:
     log_snr_max: float = 8.0
     samples: int = 500
 
+    def __post_init__(self) -> None:
+        checks.whole(self.seed, "seed")
+        # beyond these the squares, and what is divided by them, leave the range of numbers
+        for mean in self.means:
+            checks.number(mean, "means", least=-1e6, most=1e6)
+        if len(self.means) < 2 or len(set(named(self.means))) < len(self.means):
+            raise sp.SpecentError(f"means={self.means}: at least two components are needed, all at different places")
+        checks.number(self.deviation, "deviation", least=1e-6, most=1e6)
+        checks.whole(self.steps, "steps", least=2, most=100_000)
+        checks.number(self.log_snr_min, "log_snr_min", least=-50)
+        checks.number(self.log_snr_max, "log_snr_max", above=self.log_snr_min, most=50)
+        checks.whole(self.samples, "samples", least=2, most=1_000_000)
+
 
 def main(settings: Settings) -> Path:
-    """Compute the exact and the sampled profiles and write them to one archive."""
+    """Compute the exact and the sampled profiles, write them to one archive, and print where the rates peak."""
     path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    if len(settings.means) < 2:
-        raise sp.SpecentError(f"means={settings.means}: at least two components are needed")
-    labels = [f"{mean:+g}" for mean in settings.means]
+    labels = named(settings.means)
     mix = sp.exact.GaussianMixture(np.array(settings.means)[:, None], settings.deviation**2, labels=labels)
     partitions = [sp.Partition.full(labels)]
     if len(labels) >= 4:
@@ -78,18 +92,24 @@ def main(settings: Settings) -> Path:
     )
     exact = sp.exact.profiles(mix, schedule, time, partitions)
     made = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
-    print_peaks(exact)
-    recipe = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(settings).items()}
-    return sp.write(sp.schema.with_settings(made, recipe="gmm_1d", recipe_settings=recipe), path, overwrite=True)
+    made = sp.schema.with_settings(made, recipe="gmm_1d", recipe_settings=recorded(settings))
+    sp.write(made, path, overwrite=settings.overwrite)
+    tell(lambda: peaks(exact))
+    return path
 
 
-def print_peaks(exact: xr.Dataset) -> None:
-    """Print where the exact rate of every partition peaks on each axis."""
-    print("\nPeak of the exact entropy rate, in the units of each axis")
-    print(f"{'partition':>16} {'dH/dt at t':>12} {'dH/dln sigma at sigma':>24} {'half-entropy t':>16}")
+def named(means: tuple[float, ...]) -> list[str]:
+    """A label for every component: where it stands."""
+    return [f"{mean:+.12g}" for mean in means]
+
+
+def peaks(exact: xr.Dataset) -> Iterator[str]:
+    """Lines of text: where the exact rate of every partition peaks on each axis."""
     by_time, by_level = (sp.speciation(exact, axis=axis) for axis in ("time", "log_sigma"))
+    yield "\nPeak of the exact entropy rate, in the units of each axis"
+    yield f"{'partition':>16} {'dH/dt at t':>12} {'dH/dln sigma at sigma':>24} {'half-entropy t':>16}"
     for name in by_time.partition.values:
         first, second = (spec.sel(partition=name).squeeze() for spec in (by_time, by_level))
         level = np.exp(float(second.peak_time))
-        print(f"{name:>16} {float(first.peak_time):12.4f} {level:24.4f} {float(first.half_time):16.4f}")
-    print(f"bifurcation of the drift of two points at +-1: t = {float(sp.exact.symmetry_breaking_time()):.4f}")
+        yield f"{name:>16} {float(first.peak_time):12.4f} {level:24.4f} {float(first.half_time):16.4f}"
+    yield f"bifurcation of the drift of two points at +-1: t = {float(sp.exact.symmetry_breaking_time()):.4f}"

@@ -7,12 +7,14 @@ be hopeless and the span of the means is not. Takes about ten seconds.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import specent as sp
+from specent import checks
+from specent._shipped import recorded
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,20 @@ class Settings:
     steps: int = 128
     samples: int = 300
 
+    def __post_init__(self) -> None:
+        checks.whole(self.seed, "seed")
+        # a letter for every component
+        checks.whole(self.components, "components", least=3, most=26)
+        checks.whole(self.dimension, "dimension", least=2, most=100_000)
+        checks.number(self.radius, "radius", least=1e-6, most=1e6)
+        checks.number(self.near, "near", least=1e-6, most=1e3)
+        checks.whole(self.steps, "steps", least=2, most=100_000)
+        checks.whole(self.samples, "samples", least=2, most=1_000_000)
+
 
 def main(settings: Settings) -> Path:
     """Compute the exact and the sampled profiles and write them to one archive."""
     path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    if settings.components < 3 or settings.dimension < 2:
-        raise sp.SpecentError(
-            f"components={settings.components}, dimension={settings.dimension}: at least 3 components in 2 dimensions"
-        )
     mix = mixture(settings)
     partitions = [sp.Partition.full(mix.labels), sp.Partition.pair(mix.labels[0], mix.labels[1])]
     schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, sigma_min=0.05, sigma_max=200.0)
@@ -72,8 +80,8 @@ def main(settings: Settings) -> Path:
     )
     exact = sp.exact.profiles(mix, schedule, time, partitions, seed=settings.seed)
     made = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
-    recipe = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(settings).items()}
-    return sp.write(sp.schema.with_settings(made, recipe="gmm_partition", recipe_settings=recipe), path, overwrite=True)
+    made = sp.schema.with_settings(made, recipe="gmm_partition", recipe_settings=recorded(settings))
+    return sp.write(made, path, overwrite=settings.overwrite)
 
 
 def mixture(settings: Settings) -> sp.exact.GaussianMixture:

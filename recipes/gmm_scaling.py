@@ -8,13 +8,15 @@ broadens as sqrt(d), which is a property of that axis. Takes a second.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 import specent as sp
+from specent import checks
+from specent._shipped import recorded, tell
 
 
 @dataclass(frozen=True)
@@ -47,25 +49,31 @@ class Settings:
     variance: float = 1.0
     points_per_unit: int = 16
 
+    def __post_init__(self) -> None:
+        checks.whole(self.exponent_min, "exponent_min", least=1, most=58)
+        # a fit needs three dimensions
+        checks.whole(self.exponent_max, "exponent_max", least=self.exponent_min + 2, most=60)
+        checks.whole(self.fit_from, "fit_from", most=self.exponent_max - 2)
+        checks.number(self.variance, "variance", least=1e-12, most=1e12)
+        checks.whole(self.points_per_unit, "points_per_unit", least=1, most=1000)
+
 
 def main(settings: Settings) -> Path:
-    """Compute the sweep, print the two fits, and write the profiles to one archive."""
+    """Compute the sweep, write the profiles to one archive, and print the two fits."""
+    path = made(settings)
+    tell(lambda: report(sp.open(path), settings.fit_from))
+    return path
+
+
+def made(settings: Settings) -> Path:
+    """Compute the sweep and write it."""
     path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    profiles = sweep(settings)
-    for line in report(profiles, settings.fit_from):
-        print(line)
-    recipe = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(settings).items()}
-    return sp.write(
-        sp.schema.with_settings(profiles, recipe="gmm_scaling", recipe_settings=recipe), path, overwrite=True
-    )
+    profiles = sp.schema.with_settings(sweep(settings), recipe="gmm_scaling", recipe_settings=recorded(settings))
+    return sp.write(profiles, path, overwrite=settings.overwrite)
 
 
 def sweep(settings: Settings) -> xr.Dataset:
     """Exact profiles of every dimension on one grid that spans all transitions."""
-    if not 1 <= settings.exponent_min < settings.exponent_max <= 60:
-        raise sp.SpecentError(
-            f"exponent_min={settings.exponent_min}, exponent_max={settings.exponent_max}: need 1 <= min < max <= 60"
-        )
     dimensions = 2.0 ** np.arange(settings.exponent_min, settings.exponent_max + 1)
     ends = np.log([1 / (40.0 * dimensions[-1]), 400.0])
     steps = 1 + int(np.ceil((ends[1] - ends[0]) * settings.points_per_unit))

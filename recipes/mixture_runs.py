@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import specent as sp
+from specent import checks
+from specent._shipped import recorded
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,21 @@ class Settings:
     steps: int = 32
     guidance_scale: float = 2.0
 
+    def __post_init__(self) -> None:
+        checks.whole(self.seed, "seed")
+        checks.whole(self.samples, "samples", least=2, most=1_000_000)
+        checks.whole(self.steps, "steps", least=2, most=100_000)
+        checks.number(self.guidance_scale, "guidance_scale", least=0, most=1e3)
+        if self.guidance_scale == 1:
+            raise sp.SpecentError("guidance_scale=1.0 is the first setting already; give another one")
+
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Sample and write the archive and its card."""
     path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    beside = path.with_suffix(".json")
+    if beside.exists() and not settings.overwrite:
+        raise sp.SpecentError(f"output: {beside} exists; pass overwrite=True to replace it")
     mix = mixture()
     groups = {"animal": ["cat", "dog"], "vehicle": ["car"]}
     runs = sp.sample(
@@ -58,9 +71,9 @@ def main(settings: Settings) -> tuple[Path, ...]:
         guidance=[sp.Guidance(), sp.Guidance(settings.guidance_scale)],
         seed=settings.seed,
     )
-    recipe = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(settings).items()}
-    recipe.pop("output")
-    sp.write(sp.schema.with_settings(runs, recipe="mixture_runs", recipe_settings=recipe), path, overwrite=True)
+    recipe = recorded(settings, "output")
+    runs = sp.schema.with_settings(runs, recipe="mixture_runs", recipe_settings=recipe)
+    sp.write(runs, path, overwrite=settings.overwrite)
     card = {
         "title": "Trajectories of a Gaussian mixture of three classes in the plane, unguided and guided",
         "origin": "synthetic",
@@ -70,8 +83,10 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "seed": settings.seed,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    return path, path.with_suffix(".json")
+    # "x" spares a card that someone wrote meanwhile
+    with beside.open("w" if settings.overwrite else "x", encoding="utf-8") as file:
+        file.write(json.dumps(card, indent=2) + "\n")
+    return path, beside
 
 
 def mixture() -> sp.exact.GaussianMixture:

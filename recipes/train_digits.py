@@ -6,13 +6,15 @@ Takes about six minutes on two cores. The checkpoint (safetensors) gets a card b
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import specent as sp
+from specent import checks
+from specent._shipped import recorded
 from specent.models.checkpoint import check_output, save_checkpoint
 from specent.models.digits import digits_data
 from specent.models.training import TrainingSettings, train
@@ -69,11 +71,24 @@ class Settings:
     embedding: int = TrainingSettings.embedding
     threads: int = 2
 
+    def __post_init__(self) -> None:
+        checks.whole(self.seed, "seed")
+        for name in ("steps", "batch"):
+            checks.whole(getattr(self, name), name, least=1, most=10_000_000)
+        for name, least in (("width", 1), ("blocks", 1), ("embedding", 2)):
+            checks.whole(getattr(self, name), name, least=least, most=10_000)
+        checks.number(self.learning_rate, "learning_rate", above=0, most=10)
+        checks.number(self.label_dropout, "label_dropout", least=0, below=1)
+        checks.number(self.average, "average", least=0, below=1)
+        checks.number(self.log_sigma_mean, "log_sigma_mean", least=-10, most=10)
+        checks.number(self.log_sigma_std, "log_sigma_std", least=0, most=10)
+        checks.whole(self.threads, "threads", most=1024)
+
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Train, and write the checkpoint and its card."""
     path = check_output(settings.output, overwrite=settings.overwrite)
-    options = {k: v for k, v in asdict(settings).items() if k not in ("output", "overwrite", "threads")}
+    options = recorded(settings, "output", "overwrite", "threads")
     training = TrainingSettings(**options)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -97,4 +112,6 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "sigma_data": net.sigma_data,
         "versions": sp.schema.versions(),
     }
+    # someone else may have written it meanwhile
+    check_output(path, overwrite=settings.overwrite)
     return save_checkpoint(net, path, card)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+SCHEMA = "1"
+CONVENTIONS = "CF-1.11"
+
 NULL = "null"
 """Name of the null condition among the candidates; no class label may be called so."""
 

@@ -1,4 +1,4 @@
-"""Where the files that ship with the package lie, and how a recipe among them is loaded.
+"""Where the files that ship with the package lie, how a recipe among them is loaded, and what recipes share.
 
 In the source tree ``datasets/`` and ``recipes/`` stand beside the package; the wheel carries them inside it.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from specent.errors import SpecentError
 
@@ -69,7 +72,7 @@ def recipe(name: str) -> ModuleType:
     Raises
     ------
     SpecentError
-        If there is no such recipe, or the file lacks ``Settings`` or ``main``.
+        If there is no such recipe, its file fails when it is loaded, or lacks ``Settings`` or ``main``.
     """
     path = recipe_path(name)
     # a private name: dataclasses look their module up there, and a recipe must not hide a library of its name
@@ -82,13 +85,52 @@ def recipe(name: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise SpecentError(f"recipe={name!r}: {path}, line {error.lineno}: {error.msg}") from error
+        raise SpecentError(f"recipe={name!r}: {error.filename or path}, line {error.lineno}: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        raise failed(error, name, path) from error
     for needed in ("Settings", "main"):
         if not hasattr(module, needed):
             raise SpecentError(
                 f"recipe={name!r}: {path} defines no {needed!r}; a recipe needs a dataclass Settings and main(settings)"
             )
     return module
+
+
+def failed(error: BaseException, name: str, path: Path) -> SpecentError:
+    """What went wrong in a recipe, and on which line of its file."""
+    here = str(path.absolute())
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == here]
+    where = f", line {lines[-1]}" if lines else ""
+    return SpecentError(f"recipe={name!r}: {path}{where}: {type(error).__name__}: {error}".rstrip(": "))
+
+
+def recorded(settings: Any, *without: str) -> dict[str, Any]:
+    """Settings of a recipe as they are kept in its archives, paths as text.
+
+    Parameters
+    ----------
+    settings : dataclass
+        The settings.
+    *without : str
+        Fields to leave out.
+
+    Returns
+    -------
+    dict
+        Name and value of every other field.
+    """
+    fields = {key: value for key, value in asdict(settings).items() if key not in without}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in fields.items()}
+
+
+def tell(lines: Callable[[], Iterable[str]]) -> None:
+    """Print lines about results that are already safe; if they cannot be made, a note on standard error says why."""
+    try:
+        text = "\n".join(lines())
+    except SpecentError as error:
+        sys.stderr.write(f"specent: the archive is written, but nothing can be printed about it: {error}\n")
+    else:
+        sys.stdout.write(text + "\n")
 
 
 def recipe_path(name: str) -> Path:

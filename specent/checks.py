@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -149,6 +150,22 @@ def names(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
     except TypeError as problem:
         raise error(f"{argument}={shown(value)} must be a list of names") from problem
     return tuple(name(item, f"{argument}[{i}]", error=error) for i, item in enumerate(items))
+
+
+def listed(value: Any, argument: str, mend: str, *, error: type[SpecentError] = SpecentError) -> list[Any]:
+    """The items of a list, tuple or other sequence, but not of a text or a mapping; `mend` says what to pass instead.
+
+    Examples
+    --------
+    >>> listed((0.6, 0.4), "window", "pass two fractions")
+    [0.6, 0.4]
+    """
+    try:
+        if isinstance(value, (str, bytes, Mapping)):
+            raise TypeError
+        return list(value)
+    except TypeError as problem:
+        raise error(f"{argument}={shown(value)} is a {type(value).__name__}; {mend}") from problem
 
 
 def instance(

@@ -1,26 +1,30 @@
 """The command ``specent``: run a recipe, check and describe archives, draw their figures.
 
 Exit codes: 0 done, 1 bad input (one line on standard error says what and how to mend it), 2 wrong usage,
-130 interrupted.
+130 interrupted, 143 terminated. With SPECENT_TRACEBACK=1 in the environment a traceback stands above that line.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import signal
 import sys
+import threading
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from inspect import cleandoc
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.config import Dict as ConfigDict
 
-from specent import _shipped
+from specent import _shipped, checks
 from specent.errors import SpecentError
 
 if TYPE_CHECKING:
@@ -35,7 +39,9 @@ _EXAMPLES = """Examples:
   specent run gmm_1d --steps 128           run it; it writes gmm_1d.nc
   specent validate gmm_1d.nc               is the archive whole and undamaged?
   specent describe gmm_1d.nc               what is in it?
-  specent plot gmm_1d.nc -o gmm_1d.html    one page of interactive figures"""
+  specent plot gmm_1d.nc -o gmm_1d.html    one page of interactive figures
+
+Errors are one line; SPECENT_TRACEBACK=1 specent ... shows where they came from."""
 
 _RUN_USAGE = """Run a recipe: specent run RECIPE [--flag value ...] [--config FILE.toml]
 
@@ -64,6 +70,10 @@ app = App(
 _Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)]
 
 
+class _Terminated(BaseException):
+    """SIGTERM arrived; no `Exception`, so that nothing but `main` catches it."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
@@ -75,25 +85,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 1 bad input, 2 wrong usage, 130 interrupted.
+        0 done, 1 bad input, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     tokens = sys.argv[1:] if argv is None else list(argv)
     try:
-        app(tokens, exit_on_error=False, print_error=False)
+        with _termination():
+            app(tokens, exit_on_error=False, print_error=False)
+            sys.stdout.flush()
     except SpecentError as error:
-        return _failed(error, 1)
+        return _failed(error, error, 1)
     except CycloptsError as error:
-        return _failed(f"{error} (specent --help shows the usage)", 2)
+        return _failed(f"{error} (specent --help shows the usage)", error, 2)
     except BrokenPipeError:
         # `specent describe FILE | head` has read enough; what is left must not be flushed at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return _failed("interrupted; nothing half-written is left", 130)
+    except KeyboardInterrupt as error:
+        return _failed("interrupted; nothing half-written is left", error, 130)
+    except _Terminated as error:
+        return _failed("terminated; nothing half-written is left", error, 143)
+    except Exception as error:
+        return _failed(f"{type(error).__name__}: {error} (SPECENT_TRACEBACK=1 shows where)", error, 1)
     return 0
 
 
-def _failed(message: object, code: int) -> int:
-    print(f"specent: {' '.join(str(message).split())}", file=sys.stderr)
+@contextmanager
+def _termination() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that temporary files are removed on the way out."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        # signals are for the main thread to handle
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _failed(message: object, error: BaseException, code: int) -> int:
+    if os.environ.get("SPECENT_TRACEBACK", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    text = " ".join(str(message).split())
+    # on the command line the argument of Python is a flag
+    text = text if "--overwrite" in text else text.replace("overwrite=True", "--overwrite")
+    print(f"specent: {text}", file=sys.stderr)
     return code
 
 
@@ -111,8 +150,15 @@ def run(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, help="Name 
         return
     if tokens[0].startswith("-"):
         raise CycloptsError(msg=f"specent run: the recipe comes first, then its flags; {tokens[0]!r} is a flag")
-    module = _shipped.recipe(tokens[0])
-    recipe_app(module, Path(tokens[0]).stem)(tokens[1:], exit_on_error=False, print_error=False)
+    name = tokens[0]
+    module = _shipped.recipe(name)
+    try:
+        recipe_app(module, Path(name).stem)(tokens[1:], exit_on_error=False, print_error=False)
+    except (SpecentError, CycloptsError, BrokenPipeError):
+        raise
+    except (Exception, SystemExit) as error:
+        if not isinstance(error, SystemExit) or error.code not in (None, 0):
+            raise _shipped.failed(error, name, _shipped.recipe_path(name)) from error
 
 
 def _recipe_list() -> str:
@@ -182,19 +228,31 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
     if not given:
         return
     path = Path(given[0].tokens[-1].value)
+    data = _toml(path)
+    names = {flag[2:] for argument in arguments for flag in argument.names if flag.startswith("--")} - {"config"}
+    for key, value in data.items():
+        if key.replace("_", "-") not in names:
+            close = get_close_matches(key.replace("_", "-"), sorted(names), 1)
+            hint = f"did you mean {close[0].replace('-', '_')!r}?" if close else "settings stand at top level"
+            raise CycloptsError(msg=f"--config {path}: {key!r} is not a setting of this recipe; {hint}")
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, (dict, list)) for item in items):
+            raise CycloptsError(
+                msg=f"--config {path}: {key} = {checks.shown(value)}: a value or a flat array of values is needed"
+            )
+    ConfigDict(data, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        # a device or a pipe may never end
+        if path.exists() and not path.is_file():
+            raise CycloptsError(msg=f"--config {path}: this is not a regular file")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CycloptsError(msg=f"--config {path}: the file cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CycloptsError(msg=f"--config {path}: this is not TOML ({error})") from error
-    names = {flag[2:] for argument in arguments for flag in argument.names if flag.startswith("--")} - {"config"}
-    for key, value in data.items():
-        if isinstance(value, dict) or key.replace("_", "-") not in names:
-            close = get_close_matches(key.replace("_", "-"), sorted(names), 1)
-            hint = f"did you mean {close[0].replace('-', '_')!r}?" if close else "settings stand at top level"
-            raise CycloptsError(msg=f"--config {path}: {key!r} is not a setting of this recipe; {hint}")
-    ConfigDict(data, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
 def _whole_numbers(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

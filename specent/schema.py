@@ -11,8 +11,6 @@ import hashlib
 import json
 import math
 import platform
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +21,7 @@ import xarray as xr
 
 from specent._registry import (
     ATTRIBUTES,
+    CONVENTIONS,
     COORDINATES,
     COUNTED,
     DIMENSIONS,
@@ -31,8 +30,19 @@ from specent._registry import (
     MAKERS,
     NULL,
     SAMPLE_DIMS,
+    SCHEMA,
     Variable,
 )
+from specent._rules import (
+    all_text,
+    check_coordinates,
+    check_kind,
+    check_labels,
+    check_provenance,
+    check_variable,
+    known_kind,
+)
+from specent.checks import instance, listed, shown
 from specent.errors import ArchiveError, SpecentError
 
 __all__ = [
@@ -54,14 +64,6 @@ __all__ = [
     "versions",
     "with_settings",
 ]
-
-SCHEMA = "1"
-CONVENTIONS = "CF-1.11"
-
-# what netCDF readers take out of the attributes and act upon
-_RESERVED = frozenset(
-    ("coordinates", "missing_value", "scale_factor", "add_offset", "dtype", "bounds", "grid_mapping", "calendar")
-)
 
 
 def finish(
@@ -98,9 +100,15 @@ def finish(
 
     Raises
     ------
-    ArchiveError
-        If the result breaks the contract.
+    SpecentError
+        If an argument is of another type, or the result breaks the contract.
     """
+    instance(dataset, xr.Dataset, "dataset", "pass a Dataset with the variables of the kind")
+    known_kind(kind)
+    instance(title, str, "title", "say in one line what the dataset holds")
+    if not isinstance(settings, Mapping):
+        raise SpecentError(f"settings={shown(settings)} is a {type(settings).__name__}; pass a mapping")
+    parents = _datasets(parents)
     text = json.dumps(_plain(settings, "settings"), sort_keys=True, allow_nan=False)
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {title}"
     past = [line for parent in parents for line in str(parent.attrs.get("history", "")).splitlines()]
@@ -144,15 +152,18 @@ def with_settings(dataset: xr.Dataset, **more: Any) -> xr.Dataset:
 
     Raises
     ------
-    ArchiveError
-        If an entry cannot be written as JSON.
+    SpecentError
+        If the dataset is not of the contract, or an entry cannot be written as JSON.
     """
+    check(dataset)
     text = json.dumps(_plain({**json.loads(dataset.attrs["settings"]), **more}, "settings"), sort_keys=True)
     return dataset.assign_attrs(settings=text, settings_sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
 def check(dataset: xr.Dataset, kind: str | None = None) -> None:
-    """Check names, dimensions, types and attributes of a dataset against the contract; data values are not read.
+    """Check a dataset against the contract: names, dimensions, types, attributes, and whether its coordinates agree.
+
+    Data values are not read.
 
     Parameters
     ----------
@@ -163,26 +174,24 @@ def check(dataset: xr.Dataset, kind: str | None = None) -> None:
 
     Raises
     ------
-    ArchiveError
+    SpecentError
         Naming the variable or attribute, what it is and what it should be.
     """
-    found = _check_kind(dataset, kind)
-    for name in (*ATTRIBUTES, *KIND_ATTRIBUTES[found]):
-        if name not in dataset.attrs:
-            raise ArchiveError(f"attribute {name!r} is missing from the {found} dataset")
-    _check_attributes(dataset.attrs, "the dataset")
-    _check_settings(dataset)
+    instance(dataset, xr.Dataset, "dataset", "pass a Dataset of the contract")
+    found = check_kind(dataset, kind)
+    check_provenance(dataset, found)
     for key, variable in dataset.variables.items():
         name = str(key)
         registry = COORDINATES if name in dataset.coords else KINDS[found]
         if name not in registry:
             hint = f"; drop it: dataset.drop_vars({name!r})" if name not in COORDINATES else "; use set_coords"
             raise ArchiveError(f"variable {name!r} is not part of the kind {found!r}{hint}")
-        _check_variable(variable, registry[name])
+        check_variable(variable, registry[name])
     for expected in KINDS[found].values():
         if expected.essential and expected.name not in dataset:
             raise ArchiveError(f"variable {expected.name!r} is missing from the {found} dataset")
-    _check_coordinates(dataset)
+    check_labels(dataset)
+    check_coordinates(dataset)
 
 
 def need(dataset: xr.Dataset, kind: str, argument: str) -> None:
@@ -269,6 +278,11 @@ def as_markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _datasets(parents: Any) -> list[xr.Dataset]:
+    mend = "pass a list of the Datasets this one is made from"
+    return [instance(parent, xr.Dataset, "parents", mend) for parent in listed(parents, "parents", mend)]
+
+
 def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """Names, order of dimensions, running numbers and widths of types as the contract has them."""
     made = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
@@ -289,7 +303,7 @@ def _cast(variable: xr.Variable, expected: Variable) -> Any:
     """The type to cast to: never one that invents precision for data, nor one that truncates."""
     kind = variable.dtype.kind
     if expected.dtype == "str":
-        return str if kind == "T" or (kind == "O" and _all_text(variable)) else variable.dtype
+        return str if kind == "T" or (kind == "O" and all_text(variable)) else variable.dtype
     widened = expected.dtype == "float64" and (kind == "i" or expected.name in COORDINATES)
     if (kind in "iu" and expected.dtype == "int64") or (kind in "iuf" and (widened or expected.dtype == "float32")):
         return expected.dtype
@@ -309,116 +323,8 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise ArchiveError(
-        f"{where}={value!r} is a {type(value).__name__}; settings hold text, numbers, lists and mappings"
+        f"{where}={shown(value)} is a {type(value).__name__}; settings hold text, numbers, lists and mappings"
     )
-
-
-def _check_kind(dataset: xr.Dataset, kind: str | None) -> str:
-    if kind is not None and kind not in KINDS:
-        raise ArchiveError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
-    found = dataset.attrs.get("specent_kind")
-    if not isinstance(found, str) or found not in KINDS:
-        raise ArchiveError(
-            f"specent_kind={found!r} is not one of {', '.join(KINDS)}: this dataset was not made by specent"
-        )
-    if str(dataset.attrs.get("specent_schema")) != SCHEMA:
-        raise ArchiveError(
-            f"specent_schema={dataset.attrs.get('specent_schema')!r}, but this version reads {SCHEMA!r}; "
-            "use the version of specent named in the attribute 'versions'"
-        )
-    if kind is not None and found != kind:
-        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {found!r} ({MAKERS[kind]})")
-    return found
-
-
-def _check_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
-    for name, value in attributes.items():
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)) or name in _RESERVED:
-            raise ArchiveError(f"attribute {name!r} of {owner}: choose a name of letters, digits and _ not used by CF")
-        if isinstance(value, bool) or not isinstance(value, (str, int, float, np.integer, np.floating)):
-            raise ArchiveError(
-                f"attribute {name!r} of {owner} is a {type(value).__name__}; netCDF keeps text and numbers only"
-            )
-        if isinstance(value, str):
-            _check_text(value, f"attribute {name!r} of {owner}")
-        elif not (math.isfinite(value) and -(2**63) <= value < 2**63):
-            raise ArchiveError(f"attribute {name!r} of {owner} is {value!r}; it must be finite and fit into 64 bits")
-
-
-def _check_text(text: str, where: str) -> None:
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ArchiveError(f"{where} is {text!r}, which UTF-8 text in netCDF cannot hold")
-
-
-def _check_settings(dataset: xr.Dataset) -> None:
-    text = str(dataset.attrs["settings"])
-    if hashlib.sha256(text.encode()).hexdigest() != dataset.attrs["settings_sha256"]:
-        raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
-
-
-def _check_variable(actual: xr.Variable, expected: Variable) -> None:
-    dims = tuple(str(dim) for dim in actual.dims)
-    wanted = _expanded(expected, dims)
-    if dims != wanted:
-        raise ArchiveError(
-            f"variable {expected.name!r} has dimensions {dims}, the contract says {wanted}; select with a list, "
-            "not a single label, to keep a dimension"
-        )
-    if expected.dtype == "str":
-        right = actual.dtype.kind in "UT" or (actual.dtype.kind == "O" and _all_text(actual))
-    else:
-        right = actual.dtype.name in (("float32", "float64") if expected.dtype == "float" else (expected.dtype,))
-    if not right:
-        raise ArchiveError(f"variable {expected.name!r} has type {actual.dtype}, the contract says {expected.dtype}")
-    if actual.attrs.get("units") != expected.units or not actual.attrs.get("long_name"):
-        raise ArchiveError(
-            f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "
-            f"{actual.attrs.get('long_name')!r}, the contract says {expected.units!r} and {expected.long_name!r}"
-        )
-    _check_attributes(actual.attrs, f"variable {expected.name!r}")
-
-
-def _check_coordinates(dataset: xr.Dataset) -> None:
-    """Every dimension has all its coordinates; labels are distinct, and places ascend."""
-    for dim, size in dataset.sizes.items():
-        if size == 0:
-            raise ArchiveError(f"dimension {dim!r} has no entries; there is nothing to keep")
-    for name, expected in COORDINATES.items():
-        if expected.dims[0] in dataset.sizes and name not in dataset.coords:
-            raise ArchiveError(f"coordinate {name!r} is missing; it goes with the dimension {expected.dims[0]!r}")
-    for key, coordinate in dataset.coords.items():
-        name, values = str(key), coordinate.values
-        if COORDINATES[name].dtype == "str":
-            for text in values:
-                _check_text(str(text), f"coordinate {name!r}")
-            label, count = Counter(values.tolist()).most_common(1)[0]
-            if name in dataset.sizes and count > 1:
-                raise ArchiveError(
-                    f"the coordinate {name!r} holds the label {label!r} {count} times; rename or drop it"
-                )
-        elif name in dataset.sizes:
-            _check_order(name, values)
-
-
-def _check_order(name: str, values: np.ndarray) -> None:
-    if not np.isfinite(values).all():
-        raise ArchiveError(f"the coordinate {name!r} must be finite, but holds {values[~np.isfinite(values)][0]}")
-    step = np.diff(values)
-    if not (np.all(step > 0) or (name != "time" and np.all(step < 0))):
-        way = "ascend, from data to noise" if name == "time" else "ascend or descend without repeating"
-        raise ArchiveError(f"the coordinate {name!r} must {way}; try dataset.sortby({name!r})")
-
-
-def _all_text(variable: xr.Variable) -> bool:
-    return all(isinstance(value, str) for value in variable.values.flat)
-
-
-def _expanded(expected: Variable, dims: tuple[str, ...]) -> tuple[str, ...]:
-    wanted = tuple(dim for dim in expected.dims if dim not in expected.optional or dim in dims)
-    if wanted[-1] == "...":
-        tail = dims[len(wanted) - 1 :]
-        return wanted[:-1] + (tail if tail in SAMPLE_DIMS else SAMPLE_DIMS[0])
-    return wanted
 
 
 def _order(kind: str) -> list[str]:

@@ -5,15 +5,20 @@ drawn as extra weight. One matrix of counts serves every guidance setting, parti
 of differences are paired. Their spread is scaled by :math:`\sqrt{N/(N-1)}`, which a plug-in variance lacks.
 
 Entropies of single trajectories are skewed (most of them near 0 or near their maximum), where percentile intervals
-cover too little. The intervals here invert Hall's cubic transformation of the studentised mean (P. Hall, *J. R.
-Statist. Soc.* B 54, 221, 1992): with a normal quantile z and the standard deviation s and skewness k of the replicates,
+cover too little. To first order in its skewness k the studentised mean has the quantiles :math:`z - k(2z^2 + 1)/6` (P.
+Hall, *J. R. Statist. Soc.* B 54, 221, 1992). The intervals here come from a monotone map that agrees with them: with a
+normal quantile z and the standard deviation s and skewness k of the replicates,
 
-.. math:: \theta(z) = \hat\theta - s\,\frac{3}{k}\Bigl(\bigl(1 + k(z - k/6)\bigr)^{1/3} - 1\Bigr) ,
+.. math:: \theta(z) = \hat\theta + s\,\Bigl(\frac{e^{az} - 1}{a} + \frac{k}{6}\Bigr) , \qquad a = \tfrac23 k ,
 
-a monotone map that tends to the normal interval for small k. Nominal 95 % intervals of means over two classes of 100
-trajectories each cover in 93-96 % of cases as long as the mean is above about 3 bit / (number of trajectories).
-Below that, where fewer than a few trajectories carry all of the entropy, no resampling can know of the rare ones that
-are not in the sample: the intervals are then too low, and more samples are the only mend.
+which tends to the normal interval for small k and grows evenly with it, where Hall's own cubic transformation leaps
+from 4 to 8 standard deviations near k = 1/2. The skewness of R replicates has a standard error of
+:math:`e = \sqrt{6/R}`; only the share :math:`k^2/(k^2 + e^2)` of it is used, so that noise does not move the bounds.
+
+Nominal 95 % intervals of means over two classes of 100 trajectories each cover in about 94 % of cases as long as the mean
+is above about 3 bit / (number of trajectories). Below that, where fewer than a few trajectories carry all of the
+entropy, no resampling can know of the rare ones that are not in the sample: the intervals are then too low, and more
+samples are the only mend.
 """
 
 from __future__ import annotations
@@ -25,27 +30,24 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent.errors import SpecentError
+from specent.checks import number, whole
 
 Array = NDArray[np.float64]
+
+FEWEST = 50
+"""Replicates that are needed: of fewer, standard deviation and skewness are noise."""
 
 # samples whose counts are drawn together; another value is another stream of random numbers
 _STRIDE = 256
 
 
-def check_options(confidence: float, replicates: int, seed: int) -> None:
-    """Raise `SpecentError` unless the options of a bootstrap are usable."""
-    check_confidence(confidence)
-    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 20:
-        raise SpecentError(f"replicates={replicates!r} must be a whole number, at least 20; 200 will do")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise SpecentError(f"seed={seed!r} must be a whole number, 0 or above")
-
-
-def check_confidence(confidence: float) -> None:
-    """Raise `SpecentError` unless `confidence` is a probability strictly between 0 and 1."""
-    if not 0 < confidence < 1:
-        raise SpecentError(f"confidence={confidence!r} must lie strictly between 0 and 1, for example 0.95")
+def check_options(confidence: float, replicates: int, seed: int) -> tuple[float, int, int]:
+    """The options of a bootstrap as plain numbers, or a `SpecentError` that names the one that is unusable."""
+    return (
+        number(confidence, "confidence", above=0, below=1),
+        whole(replicates, "replicates", least=FEWEST),
+        whole(seed, "seed", most=2**256 - 1),
+    )
 
 
 def draw_weights(classes: tuple[int, int], part: tuple[int, int], samples: int, replicates: int, seed: int) -> Array:
@@ -163,7 +165,7 @@ def _weights_block(samples: int, replicates: int, seed: int, block_info: Any = N
 
 
 def skewed_interval(values: Array, confidence: float) -> Array:
-    """Lower and upper bound from an estimate and its replicates, by Hall's transformation.
+    """Lower and upper bound from an estimate and its replicates, corrected for skewness.
 
     Parameters
     ----------
@@ -189,10 +191,11 @@ def skewed_interval(values: Array, confidence: float) -> Array:
     spread = np.sqrt(np.mean(centred**2, axis=-1, keepdims=True))
     unit = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
     skewness = np.mean(unit**3, axis=-1, keepdims=True)
-    skewness = np.where(np.abs(skewness) < 1e-4, 1e-4, skewness)
-    quantile = ndtri(0.5 + confidence / 2) * np.array([1.0, -1.0])
-    root = np.cbrt(1 + skewness * (quantile - skewness / 6))
-    ends = estimate - 3 / skewness * (root - 1) * spread
+    # what cannot be told from none is shrunk towards none
+    skewness = skewness**3 / (skewness**2 + 6 / replicates.shape[-1])
+    scale = np.where(np.abs(skewness) < 1e-4, 1e-4, 2 / 3 * skewness)
+    quantile = ndtri(0.5 + confidence / 2) * np.array([-1.0, 1.0])
+    ends = estimate + (np.expm1(scale * quantile) / scale + skewness / 6) * spread
     # at low confidence and high skewness both ends can lie on one side
     return np.concatenate([np.minimum(ends[..., :1], estimate), np.maximum(ends[..., 1:], estimate)], axis=-1)
 

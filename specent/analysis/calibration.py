@@ -58,7 +58,7 @@ def calibration_gap(
     partitions : Partition, str, or sequence of these, optional
         By default those named when `runs` was sampled.
     replicates, seed : int
-        Of the bootstrap over trajectories.
+        Of the bootstrap over trajectories; at least 50 replicates.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def calibration_gap(
     >>> bool((abs(gap.gap) <= 5 * gap.gap_standard_error + 1e-9).all())
     True
     """
-    check_options(0.5, replicates, seed)
+    _, replicates, seed = check_options(0.5, replicates, seed)
     runs = checked_runs(runs)
     asked = questions(runs, partitions)
     sides = sum(len(question.partition.sides) for question in asked)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from specent import coordinates, schema
 from specent.axes import rate_factor
+from specent.checks import shown
 from specent.errors import SpecentError
 from specent.schedules import Schedule, from_json
 
@@ -48,8 +49,8 @@ def on_schedule(dataset: xr.Dataset, schedule: Schedule) -> xr.Dataset:
     [0.3333, 0.5, 0.6667]
     """
     kind = dataset.attrs.get("specent_kind") if isinstance(dataset, xr.Dataset) else None
-    if kind not in ("trajectories", "profiles"):
-        found = f"of kind {kind!r}" if isinstance(dataset, xr.Dataset) else f"a {type(dataset).__name__}"
+    if not isinstance(kind, str) or kind not in ("trajectories", "profiles"):
+        found = f"of kind {shown(kind)}" if isinstance(dataset, xr.Dataset) else f"a {type(dataset).__name__}"
         raise SpecentError(f"dataset is {found}; on_schedule takes trajectories or profiles")
     dataset = schema.ordered(dataset, kind)
     schema.need(dataset, kind, "dataset")

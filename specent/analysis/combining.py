@@ -8,9 +8,12 @@ import numpy as np
 import xarray as xr
 
 from specent import schema
+from specent.checks import shown
 from specent.errors import SpecentError
 
-_SHARED = ("time", "partition", "definition", "guidance")
+_SHARED = (
+    "time", "log_snr", "dimension", "partition", "definition", "guidance", "guidance_scale", "sigma_lo", "sigma_hi",
+)  # fmt: skip
 
 
 def combine(*profiles: xr.Dataset) -> xr.Dataset:
@@ -19,8 +22,8 @@ def combine(*profiles: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     *profiles : Dataset
-        At least two of kind ``profiles``, with different estimators and the same times, partitions, guidance settings
-        and rate axis.
+        At least two of kind ``profiles``, with different estimators and the same times, partitions, guidance settings,
+        dimensions (or none) and rate axis.
 
     Returns
     -------
@@ -45,6 +48,7 @@ def combine(*profiles: xr.Dataset) -> xr.Dataset:
     """
     if len(profiles) < 2:
         raise SpecentError(f"combine got {len(profiles)} dataset(s); it joins at least two")
+    profiles = tuple(schema.ordered(p, "profiles") if isinstance(p, xr.Dataset) else p for p in profiles)
     for i, part in enumerate(profiles):
         schema.need(part, "profiles", f"profiles[{i}]")
         _check_fit(profiles[0], part, i)
@@ -77,14 +81,25 @@ def _used(part: xr.Dataset) -> set[str]:
 
 def _check_fit(first: xr.Dataset, part: xr.Dataset, i: int) -> None:
     for name in _SHARED:
-        a, b = first[name].values, part[name].values
-        same = a.shape == b.shape and (np.allclose(a, b, rtol=1e-9) if name == "time" else (a == b).all())
-        if not same:
+        a, b = (other[name].values if name in other.coords else np.array([]) for other in (first, part))
+        # clocks may have gone through another schedule and back
+        numeric = a.dtype.kind == b.dtype.kind == "f"
+        if not (a.shape == b.shape and (np.allclose(a, b, rtol=1e-9, atol=1e-8) if numeric else (a == b).all())):
             raise SpecentError(
-                f"profiles[{i}] differs from profiles[0] in the coordinate {name!r}; select the same ones"
+                f"profiles[{i}] differs from profiles[0] in the coordinate {name!r}; {_mend(name, first, part)}"
             )
     for name in ("rate_axis", "schedule"):
         if first.attrs.get(name) != part.attrs.get(name):
             raise SpecentError(
                 f"profiles[{i}] has {name}={part.attrs.get(name)!r}, profiles[0] {first.attrs.get(name)!r}; take one"
             )
+
+
+def _mend(name: str, first: xr.Dataset, part: xr.Dataset) -> str:
+    """What to do about a coordinate that differs: select what both have."""
+    if name == "dimension" and ("dimension" in first.dims) != ("dimension" in part.dims):
+        return "one of them has no dimension of that name, so they tell of different models; combine like with like"
+    if name not in first.dims or name == "time":
+        return "make both from the same runs, grid and settings"
+    both = [label for label in first[name].values.tolist() if label in part[name].values.tolist()]
+    return f"take .sel({name}={shown(both)}) of each" if both else "they have none in common"

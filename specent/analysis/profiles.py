@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from specent import coordinates, schema
+from specent import checks, coordinates, schema
 from specent.analysis import bootstrap, calibration
 from specent.analysis.null import check_null, evaluations, null_entropies
 from specent.analysis.rates import PRODUCTION, differences, integrated, production, production_sources
@@ -28,11 +28,13 @@ from specent.analysis.trajectories import (
     Question,
     along_candidates,
     check_finite,
+    check_start,
     checked_runs,
     questions,
     streamed,
 )
 from specent.axes import check_axis, rate_factor
+from specent.checks import flag, shown
 from specent.errors import CalibrationWarning, SpecentError
 from specent.partitions import Partition
 from specent.schedules import from_json
@@ -59,7 +61,8 @@ def entropy(
     Parameters
     ----------
     runs : Dataset
-        Kind ``trajectories``, in NumPy or Dask arrays; it is streamed block by block.
+        Kind ``trajectories``, in NumPy or Dask arrays; it is streamed block by block. A selection of candidates will
+        do: drivers that are scored no longer are left out.
     partitions : Partition, str, or sequence of these, optional
         Questions to ask, text as in `Partition.parse`. By default those named when `runs` was sampled.
     estimator : str or sequence of str
@@ -72,8 +75,8 @@ def entropy(
     confidence : float
         Nominal coverage of the intervals.
     replicates : int
-        Bootstrap replicates over trajectories, stratified by driver. All estimators, guidance settings, partitions and
-        times share the resampling, so differences between replicates are paired.
+        Bootstrap replicates over trajectories, at least 50, stratified by driver. All estimators, guidance settings,
+        partitions and times share the resampling, so differences between replicates are paired.
     keep_replicates : bool
         Whether replicates are kept in the result, from which `speciation` takes its intervals.
     seed : int
@@ -90,8 +93,9 @@ def entropy(
     Raises
     ------
     SpecentError
-        If an argument cannot be used, a partition has an unknown label, the production is asked for and not there, or
-        `runs` holds a NaN or an infinity; the message names the place.
+        If an argument cannot be used, a partition has an unknown label, the production is asked for and not there,
+        "denoiser_gap" is asked of `runs` without their noisy end, or `runs` holds a NaN or an infinity; the message
+        names the place.
 
     Warns
     -----
@@ -119,10 +123,11 @@ def entropy(
     1.0
     """
     names = _estimators(estimator)
-    if rate not in ("production", "differences"):
-        raise SpecentError(f"rate={rate!r} is not known; use 'production' or 'differences'")
+    if not isinstance(rate, str) or rate not in ("production", "differences"):
+        raise SpecentError(f"rate={shown(rate)} is not known; use 'production' or 'differences'")
     check_axis(rate_axis, "rate_axis")
-    bootstrap.check_options(confidence, replicates, seed)
+    confidence, replicates, seed = bootstrap.check_options(confidence, replicates, seed)
+    keep_replicates, compute = flag(keep_replicates, "keep_replicates"), flag(compute, "compute")
     runs = checked_runs(runs)
     asked = questions(runs, partitions)
     sources = _sources(runs, asked, names, rate)
@@ -150,11 +155,11 @@ def entropy(
 
 
 def _estimators(estimator: str | Sequence[str]) -> tuple[str, ...]:
-    names = (estimator,) if isinstance(estimator, str) else tuple(estimator)
+    names = (estimator,) if isinstance(estimator, str) else checks.names(estimator, "estimator")
     unknown = [name for name in names if name not in ESTIMATORS]
     if unknown or not names or len(set(names)) < len(names):
         wrong = f"{unknown[0]!r} is not known" if unknown else "name one at least, and none twice"
-        raise SpecentError(f"estimator={estimator!r}: {wrong}; the estimators are {', '.join(ESTIMATORS)}")
+        raise SpecentError(f"estimator={shown(estimator)}: {wrong}; the estimators are {', '.join(ESTIMATORS)}")
     return names
 
 
@@ -162,6 +167,8 @@ def _sources(runs: xr.Dataset, asked: Sequence[Question], names: tuple[str, ...]
     """Variables that are read, after checking that they are there."""
     if NULL in names:
         check_null(runs, asked)
+    if "denoiser_gap" in names:
+        check_start(runs, "estimator 'denoiser_gap' would lack what was produced there")
     needed = "denoiser_gap" in names or (rate == "production" and set(names) != {NULL})
     return ["log_likelihood", *(production_sources(runs, asked) if needed else [])]
 
@@ -273,7 +280,8 @@ def _warn(runs: xr.Dataset, means: xr.Dataset, asked: Sequence[Question], names:
         clipped = int(means["clipped"].sum())
         warnings.warn(
             f"{text}; {clipped} likelihood ratios exceeded their bound: the null condition is not the mixture of the "
-            "classes, prefer the estimator 'path'",
+            "classes, or the steps are too coarse for its likelihood along the path to be that of the mixture; prefer "
+            "the estimator 'path', or sample with more steps",
             CalibrationWarning,
             3,
         )

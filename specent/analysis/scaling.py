@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from specent import schema
+from specent.checks import number, shown
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
+
+_LEAST_SPAN = 0.01  # of the logarithms of the dimensions
 
 
 def fit_scaling(spec: xr.Dataset, law: Literal["log", "sqrt"] = "log") -> xr.Dataset:
@@ -42,7 +45,8 @@ def fit_scaling(spec: xr.Dataset, law: Literal["log", "sqrt"] = "log") -> xr.Dat
     Raises
     ------
     SpecentError
-        If there are fewer than three dimensions, or the places are on another axis or clock than the law needs.
+        If there are fewer than three dimensions or one is not positive, a place is not a number or excluded by its
+        own bounds, or the places are on another axis or clock than the law needs.
 
     Notes
     -----
@@ -65,24 +69,58 @@ def fit_scaling(spec: xr.Dataset, law: Literal["log", "sqrt"] = "log") -> xr.Dat
     if isinstance(spec, xr.Dataset):
         spec = schema.ordered(spec, "speciation")
     schema.need(spec, "speciation", "spec")
-    if law not in ("log", "sqrt"):
-        raise SpecentError(f"law={law!r} is not known; use 'log' or 'sqrt'")
-    count = spec.sizes.get("dimension", 0)
-    if count < 3:
-        raise SpecentError(
-            f"spec has {count} dimensions; a fit needs at least 3: use specent.exact.scaling_profiles, or join the "
-            "profiles of several d along 'dimension' (xarray.concat, then specent.schema.finish) before summarising"
-        )
+    if not isinstance(law, str) or law not in ("log", "sqrt"):
+        raise SpecentError(f"law={shown(law)} is not known; use 'log' or 'sqrt'")
+    dimension = _dimensions(spec)
     check = {"log": _check_log, "sqrt": _check_sqrt}[law]
     check(spec)
+    _check_places(spec)
     ordered = ("dimension", "estimator", "guidance", "partition")
     value, low, high = (spec[f"half_time{bound}"].transpose(*ordered).values for bound in ("", "_lower", "_upper"))
     if law == "sqrt" and spec.attrs["time_axis"] == "sigma":
         value, low, high = np.log(value), np.log(low), np.log(high)
-    confidence = float(spec.attrs.get("confidence", 0.95))
+    confidence = number(spec.attrs.get("confidence", 0.95), "spec: the attribute confidence", above=0, below=1)
     error = (high - low) / (2 * ndtri(0.5 + confidence / 2))
-    dimension = spec["dimension"].values
     return _finished(spec, law, *_lines(np.log(dimension) * (0.5 if law == "log" else 1.0), value, error))
+
+
+def _dimensions(spec: xr.Dataset) -> Array:
+    """The dimensions, if a line can be drawn over them."""
+    if "dimension" not in spec.dims:
+        raise SpecentError(
+            "spec has no dimension 'dimension', over which the law is fitted: summarise profiles that have it, from "
+            "specent.exact.scaling_profiles or joined along it (xarray.concat, then specent.schema.finish)"
+        )
+    found: Array = spec["dimension"].values
+    if len(found) < 3:
+        raise SpecentError(
+            f"spec has {len(found)} dimensions; a fit needs at least 3: use specent.exact.scaling_profiles, or join "
+            "the profiles of several d along 'dimension' (xarray.concat, then specent.schema.finish) before summarising"
+        )
+    if not ((found > 0).all() and np.log(found.max() / found.min()) > _LEAST_SPAN):
+        raise SpecentError(
+            f"spec: dimension={shown(found.tolist())} must be positive numbers that differ by 1 % at least, so that "
+            "their logarithms span a line"
+        )
+    return found
+
+
+def _check_places(spec: xr.Dataset) -> None:
+    """Raise with the first place that no law can be fitted to."""
+    positive = spec.attrs["time_axis"] in ("sigma", "time")
+    value = spec["half_time"]
+    for name in ("half_time", "half_time_lower", "half_time_upper"):
+        found = spec[name]
+        bad = ~(abs(found) < np.inf) | ((found <= 0) & positive)
+        text = "is not a positive finite number" if positive else "is not a finite number"
+        if name != "half_time":
+            wrong_side = found > value if name.endswith("lower") else found < value
+            text, bad = f"{text} on its side of half_time", bad | wrong_side
+        if bool(bad.any()):
+            at = {dim: int(i[0]) for dim, i in zip(bad.dims, np.nonzero(bad.values), strict=True)}
+            place = ", ".join(f"{dim}={found[dim].values[i]!s}" for dim, i in at.items())
+            wrong = found.values[tuple(at.values())]
+            raise SpecentError(f"spec: {name}={wrong!s} at {place} {text}; drop it (.isel) or summarise again")
 
 
 def _check_log(spec: xr.Dataset) -> None:

@@ -17,15 +17,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent import schema
-from specent.analysis.bootstrap import check_confidence
 from specent.analysis.places import crossings, peaks
 from specent.axes import check_axis, position, rate_factor
+from specent.checks import listed, number, shown
 from specent.errors import SpecentError
 from specent.schedules import Schedule, from_json
 
 Array = NDArray[np.float64]
 
 _CURVES = ("entropy", "entropy_rate")
+_SHOWN = 4
 _NAMES = ("half_time", "window_start", "window_end", "peak_time", "peak_rate")
 
 
@@ -61,7 +62,8 @@ def speciation(
     Raises
     ------
     SpecentError
-        If an argument cannot be used, a profile holds a NaN, or one never falls to a level.
+        If an argument cannot be used, a profile holds a NaN, or one never falls to a level: all of a dataset is
+        summarised or nothing, and the message says how to leave out the profiles that fail.
 
     Notes
     -----
@@ -85,7 +87,7 @@ def speciation(
     schema.need(profiles, "profiles", "profiles")
     check_axis(axis)
     levels = _levels(level, window)
-    check_confidence(confidence)
+    confidence = number(confidence, "confidence", above=0, below=1)
     if profiles.sizes["time"] < 4:
         raise SpecentError(f"profiles has {profiles.sizes['time']} times; at least 4 are needed to find a place")
     schedule = from_json(str(profiles.attrs["schedule"]))
@@ -93,7 +95,8 @@ def speciation(
     # noise to data: log-SNR ascends
     loaded = profiles[taken].compute().isel(time=slice(None, None, -1))
     grid = _Grid(axis, loaded["log_snr"].values, str(profiles.attrs["rate_axis"]), schedule)
-    dims = [dim for dim in loaded["entropy"].dims if dim != "time"]
+    dims = [str(dim) for dim in loaded["entropy"].dims if dim != "time"]
+    found = _half_and_window(loaded, grid, levels, dims)
     made = {
         f"{name}{bound}": np.empty([loaded.sizes[dim] for dim in dims])
         for name in _NAMES
@@ -101,9 +104,9 @@ def speciation(
     }
     for place in itertools.product(*(range(loaded.sizes[dim]) for dim in dims)):
         curve = loaded.isel(dict(zip(dims, place, strict=True)))
-        for name, value in _summary(curve, grid, levels, confidence).items():
+        for name, value in _summary(curve, found[place], grid, levels, confidence).items():
             made[name][place] = value
-    return _finished(made, dims, profiles, axis, level, window, confidence)
+    return _finished(made, dims, profiles, axis, levels, confidence)
 
 
 @dataclass(frozen=True)
@@ -132,21 +135,37 @@ class _Grid:
 
 
 def _levels(level: float, window: tuple[float, float]) -> Array:
-    if not 0 < level < 1:
-        raise SpecentError(f"level={level!r} must lie strictly between 0 and 1, a fraction of the start")
-    if len(window) != 2 or not 1 > window[0] > window[1] > 0:
-        raise SpecentError(f"window={window!r} must hold two fractions of the start, the higher first, as (0.6, 0.4)")
-    return np.array([level, *window], dtype=np.float64)
+    mend = "pass two fractions of the start, the higher first, as (0.6, 0.4)"
+    half, both = number(level, "level", above=0, below=1), listed(window, "window", mend)
+    fractions = [number(value, f"window[{i}]", above=0, below=1) for i, value in enumerate(both)]
+    if len(fractions) != 2 or fractions[0] <= fractions[1]:
+        raise SpecentError(f"window={shown(window)}: {mend}")
+    return np.array([half, *fractions])
 
 
-def _summary(curve: xr.Dataset, grid: _Grid, levels: Array, confidence: float) -> dict[str, float]:
+def _half_and_window(loaded: xr.Dataset, grid: _Grid, levels: Array, dims: list[str]) -> Array:
+    """Crossings (log_snr) of every profile, shape (..., levels), after a look at all that is read of the profiles."""
+    for name, array in loaded.data_vars.items():
+        bad = ~(abs(array) < np.inf).all([dim for dim in array.dims if dim not in dims])
+        if bool(bad.any()):
+            first = dict(zip(bad.dims, np.argwhere(bad.values)[0], strict=True))
+            what = f"{_named(loaded.isel(first))} holds a NaN or an infinity in {name}"
+            raise SpecentError(f"profiles: {what}; drop it with .sel or .isel")
+    entropy = loaded["entropy"].transpose(*dims, "time")
+    start = (entropy + loaded["mutual_information"]).isel(time=0).transpose(*dims).values
+    found = np.empty((*start.shape, len(levels)))
+    for place in np.ndindex(start.shape):
+        found[place] = crossings(grid.log_snr, entropy.values[place][None], start[place] * levels)[0]
+    missed = np.argwhere(np.isnan(found).any(axis=-1))
+    if len(missed):
+        raise SpecentError(_missed(loaded, [dict(zip(dims, place, strict=True)) for place in missed], found, levels))
+    return found
+
+
+def _summary(curve: xr.Dataset, found: Array, grid: _Grid, levels: Array, confidence: float) -> dict[str, float]:
     """All numbers of one profile; `curve` has the dimension time, and replicate if there are any."""
-    if not all(np.isfinite(curve[name].values).all() for name in _CURVES):
-        raise SpecentError(f"profiles: {_named(curve)} holds a NaN or an infinity; drop it with .sel or .isel")
     start = float(curve["entropy"][0] + curve["mutual_information"][0])
     rates = curve["entropy_rate"].values * grid.factor
-    found = crossings(grid.log_snr, curve["entropy"].values[None], start * levels)[0]
-    _check_found(found, curve, start, levels)
     peak_place, peak_height = grid.peaks(rates[None])
     best = dict(zip(_NAMES, (*grid.places(found), peak_place[0], peak_height[0]), strict=True))
     if "entropy_replicate" in curve and "entropy_rate_replicate" in curve:
@@ -192,14 +211,26 @@ def _sorted(values: Array) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _check_found(found: Array, curve: xr.Dataset, start: float, levels: Array) -> None:
-    if np.isnan(found).any():
-        lowest = float(curve["entropy"].min())
-        missed = levels[np.isnan(found)][0]
-        raise SpecentError(
-            f"profiles: {_named(curve)} never falls to {missed:g} of its start of {start:.4g} bit, its lowest value is "
-            f"{lowest:.4g} bit: sample to lower noise, choose higher fractions (level, window), or drop this profile"
-        )
+def _missed(loaded: xr.Dataset, missed: list[dict[str, int]], found: Array, levels: Array) -> str:
+    """What to say of profiles that never fall to a level, and how to go on without them."""
+    curve = loaded.isel(missed[0])
+    start, lowest = float(curve["entropy"][0] + curve["mutual_information"][0]), float(curve["entropy"].min())
+    level = levels[np.isnan(found[tuple(missed[0].values())])][0]
+    text = (
+        f"profiles: {_named(curve)} never falls to {level:g} of its start of {start:.4g} bit, its lowest value is "
+        f"{lowest:.4g} bit: sample to lower noise, choose higher fractions (level, window), or drop this profile"
+    )
+    # the dimension along which the least is lost by leaving out what misses a level
+    lost = {dim: sorted({place[dim] for place in missed}) for dim in missed[0] if loaded.sizes[dim] > 1}
+    dim = min(lost, key=lambda dim: len(lost[dim]) / loaded.sizes[dim], default="")
+    if dim and len(lost[dim]) < loaded.sizes[dim]:
+        labels = loaded[dim].values[lost[dim]].tolist()
+        more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+        text += f", with .drop_sel({dim}={labels[:_SHOWN]!r}){more}"
+    if len(missed) > 1:
+        others = "; ".join(_named(loaded.isel(place)) for place in missed[1:_SHOWN])
+        text += f" ({len(missed)} of {found[..., 0].size} profiles miss a level; the next: {others})"
+    return text
 
 
 def _named(curve: xr.Dataset) -> str:
@@ -210,12 +241,12 @@ def _named(curve: xr.Dataset) -> str:
 
 
 def _finished(
-    made: dict[str, Array], dims: list[object], profiles: xr.Dataset, axis: str, level: float,
-    window: tuple[float, float], confidence: float,
-) -> xr.Dataset:  # fmt: skip
+    made: dict[str, Array], dims: list[str], profiles: xr.Dataset, axis: str, levels: Array, confidence: float
+) -> xr.Dataset:
     kept = {name: coord for name, coord in profiles.coords.items() if "time" not in coord.dims and name != "replicate"}
+    level, *window = levels.tolist()
     settings = {
-        "function": "speciation", "axis": axis, "level": level, "window": list(window), "confidence": confidence,
+        "function": "speciation", "axis": axis, "level": level, "window": window, "confidence": confidence,
         "profiles": json.loads(profiles.attrs["settings"]),
     }  # fmt: skip
     return schema.finish(

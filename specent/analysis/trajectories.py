@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent import evidence, schema
+from specent.checks import listed, shown
 from specent.errors import PartitionError, SpecentError
 from specent.partitions import Partition
 from specent.schema import NULL
@@ -28,6 +29,8 @@ NAT = float(1 / np.log(2))
 
 # numbers per block of a streamed statistic: 32 MB
 _BLOCK = 2**22
+# nats at the start that are none
+_ROUNDING = 1e-6
 _RUN = ("guidance", "class_label", "sample", "time")
 
 
@@ -92,12 +95,14 @@ def stored(runs: xr.Dataset) -> list[Partition]:
 
 
 def checked_runs(runs: xr.Dataset) -> xr.Dataset:
-    """The trajectories with their dimensions in order and their coordinates in memory.
+    """The trajectories with their dimensions in order, their candidates aligned and their coordinates in memory.
+
+    After a selection of candidates, the pairs follow it, and drivers that are scored no longer are left out.
 
     Raises
     ------
     SpecentError
-        Unless `runs` is a trajectories dataset with two samples and two times at least.
+        Unless `runs` is a trajectories dataset with two samples and two times at least, and a driver that is scored.
     """
     if isinstance(runs, xr.Dataset):
         runs = schema.ordered(runs, "trajectories")
@@ -106,7 +111,45 @@ def checked_runs(runs: xr.Dataset) -> xr.Dataset:
         if runs.sizes[dim] < 2:
             raise SpecentError(f"runs has {runs.sizes[dim]} {dim}(s); at least 2 are needed")
     # chunking a dataset chunks its coordinates too
-    return runs.assign_coords({name: coord.compute() for name, coord in runs.coords.items() if coord.chunks})
+    return _aligned(runs.assign_coords({name: coord.compute() for name, coord in runs.coords.items() if coord.chunks}))
+
+
+def _aligned(runs: xr.Dataset) -> xr.Dataset:
+    """Second candidates in the order of the candidates, and drivers among these."""
+    candidates = runs["candidate"].values.tolist()
+    if "other_candidate" in runs.dims and runs["other_candidate"].values.tolist() != candidates:
+        others = runs["other_candidate"].values.tolist()
+        missing = [name for name in candidates if name not in others]
+        if missing:
+            raise SpecentError(
+                f"runs: candidate {missing[0]!r} is not among other_candidate={shown(others)}; select both alike, or "
+                "drop denoiser_distance and other_candidate"
+            )
+        runs = runs.sel(other_candidate=candidates)
+    drivers = runs["class_label"].values.tolist()
+    scored = [name for name in drivers if name in candidates]
+    if not scored:
+        raise SpecentError(
+            f"runs: of the drivers {shown(drivers)} none is among the candidates {shown(candidates)}; select both alike"
+        )
+    return runs if scored == drivers else runs.sel(class_label=scored)
+
+
+def check_start(runs: xr.Dataset, why: str) -> None:
+    """Raise unless the evidence starts within `runs`: the first sample of every driver tells.
+
+    Raises
+    ------
+    SpecentError
+        Naming the largest evidence at the last time, if that is beyond rounding.
+    """
+    last = runs["log_likelihood"].isel(time=-1, sample=0)
+    most = float(abs(last).max())
+    if most > _ROUNDING:
+        raise SpecentError(
+            f"runs: log_likelihood is {most:.3g} at the last time, not 0: the noisy end was cut off, and {why}; keep "
+            "all noisy times in runs and cut the profiles instead, or leave this estimator out"
+        )
 
 
 def check_finite(runs: xr.Dataset, sources: Sequence[str], found: xr.Dataset) -> None:
@@ -131,8 +174,16 @@ def _resolved(
     if partitions is None:
         if not known:
             raise PartitionError("partitions=None, but none were named when runs was sampled; pass partitions=[...]")
+        lost = [label for partition in known for label in partition.labels if label not in labels]
+        if lost:
+            raise PartitionError(
+                f"partitions=None, but those named when runs was sampled ask for {lost[0]!r}, which is no candidate of "
+                "this selection; pass partitions=[...] of the candidates that are left"
+            )
         return known
-    asked = [partitions] if isinstance(partitions, (Partition, str)) else list(partitions)
+    mend = "use a specent.Partition, text like 'a|b', or a list of these"
+    single = isinstance(partitions, (Partition, str))
+    asked = [partitions] if single else listed(partitions, "partitions", mend, error=PartitionError)
     if not asked:
         raise PartitionError("partitions is empty; pass one at least, or None for those named in runs")
     names = {partition.name: partition for partition in known}

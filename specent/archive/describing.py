@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import xarray as xr
 
 from specent import schema
 from specent.archive import reading
+from specent.archive.paths import as_path
 from specent.partitions import Partition
 
 _SHOWN = 6
@@ -47,7 +47,7 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
     if isinstance(dataset_or_path, xr.Dataset):
         schema.check(dataset_or_path)
         return _text(dataset_or_path, f"{_bytes(dataset_or_path.nbytes)} in memory")
-    path = Path(reading.as_path(dataset_or_path)).expanduser()
+    path = as_path(dataset_or_path, "dataset_or_path")
     with reading.open(path) as dataset:
         size = f"{path.name}, {_bytes(path.stat().st_size)} on disk, {_bytes(dataset.nbytes)} in memory"
         return _text(dataset, size)

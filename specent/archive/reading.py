@@ -13,6 +13,8 @@ import xarray as xr
 from specent import schema
 from specent._shipped import folder
 from specent.archive import sealing, values
+from specent.archive.paths import as_path
+from specent.checks import flag, shown
 from specent.errors import ArchiveError, SpecentError
 
 
@@ -51,7 +53,8 @@ def open(
     Traceback (most recent call last):
     specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
     """
-    source = Path(path).expanduser()
+    source = as_path(path)
+    verify = flag(verify, "verify")
     sealing.check_signature(source)
     if verify:
         sealing.check_seal(source)
@@ -66,12 +69,15 @@ def open(
 
 
 def _check_chunks(chunks: Any, dataset: xr.Dataset) -> None:
-    if chunks is None or chunks == "auto":
+    if chunks is None or (isinstance(chunks, str) and chunks == "auto"):
         return
     if not isinstance(chunks, Mapping) or set(chunks) - set(dataset.dims):
-        raise SpecentError(f"chunks={chunks!r}: use 'auto' or sizes for some of the dimensions {list(dataset.dims)}")
-    if any(not isinstance(size, int) or (size < 1 and size != -1) for size in chunks.values()):
-        raise SpecentError(f"chunks={chunks!r}: sizes are positive, or -1 for the whole dimension")
+        raise SpecentError(
+            f"chunks={shown(chunks)}: use 'auto' or sizes for some of the dimensions {list(dataset.dims)}"
+        )
+    sizes = chunks.values()
+    if any(isinstance(size, bool) or not isinstance(size, int) or (size < 1 and size != -1) for size in sizes):
+        raise SpecentError(f"chunks={shown(chunks)}: sizes are positive, or -1 for the whole dimension")
 
 
 def _loaded(source: Path) -> xr.Dataset:
@@ -155,7 +161,7 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
     if isinstance(dataset_or_path, xr.Dataset):
         _validate(dataset_or_path, kind)
         return
-    path = as_path(dataset_or_path)
+    path = as_path(dataset_or_path, "dataset_or_path")
     with open(path) as dataset:
         try:
             _validate(dataset, kind)
@@ -163,16 +169,9 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
             raise ArchiveError(f"path={str(path)!r}: {error}") from error
 
 
-def as_path(argument: Any) -> Path:
-    """The argument as a path, or an error that says what could have been given."""
-    if not isinstance(argument, (str, os.PathLike)):
-        raise SpecentError(f"a Dataset or the path of an archive is needed, not a {type(argument).__name__}")
-    return Path(argument)
-
-
 def _validate(dataset: xr.Dataset, kind: str | None) -> None:
     schema.check(dataset, kind)
-    values.check_coordinates(dataset)
+    values.check_labels(dataset)
     for name, region, piece in values.pieces(dataset):
         values.check_piece(dataset, name, region, piece)
     values.check_bounds(dataset)

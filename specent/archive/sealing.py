@@ -31,9 +31,9 @@ def seal(path: Path) -> None:
 
 def check_signature(path: Path) -> None:
     """Raise `ArchiveError` unless `path` is a readable file that begins as a netCDF-4 file does."""
-    if not path.exists():
-        raise ArchiveError(f"path={str(path)!r} does not exist; check the name and the folder")
     try:
+        if not path.exists():
+            raise ArchiveError(f"path={str(path)!r} does not exist; check the name and the folder")
         with path.open("rb") as file:
             start = file.read(len(SIGNATURE))
     except OSError as error:

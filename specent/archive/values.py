@@ -8,8 +8,7 @@ import dask.base
 import numpy as np
 import xarray as xr
 
-from specent import schedules, schema
-from specent.errors import ArchiveError, PartitionError, ScheduleError
+from specent.errors import ArchiveError, SpecentError
 from specent.partitions import Partition
 
 Region = tuple[slice, ...]
@@ -76,11 +75,33 @@ def pieces(dataset: xr.Dataset) -> Iterator[Piece]:
         size += int(np.prod([part.stop - part.start for part in region])) * dataset[name].dtype.itemsize
         if size >= _BATCH_BYTES or i + 1 == len(tasks):
             parts = [dataset.variables[key][where] for key, where in batch]
-            computed = dask.base.compute(*parts)  # type: ignore[no-untyped-call]
-            for (key, where), piece in zip(batch, computed, strict=True):
-                values = np.asarray(piece.values)
+            for (key, where), values in zip(batch, _computed(parts, batch), strict=True):
                 yield key, where, np.asarray(values, dtype=str) if values.dtype.kind in "OT" else values
             batch, size = [], 0
+
+
+def _computed(parts: list[xr.Variable], batch: list[tuple[str, Region]]) -> list[np.ndarray]:
+    """The parts in memory; what fails there is not the archive's doing, and is told apart from it."""
+    try:
+        computed = dask.base.compute(*parts)  # type: ignore[no-untyped-call]
+        return [np.asarray(part.values) for part in computed]
+    except SpecentError:
+        raise
+    except Exception as error:  # anything may be raised in there
+        name, what = _culprit(parts, batch), f"{type(error).__name__}: {error}"
+        raise ArchiveError(
+            f"dataset: computing the data of {name} failed ({what}); see dataset[{name}].compute()"
+        ) from error
+
+
+def _culprit(parts: list[xr.Variable], batch: list[tuple[str, Region]]) -> str:
+    """Which variable cannot be computed: each by itself, until one fails."""
+    for part, (name, _) in zip(parts, batch, strict=True):
+        try:
+            part.compute()
+        except Exception:  # the first one was kept
+            return repr(name)
+    return " or ".join(dict.fromkeys(repr(name) for name, _ in batch))
 
 
 def check_piece(dataset: xr.Dataset, name: str, region: Region, values: np.ndarray) -> None:
@@ -96,9 +117,7 @@ def check_piece(dataset: xr.Dataset, name: str, region: Region, values: np.ndarr
         _check_evidence(dataset, region, values)
 
 
-_NOT_NEGATIVE = frozenset(
-    ("denoiser_distance", "label_prior", "candidate_prior", "guidance_scale", "sigma_lo", "clipped_ratios", "dimension")
-)
+_NOT_NEGATIVE = ("denoiser_distance", "clipped_ratios")
 
 
 def _check_entropy(dataset: xr.Dataset, region: Region, values: np.ndarray) -> None:
@@ -144,49 +163,36 @@ def _raise_first(
     raise ArchiveError(f"{name}={values[place]!s} at {', '.join(labels)} {text}")
 
 
-def check_coordinates(dataset: xr.Dataset) -> None:
-    """Check what the coordinates and attributes say of partitions, priors, guidance and schedule."""
-    try:
-        for name, text in zip(_texts(dataset, "partition"), _texts(dataset, "definition"), strict=True):
-            defined = Partition.from_json(text).name
-            if defined != name:
-                raise ArchiveError(f"partition {name!r} has the definition of {defined!r}")
-        if "schedule" in dataset.attrs:
-            schedules.from_json(str(dataset.attrs["schedule"]))
-    except (PartitionError, ScheduleError) as error:
-        raise ArchiveError(f"the dataset cannot be used: {error}") from error
-    for name in ("label_prior", "candidate_prior"):
-        if name in dataset.coords and float(dataset[name].sum()) > 1 + _ROUNDING:
-            raise ArchiveError(f"{name}={dataset[name].values.tolist()!r} sums to more than 1")
-    if "sigma_lo" in dataset.coords and not (dataset["sigma_lo"].values < dataset["sigma_hi"].values).all():
-        raise ArchiveError("sigma_lo must lie below sigma_hi in every guidance setting")
-    if "time" in dataset.coords:
-        sigma, alpha, log_snr = (dataset[name].values for name in ("sigma", "alpha", "log_snr"))
-        for name, values in (("sigma", sigma), ("alpha", alpha)):
-            _raise_first(dataset, name, (slice(0, len(values)),), values, ~(values > 0), "is not positive")
-        if not np.allclose(2.0 * np.log(alpha / sigma), log_snr, rtol=1e-6, atol=1e-6):
-            raise ArchiveError("log_snr is not ln(alpha^2/sigma^2) of the coordinates alpha and sigma")
-    if "class_label" in dataset.coords:
-        _check_labels(dataset)
-
-
-def _check_labels(dataset: xr.Dataset) -> None:
-    labels, candidates = _texts(dataset, "class_label"), _texts(dataset, "candidate")
-    if schema.NULL in labels:
-        raise ArchiveError(f"class_label {schema.NULL!r} is the name of the null condition; rename the class")
-    missing = [label for label in labels if label not in candidates]
+def check_labels(dataset: xr.Dataset) -> None:
+    """Check what must hold in a file and need not in a selection: names of partitions, and who was scored."""
+    for name, text in zip(_texts(dataset, "partition"), _texts(dataset, "definition"), strict=True):
+        defined = Partition.from_json(text).name
+        if defined != name:
+            raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; give the definition that name")
+    if "candidate" not in dataset.coords:
+        return
+    candidates = _texts(dataset, "candidate")
+    missing = [label for label in _texts(dataset, "class_label") if label not in candidates]
     if missing:
-        raise ArchiveError(f"class_label {missing[0]!r} is not among the candidates {candidates!r}")
+        raise ArchiveError(
+            f"class_label {missing[0]!r} is not among the candidates {candidates!r}; select the same class_label"
+        )
     if "other_candidate" in dataset.coords and _texts(dataset, "other_candidate") != candidates:
-        raise ArchiveError("other_candidate must hold the same labels as candidate, in the same order")
+        raise ArchiveError(
+            "other_candidate must hold the same labels as candidate, in the same order; select both alike"
+        )
 
 
 def check_bounds(dataset: xr.Dataset) -> None:
-    """Raise unless every lower bound lies at or below its upper bound."""
-    for name in dataset.data_vars:
-        stem = str(name).removesuffix("_lower")
-        if stem != name and not bool((dataset[name] <= dataset[f"{stem}_upper"]).all()):
-            raise ArchiveError(f"{name} exceeds {stem}_upper somewhere; exchange or recompute the bounds")
+    """Raise unless every value lies between its bounds."""
+    for key in dataset.data_vars:
+        stem = str(key).removesuffix("_lower")
+        if stem == key:
+            continue
+        value, lower, upper = (dataset[name].values for name in (stem, f"{stem}_lower", f"{stem}_upper"))
+        whole = tuple(slice(0, size) for size in value.shape)
+        for name, bound, bad in ((f"{stem}_lower", lower, lower > value), (f"{stem}_upper", upper, upper < value)):
+            _raise_first(dataset, name, whole, bound, bad, f"excludes {stem} itself; recompute the bounds")
 
 
 def _texts(dataset: xr.Dataset, name: str) -> list[str]:

@@ -15,10 +15,10 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from specent import schema
-from specent.archive import reading, sealing, values
+from specent.archive import paths, reading, sealing, values
+from specent.checks import flag
 from specent.errors import ArchiveError, SpecentError
 
-SUFFIX = ".nc"
 _Digests = list[tuple[str, values.Region, str]]
 
 
@@ -27,7 +27,8 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
 
     The values are computed, checked, compressed and hashed piece by piece, so dask-backed data are never in memory as
     a whole. The file is made under a hidden temporary name in the same folder, sealed, read back and compared, and
-    then renamed. A writer that is killed leaves at most that temporary file. The netCDF library is not thread-safe:
+    then given its name, in one step that fails if another writer took it meanwhile. A writer that is killed leaves at
+    most that temporary file. The netCDF library is not thread-safe:
     write and open archives from one thread of a process only (dask may compute in as many as it likes).
 
     Parameters
@@ -35,7 +36,8 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     dataset : Dataset
         Of any kind of `specent.schema.KINDS`, with finite values (``sigma_hi`` may be infinite).
     path : str or path-like
-        Name of the file, ending in ``.nc``, in an existing folder.
+        Name of the file, ending in ``.nc``, in an existing folder. A symbolic link is followed first: the file that it
+        leads to is written, must end in ``.nc`` itself, and the link stays.
     overwrite : bool
         Replace an existing file. Datasets that are open on the old file keep reading it.
 
@@ -47,8 +49,8 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     Raises
     ------
     SpecentError
-        If the path cannot be used, the dataset breaks the contract, a value is not finite (naming its place), or the
-        file could not be written; nothing is left behind then.
+        If the path cannot be used, the dataset breaks the contract, a value is not finite or outside its bounds
+        (naming its place) or cannot be computed, or the file could not be written; nothing is left behind then.
 
     Examples
     --------
@@ -58,16 +60,16 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     """
     if not isinstance(dataset, xr.Dataset):
         raise SpecentError(f"dataset is a {type(dataset).__name__}; write takes an xarray Dataset of the contract")
-    target = _target(path, overwrite)
+    overwrite = flag(overwrite, "overwrite")
+    target = paths.output(path, overwrite)
     schema.check(dataset)
-    values.check_coordinates(dataset)
+    values.check_labels(dataset)
     temporary = _temporary(target)
     try:
         digests = _store(dataset, temporary)
         sealing.seal(temporary)
         _compare(dataset, temporary, digests)
-        _target(path, overwrite)  # someone else may have written it meanwhile
-        os.replace(temporary, target)
+        paths.publish(temporary, target, overwrite)
     except (OSError, RuntimeError) as error:
         raise ArchiveError(f"path={str(target)!r} could not be written ({error}); is the disk full?") from error
     finally:
@@ -82,7 +84,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     Parameters
     ----------
     path : str or path-like
-        Name of the file, ending in ``.nc``, in an existing folder.
+        Name of the file, as for `write`.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -102,27 +104,15 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     Traceback (most recent call last):
     specent.errors.ArchiveError: path='runs.txt' must end in '.nc'
     """
-    target = _target(path, overwrite)
+    target = paths.output(path, flag(overwrite, "overwrite"))
     _temporary(target).unlink()
     return target
 
 
-def _target(path: str | os.PathLike[str], overwrite: bool) -> Path:
-    target = Path(path).expanduser()
-    if target.suffix != SUFFIX:
-        raise ArchiveError(f"path={str(target)!r} must end in {SUFFIX!r}")
-    if not target.parent.is_dir():
-        raise ArchiveError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist; make it first")
-    if target.is_dir():
-        raise ArchiveError(f"path={str(target)!r} is a folder; choose another name")
-    if target.exists() and not overwrite:
-        raise ArchiveError(f"path={str(target)!r} exists; pass overwrite=True to replace it")
-    return target.resolve()
-
-
 def _temporary(target: Path) -> Path:
     """Create an empty hidden file beside the target: the only sure test that the folder can be written to."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    # cut, so that a name of any allowed length leaves room for the rest
+    temporary = target.with_name(f".{target.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
@@ -204,7 +194,7 @@ def _encoded(texts: np.ndarray) -> list[bytes]:
 
 
 def _compare(dataset: xr.Dataset, path: Path, digests: _Digests) -> None:
-    """Read the file back: the contract, the attributes and every piece must be what was meant."""
+    """Read the file back: the contract, the bounds, the attributes and every piece must be what was meant."""
     with reading.open(path) as found:
         same = found.attrs == schema.plain_attributes(dataset.attrs) and set(found.coords) == set(dataset.coords)
         for name, variable in dataset.variables.items():
@@ -212,6 +202,7 @@ def _compare(dataset: xr.Dataset, path: Path, digests: _Digests) -> None:
             same = same and found[name].dims == variable.dims and found[name].attrs == attributes
         for name, region, digest in digests:
             same = same and _digest(np.asarray(found.variables[name][region].values)) == digest
+        values.check_bounds(found)
     if not same:
         raise ArchiveError("what was read back from the new file differs from what was written; is the disk sound?")
 

@@ -8,12 +8,14 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from specent.errors import SpecentError
 from specent.plotting import style
 from specent.plotting.select import Names, Series, label, select_each, series, varying
 from specent.schema import need
 
+Array = NDArray[np.float64]
 Profiles = xr.Dataset | Sequence[xr.Dataset]
 
 
@@ -44,7 +46,8 @@ def entropy(
     -------
     holoviews.Overlay
         Curves and bands. More than 30 curves are replaced by medians over the partitions, with a dark band between the
-        quartiles and a pale one between the extremes; the title says so.
+        quartiles and a pale one between the extremes; the title says so. What is in view is the stretch on which the
+        curves change; the rest can be panned to.
 
     Raises
     ------
@@ -140,6 +143,7 @@ def _listed(prof: Profiles) -> list[xr.Dataset]:
 
 def _curves(prof: Profiles, name: str, axis: str, wanted: dict[str, Names], title: str | None) -> Any:
     listed = _listed(prof)
+    style.heading(title)
     chosen = select_each(listed, **wanted)
     found = sorted((one for part in chosen for one in series(part, name, axis)), key=lambda one: one.exact)
     x, height = style.axis_dimension(axis), style.value_dimension(listed[0], name)
@@ -149,22 +153,51 @@ def _curves(prof: Profiles, name: str, axis: str, wanted: dict[str, Names], titl
     else:
         parts = _bundled(found, x, height)
         note = f"median, quartiles (dark), extremes (pale) of {len(found)} curves"
+    log = any(style.logarithmic(one, axis) for one in listed)
+    ends = stretch(found, log)
     return hv.Overlay(parts).opts(
-        **style.frame(**style.noise_axis(found[0].x, any(style.logarithmic(one, axis) for one in listed))),
-        **style.legend(len(found) if not note else 1),
+        **style.frame(**in_view(ends, log)),
+        **style.legend(len({part.label for part in parts})),
         title="; ".join(part for part in (title, note) if part),
     )
 
 
+def stretch(found: Sequence[Series], log: bool) -> tuple[float, float]:
+    """The part of the axis on which a curve is more than 3 % of its range away from both its ends.
+
+    A tenth is added on either side, as far as there are values; where nothing changes it is the whole axis.
+    """
+    whole = np.concatenate([one.x for one in found])
+    busy = [one.x[_changing(one.y)] for one in found]
+    places = np.concatenate(busy) if any(part.size > 1 for part in busy) else whole
+    low, high = (np.log if log else np.asarray)(np.array([places.min(), places.max()]))
+    ends = np.array([low, high]) + 0.1 * (high - low) * np.array([-1.0, 1.0])
+    first, last = np.clip(np.exp(ends) if log else ends, whole.min(), whole.max())
+    return float(first), float(last)
+
+
+def _changing(values: Array) -> NDArray[np.bool_]:
+    finite = values[np.isfinite(values)]
+    near = 0.03 * np.ptp(finite)
+    away: NDArray[np.bool_] = (np.abs(values - finite[0]) > near) & (np.abs(values - finite[-1]) > near)
+    return away
+
+
+def in_view(ends: tuple[float, float], log: bool) -> dict[str, Any]:
+    """Options of a figure of which a stretch of the axis is in view."""
+    return {"xlim": ends, **style.noise_axis(np.array(ends), log)}
+
+
 def _separate(found: list[Series], x: Any, height: Any) -> list[Any]:
     """Every curve for itself: bands first, so that no band hides a curve."""
-    dims = varying([one.names for one in found])
     looks = _looks(found)
-    # many black references would bury the curves they belong to
+    # many black references would bury the curves they belong to, and share an entry of the legend
     crowded = len(found) > style.EASY
+    faints = [crowded and look["color"] == style.EXACT for look in looks]
+    dims = varying([one.names for one, faint in zip(found, faints, strict=True) if not faint])
     bands, curves = [], []
-    for one, look in zip(found, looks, strict=True):
-        text, faint = label(one.names, dims), crowded and look["color"] == style.EXACT
+    for one, look, faint in zip(found, looks, faints, strict=True):
+        text = "exact" if faint else label(one.names, dims)
         if one.bounded and not faint:
             bands.append(_band(one, text, x, height, look["color"]))
         line = curve(one, text, x, height, look["color"], dash=look["line_dash"])

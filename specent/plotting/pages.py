@@ -15,13 +15,14 @@ from bokeh.embed import components
 from bokeh.models import LayoutDOM, Plot, Toolbar
 from bokeh.resources import Resources
 
+from specent import checks
 from specent.errors import SpecentError
 from specent.plotting import style, texts
-from specent.plotting.curves import entropy, rate
+from specent.plotting.curves import entropy, in_view, rate, stretch
 from specent.plotting.fits import scaling
 from specent.plotting.pictures import check_output, put
 from specent.plotting.rescaling import rescaled
-from specent.plotting.select import Names, definitions, families, select, select_each
+from specent.plotting.select import Names, definitions, families, select, select_each, series
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import pair_matrix, windows
 from specent.plotting.tables import half_places, provenance
@@ -71,14 +72,15 @@ def page(
     ----------
     datasets : Dataset, sequence of Dataset, or mapping of heading to such a sequence
         Of any kind. Profiles are drawn by themselves; a scaling is drawn over the speciation given before it, and the
-        predictions of trajectories under the profiles given with them. The entries of a mapping become sections.
+        predictions of trajectories under the profiles given with them. The entries of a mapping become sections with
+        a heading each.
     path : str or Path
         File to write, ending in ``.html``; about 1.3 MB and the data of the curves.
     title : str, optional
         Heading; the title of the first dataset by default.
     axis : {"log_snr", "sigma", "log_sigma", "time"}, optional
         Horizontal axis of the curves; "sigma" for windows and "log_snr" for curves by default.
-    figures : sequence of str, optional
+    figures : str or sequence of str, optional
         Names out of `FIGURES`; all that can be drawn by default.
     partition, estimator, guidance : str or sequence, optional
         What is drawn, in every figure; all by default.
@@ -98,13 +100,14 @@ def page(
         If the file cannot be written, a figure or a selection is unknown, or nothing can be drawn.
     """
     path = check_output(path, suffixes=(".html",), overwrite=overwrite)
+    style.heading(title)
     sections = _sections(datasets)
     listed = [one for section in sections.values() for one in section]
     for one in listed:
         # any kind will do; an object without one is told what it should be
         kind = one.attrs.get("specent_kind") if isinstance(one, xr.Dataset) else None
         need(one, kind if isinstance(kind, str) and kind in KINDS else "profiles", "datasets")
-    names = FIGURES if figures is None else tuple(figures)
+    names = FIGURES if figures is None else (figures,) if isinstance(figures, str) else checks.names(figures, "figures")
     unknown = [name for name in names if name not in FIGURES]
     if unknown or not names:
         raise SpecentError(f"figures={list(names)!r}: choose from {', '.join(FIGURES)}")
@@ -115,40 +118,53 @@ def page(
         kept = ", ".join(sorted({str(one.attrs["specent_kind"]) for one in listed}))
         raise SpecentError(f"nothing to draw: datasets of kind {kept} have none of the figures {', '.join(names)}")
     plain = plain and figures is not None
-    heading = title or str(listed[0].attrs["title"])
-    return put(_document(heading, drawn, asked, listed, plain).encode(), path)
+    first = title or str(listed[0].attrs["title"])
+    return put(_document(first, drawn, asked, listed, plain).encode(), path, overwrite=overwrite)
 
 
 def _sections(datasets: xr.Dataset | Sequence[xr.Dataset] | Mapping[str, Sequence[xr.Dataset]]) -> dict[str, Any]:
     """The datasets of every section by its heading, which is empty where there is only one section."""
-    if not isinstance(datasets, xr.Dataset) and isinstance(datasets, Mapping):
-        made = {str(heading): list(section) for heading, section in datasets.items()}
-    else:
-        made = {"": [datasets] if isinstance(datasets, xr.Dataset) else list(datasets)}
+    given = dict(datasets) if isinstance(datasets, Mapping) and not isinstance(datasets, xr.Dataset) else {"": datasets}
+    made = {}
+    for heading, section in given.items():
+        try:
+            made[str(heading)] = [section] if isinstance(section, xr.Dataset) else list(section)
+        except TypeError as error:
+            raise SpecentError(f"datasets={checks.shown(section)} is neither a dataset nor a list of them") from error
     if not made or not all(made.values()):
         raise SpecentError("datasets is empty, or one of its sections is; give at least one dataset each")
     return made
 
 
 def _entropies(wanted: _Wanted) -> Figures:
-    for part, heading in _portions(wanted, "entropy", "path"):
-        yield entropy(part, wanted.axis or "log_snr", title=heading)
+    for part, heading, seen in _portions(wanted, "entropy", "path", wanted.axis or "log_snr"):
+        yield entropy(part, wanted.axis or "log_snr", title=heading).opts(**seen)
 
 
 def _rates(wanted: _Wanted) -> Figures:
-    for part, heading in _portions(wanted, "entropy_rate", "denoiser_gap"):
-        yield rate(part, wanted.axis, title=heading)
+    for part, heading, seen in _portions(wanted, "entropy_rate", "denoiser_gap", wanted.axis):
+        yield rate(part, wanted.axis, title=heading).opts(**seen)
 
 
-def _portions(wanted: _Wanted, name: str, best: str) -> Iterator[tuple[list[xr.Dataset], str]]:
-    """Profiles family by family, since full sets, single classes and pairs have different scales."""
+def _portions(
+    wanted: _Wanted, name: str, best: str, axis: str | None
+) -> Iterator[tuple[list[xr.Dataset], str, dict[str, Any]]]:
+    """Profiles family by family, since full sets, single classes and pairs have different scales, but one axis."""
     for group in _with_references(wanted.datasets["profiles"]):
+        seen = _seen(group, axis or str(group[0].attrs["rate_axis"]))
         for part, heading in _by_family(group[0]):
             together = [part, *(_answers(one, part) for one in group[1:])]
             if _count(together, name):
                 kept, note = _tamed(together, name, best, wanted)
                 for some, setting in _by_guidance(kept, name):
-                    yield some, ", ".join(word for word in (heading, note, setting) if word)
+                    yield some, ", ".join(word for word in (heading, note, setting) if word), seen
+
+
+def _seen(group: list[xr.Dataset], axis: str) -> dict[str, Any]:
+    """Options that bring the stretch on which any entropy of the group changes into view."""
+    log = any(style.logarithmic(one, axis) for one in group)
+    found = [curve for one in group if _count([one], "entropy") for curve in series(one, "entropy", axis)]
+    return in_view(stretch(found, log), log) if found else {}
 
 
 def _with_references(profiles: list[xr.Dataset]) -> list[list[xr.Dataset]]:
@@ -295,17 +311,21 @@ def _document(
     body = [f"<h1>{html.escape(heading)}</h1>"]
     if not plain:
         body.append(texts.HOW_TO_READ)
-    explained: set[str] = set()
-    head = ""
-    for (section, name, _), block in zip(drawn, blocks, strict=True):
-        if section != head:
-            head = section
-            body.append(f"<h2>{html.escape(head)}</h2>")
-        words = "" if plain or name in explained else f"<figcaption>{html.escape(texts.CAPTIONS[name])}</figcaption>"
-        explained.add(name)
-        body.append(f'<figure class="{name}">{words}{block}</figure>')
+    for head, wanted in asked.items():
+        body += [f"<h2>{html.escape(head)}</h2>"] if head else []
+        explained: set[str] = set()
+        for (section, name, _), block in zip(drawn, blocks, strict=True):
+            if section == head:
+                words = (
+                    ""
+                    if plain or name in explained
+                    else f"<figcaption>{html.escape(texts.CAPTIONS[name])}</figcaption>"
+                )
+                explained.add(name)
+                body.append(f'<figure class="{name}">{words}{block}</figure>')
+        if not plain:
+            body += [half_places(spec) for spec in wanted.datasets["speciation"]]
     if not plain:
-        body += [half_places(spec) for wanted in asked.values() for spec in wanted.datasets["speciation"]]
         body.append(provenance(listed))
     return texts.PAGE.format(
         title=html.escape(heading),

@@ -14,6 +14,7 @@ from typing import Any
 import xarray as xr
 from PIL import Image
 
+from specent import checks
 from specent.errors import SpecentError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
@@ -49,23 +50,41 @@ def check_output(path: str | Path, *, suffixes: Sequence[str] = (".html", ".png"
     SpecentError
         If the ending is another, the folder is missing or read-only, the file exists, or a PNG has no browser.
     """
-    path = Path(path)
+    path = _named(path)
+    shown = f"output={str(path)!r}"
     if path.suffix not in suffixes:
-        raise SpecentError(f"output={str(path)!r} must end in {' or '.join(suffixes)}")
-    if not path.parent.is_dir():
-        raise SpecentError(f"output={str(path)!r}: the folder {str(path.parent)!r} does not exist; make it first")
-    if path.is_dir():
-        raise SpecentError(f"output={str(path)!r} is a folder; give the name of a file")
-    if path.exists() and not overwrite:
-        raise SpecentError(f"output={str(path)!r} exists; choose another name or set overwrite")
+        raise SpecentError(f"{shown} must end in {' or '.join(suffixes)}")
+    checks.flag(overwrite, "overwrite")
     try:
+        if not path.parent.is_dir():
+            raise SpecentError(f"{shown}: the folder {str(path.parent)!r} does not exist; make it first")
+        if path.is_dir():
+            raise SpecentError(f"{shown} is a folder; give the name of a file")
+        _spare(path, overwrite)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise SpecentError(f"output={str(path)!r}: the folder cannot be written to ({error.strerror})") from error
+        raise SpecentError(f"{shown}: the folder cannot be written to ({error.strerror})") from error
     if path.suffix == ".png":
         browser()
     return path
+
+
+def _named(path: str | Path) -> Path:
+    """The file of that name, if it is one that a file can have."""
+    try:
+        found = Path(path).expanduser()
+        long = len(str(found).encode()) > 4000 or len(found.name.encode()) > 255
+    except (TypeError, RuntimeError, UnicodeError) as error:
+        raise SpecentError(f"output={checks.shown(path)} is not the name of a file ({error})") from error
+    if long or "\0" in str(found):
+        raise SpecentError(f"output={checks.shown(path)} is too long, or holds a zero byte; choose another name")
+    return found
+
+
+def _spare(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise SpecentError(f"output={str(path)!r} exists; choose another name, or pass overwrite=True to replace it")
 
 
 def browser() -> str:
@@ -86,20 +105,31 @@ def browser() -> str:
     )
 
 
-def put(data: bytes, path: Path) -> Path:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def put(data: bytes, path: Path, *, overwrite: bool = False) -> Path:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    SpecentError
+        If it cannot be written, or has come to exist since it was checked.
+    """
+    name = ""
     try:
+        # the name of the file may be as long as names can be
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".specent-", suffix=path.suffix)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes private files; a figure is an ordinary one
         os.chmod(name, 0o666 & ~_umask())
+        _spare(path, overwrite)
         os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise SpecentError(f"output={str(path)!r} could not be written ({error.strerror or error})") from error
+    finally:
+        if name:
+            Path(name).unlink(missing_ok=True)
     return path
 
 
@@ -145,6 +175,7 @@ def picture(
     from specent.plotting.pages import page
 
     path = check_output(path, suffixes=(".png",), overwrite=overwrite)
+    scale = checks.number(scale, "scale", least=0.1, most=10)
     with tempfile.TemporaryDirectory() as folder:
         source = page(datasets, Path(folder) / "page.html", plain=True, **options)
         width, height = _size(source, Path(folder))
@@ -157,7 +188,7 @@ def picture(
             raise SpecentError("the browser made no picture; write a page ending in .html instead")
         with Image.open(shot) as whole:
             whole.crop((0, 0, round(width * scale), min(whole.height, round(height * scale)))).save(shot)
-        return put(shot.read_bytes(), path)
+        return put(shot.read_bytes(), path, overwrite=overwrite)
 
 
 def _size(source: Path, folder: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from specent import checks
 from specent.axes import position
 from specent.errors import SpecentError
 from specent.plotting import style
@@ -74,9 +75,9 @@ def rescaled(
         If there is no dimension to scale with, several curves per dimension remain, or the law is unknown.
     """
     need(prof, "profiles", "prof")
-    law = law or ("log" if style.schedule_name(prof) == "vp" else "sqrt")
-    if law not in _LAWS:
-        raise SpecentError(f"law={law!r} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
+    law = ("log" if style.schedule_name(prof) == "vp" else "sqrt") if law is None else law
+    if not isinstance(law, str) or law not in _LAWS:
+        raise SpecentError(f"law={checks.shown(law)} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
     if "dimension" not in prof.dims:
         raise SpecentError("prof has no dimension 'dimension' to rescale with; it must hold profiles at several d")
     # ln(1)/2 is no scale

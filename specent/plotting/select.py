@@ -97,6 +97,8 @@ def _choices(dataset: xr.Dataset, dim: str) -> list[str]:
 
 
 def _listed(names: Any) -> list[Any]:
+    if isinstance(names, (np.ndarray, xr.DataArray)):
+        return list(np.atleast_1d(np.asarray(names)).ravel())
     if isinstance(names, (str, Partition)) or not isinstance(names, Iterable):
         return [names]
     return list(names)

@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from specent import checks
 from specent.errors import SpecentError
 from specent.plotting import style
-from specent.plotting.curves import Profiles, entropy
+from specent.plotting.curves import Profiles, entropy, in_view
 from specent.plotting.select import Names, select
 from specent.schema import need
 
@@ -39,7 +40,8 @@ def predictions(
         Of kind ``trajectories``, with ``prediction`` over (channel, y, x). Three channels are shown in colour,
         otherwise the first one in grey.
     prof : Dataset or sequence of Dataset, optional
-        Of kind ``profiles``; their entropy is drawn above the strip on the same axis.
+        Of kind ``profiles``; their entropy is drawn above the strip on the same axis, and only the stretch on which it
+        changes is in view.
     axis : {"log_snr", "sigma", "log_sigma", "time"}
         Horizontal axis; a picture is centred at the time of its prediction.
     class_label : str or sequence, optional
@@ -66,9 +68,13 @@ def predictions(
         If the runs hold no pictures, or a name is unknown.
     """
     need(runs, "trajectories", "runs")
-    chosen = _pictures(runs, class_label, sample, guidance)
-    ruler = _Ruler.of(runs, axis, most)
-    centres = ruler.flat(_moments(runs, chosen, axis))
+    style.heading(title)
+    chosen = _pictures(runs, class_label, checks.whole(sample, "sample"), guidance)
+    above = None if prof is None else entropy(prof, axis, guidance=guidance, **selection)
+    ends = None if above is None else above.opts.get("plot").kwargs["xlim"]
+    moments = _moments(runs, chosen, axis)
+    ruler = _Ruler.of(runs, axis, moments, checks.whole(most, "most", least=1), ends)
+    centres = ruler.flat(moments)
     shown = ruler.apart(centres)
     data = chosen["prediction"].isel(guidance=0, prediction_time=shown)
     data = data.transpose("class_label", "prediction_time", "channel", "y", "x")
@@ -92,10 +98,7 @@ def predictions(
         title=title or f"Predicted data along the path, {chosen['guidance'].values[0]}, sample {sample}",
         show_legend=False,
     )
-    if prof is None:
-        return strip
-    above = entropy(prof, axis, guidance=guidance, **selection).opts(**ruler.options())
-    return hv.Layout([above, strip]).cols(1)
+    return strip if above is None else hv.Layout([above.opts(**ruler.options()), strip]).cols(1)
 
 
 @dataclass(frozen=True)
@@ -108,15 +111,20 @@ class _Ruler:
     log: bool
 
     @classmethod
-    def of(cls, runs: xr.Dataset, axis: str, most: int) -> _Ruler:
-        if most < 1:
-            raise SpecentError(f"most={most!r}: at least one picture must be shown")
+    def of(cls, runs: xr.Dataset, axis: str, moments: Array, most: int, ends: tuple[float, float] | None) -> _Ruler:
+        """The ruler over `ends`, or the whole run; as wide a picture as the moments on it leave room for."""
         log = style.logarithmic(runs, axis)
-        places = style.places(runs, axis)
-        ends = np.log(places) if log else places
-        width = float(np.ptp(ends)) / most
+        even = np.log if log else np.asarray
+        places = even(style.places(runs, axis) if ends is None else np.array(ends))
+        low, high = float(places.min()), float(places.max())
+        inside = np.sort(even(moments)[(even(moments) >= low) & (even(moments) <= high)])
+        if not inside.size:
+            return cls.of(runs, axis, moments, most, None)
+        # rows of pictures wider than a fifth of the figure would be higher than a screen
+        closest = float(np.diff(inside).min()) if inside.size > 1 else np.inf
+        width = min(max(closest, (high - low) / most), (high - low) / 5)
         # half a picture hangs over each end
-        return cls(float(ends.min()) - width / 2, float(ends.max()) + width / 2, width, log)
+        return cls(low - width / 2, high + width / 2, width, log)
 
     def flat(self, places: Array) -> Array:
         """Places on the axis in even coordinates."""
@@ -127,17 +135,18 @@ class _Ruler:
         return tuple(float(place) for place in (np.exp(even) if self.log else even))
 
     def apart(self, centres: Array) -> list[int]:
-        """Indices of centres that are at least a width apart, from the low end."""
+        """Indices of the centres on the ruler that are at least a width apart, from the low end."""
         shown: list[int] = []
         for i in np.argsort(centres):
-            if not shown or centres[i] - centres[shown[-1]] >= self.width:
+            inside = self.low + self.width / 2 <= centres[i] <= self.high - self.width / 2
+            if inside and (not shown or centres[i] - centres[shown[-1]] >= 0.999 * self.width):
                 shown.append(int(i))
         return shown
 
     def options(self) -> dict[str, Any]:
         """Options of a figure drawn on this stretch."""
         ends = self.drawn(np.array([self.low, self.high]))
-        return {"xlim": ends, **style.noise_axis(np.array(ends), self.log)}
+        return in_view((ends[0], ends[1]), self.log)
 
 
 def _pictures(runs: xr.Dataset, class_label: Names, sample: int, guidance: Names) -> xr.Dataset:

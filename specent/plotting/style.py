@@ -12,6 +12,7 @@ import xarray as xr
 from bokeh.palettes import Viridis256
 from numpy.typing import NDArray
 
+from specent import checks
 from specent.axes import check_axis, position
 from specent.errors import SpecentError
 
@@ -103,7 +104,11 @@ def ticks(places: Array) -> list[tuple[float, str]]:
     """Ticks of a logarithmic axis over the positive ones of some places: at decades, at 1, 2 and 5, or closer."""
     some = places[np.isfinite(places) & (places > 0)]
     low, high = np.log10(some.min()), np.log10(some.max())
-    digits = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9) if high - low < 0.8 else (1, 2, 5) if high - low < 3 else (1,)
+    digits: tuple[float, ...] = (1, 2, 5) if high - low < 3 else (1,)
+    if high - low < 0.8:
+        digits = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
+    if high - low < 0.4:
+        digits = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)
     powers = range(int(np.floor(low)) - 1, int(np.ceil(high)) + 1)
     return [(digit * 10.0**power, f"{digit * 10.0**power:g}") for power in powers for digit in digits]
 
@@ -111,6 +116,17 @@ def ticks(places: Array) -> list[tuple[float, str]]:
 def noise_axis(places: Array, log: bool) -> dict[str, Any]:
     """Options of the horizontal axis for the places drawn on it."""
     return {"logx": True, "xticks": ticks(places)} if log else {}
+
+
+def heading(title: str | None) -> str | None:
+    """The title of a figure or page, if it is text that can be written."""
+    if title is not None:
+        checks.instance(title, str, "title", "give text")
+        try:
+            title.encode()
+        except UnicodeEncodeError as error:
+            raise SpecentError(f"title={checks.shown(title)} holds characters that cannot be written") from error
+    return title
 
 
 def frame(height: int = FRAME_HEIGHT, **more: Any) -> dict[str, Any]:

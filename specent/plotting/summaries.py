@@ -52,6 +52,7 @@ def windows(
         If the dataset is of another kind, a name is unknown, or the axis cannot be reached.
     """
     need(spec, "speciation", "spec")
+    style.heading(title)
     wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
     chosen = select(spec, **{dim: names for dim, names in wanted.items() if names is not None}).compute()
     axis = axis or natural_axis(spec)
@@ -162,6 +163,7 @@ def pair_matrix(
         If the dataset is of another kind, holds no pair, or a name is unknown.
     """
     need(spec, "speciation", "spec")
+    style.heading(title)
     wanted = {"estimator": estimator, "guidance": guidance}
     chosen = select(spec, **{dim: names for dim, names in wanted.items() if names is not None}).compute()
     if "dimension" in chosen.dims:

@@ -14,6 +14,7 @@ from specent.plotting.select import names_at
 from specent.plotting.summaries import natural_axis
 
 _SHOWN = ("specent_kind", "seed", "model", "schedule", "versions")
+_LONG = 20
 _FOLDED = ("seed_rule", "guidance_formula", "history", "settings_sha256")
 
 
@@ -58,10 +59,11 @@ def half_places(spec: xr.Dataset) -> str:
         cells = "".join(f"<td>{cell(row | column)}</td>" for column in columns)
         lines.append(f"<tr><td>{html.escape(', '.join(names_at(spec, row).values()))}</td>{cells}</tr>")
     name = style.AXIS_LABELS[axis].partition("  (")[0]
+    # a long table would push the figures after it out of sight
+    unfolded = "" if len(lines) > _LONG else " open"
     return (
-        f"<h2>Half-entropy places ({html.escape(name)}), with intervals in brackets</h2>"
-        f"<p>{html.escape(str(spec.attrs['title']))}</p>"
-        f'<table class="half"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        f"<details{unfolded}><summary>Table: half-entropy places ({html.escape(name)}), intervals in brackets</summary>"
+        f'<table class="half"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></details>'
     )
 
 
@@ -87,10 +89,10 @@ def provenance(datasets: list[xr.Dataset]) -> str:
     for one in datasets:
         settings = html.escape(json.dumps(json.loads(str(one.attrs["settings"])), indent=1, ensure_ascii=False))
         parts.append(
-            f"<h2>{html.escape(str(one.attrs['title']))}</h2>{_terms(one, _SHOWN)}"
+            f"<h3>{html.escape(str(one.attrs['title']))}</h3>{_terms(one, _SHOWN)}"
             f"<details><summary>history and settings</summary>{_terms(one, _FOLDED)}<pre>{settings}</pre></details>"
         )
-    return f"<footer>{''.join(parts)}</footer>"
+    return f"<footer><h2>Where the numbers come from</h2>{''.join(parts)}</footer>"
 
 
 def _terms(dataset: xr.Dataset, names: tuple[str, ...]) -> str:

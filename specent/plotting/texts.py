@@ -6,7 +6,7 @@ HOW_TO_READ = """<p class="lead">How much of the question <i>which side does the
 bits, while noise turns into data. Arrows in the axis labels point in the direction of generation. Where a curve falls,
 the samples decide. Colours tell partitions (or guidance settings, or dimensions) apart, dashes tell estimators apart,
 black dashed curves are exact references, bands are intervals of uncertainty. Click an entry of a legend to hide its
-curve.</p>"""
+curve. A figure shows the stretch on which its curves change; drag it to see the rest.</p>"""
 
 _ENTROPY = (
     "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has decided. "
@@ -31,8 +31,8 @@ _PAIR_MATRIX = (
 )
 _SCALING = "Half-entropy place over the ambient dimension, with the fitted law and its residuals. Bars are intervals."
 _PREDICTIONS = (
-    "What the denoiser takes the clean data to be along one path. The pictures stand at the noise at which they were "
-    "predicted: they change while the entropy above them falls and only sharpen afterwards."
+    "What the denoiser takes the clean data to be along one path of each class. A picture is centred on the noise at "
+    "which it was predicted: pictures change while the entropy above them falls and only sharpen afterwards."
 )
 
 CAPTIONS = {
@@ -54,17 +54,19 @@ PAGE = """<!doctype html>
 body {{ font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222; background: #fff; margin: 24px; }}
 body {{ width: max-content; }}
 h1 {{ font-size: 22px; margin: 0 0 8px; }}
-h2 {{ font-size: 17px; margin: 28px 0 6px; }}
+h2 {{ font-size: 18px; margin: 40px 0 6px; padding-top: 10px; border-top: 2px solid #ccc; }}
+h3 {{ font-size: 14px; margin: 18px 0 4px; }}
+summary {{ cursor: pointer; margin: 6px 0; }}
 p, figcaption, dl {{ max-width: 860px; }}
 figure {{ margin: 18px 0; }}
 figcaption {{ margin-bottom: 6px; }}
 table {{ border-collapse: collapse; font-size: 13px; }}
 th, td {{ padding: 3px 12px; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
 th:first-child, td:first-child {{ text-align: left; }}
-details {{ max-width: 860px; }}
+footer details {{ max-width: 860px; }}
 pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
 dt {{ font-weight: bold; }} dd {{ margin: 0 0 4px 16px; overflow-wrap: anywhere; }}
-footer {{ margin-top: 32px; font-size: 13px; color: #444; border-top: 1px solid #ccc; }}
+footer {{ margin-top: 32px; font-size: 13px; color: #444; }}
 </style>
 {scripts}
 </head>

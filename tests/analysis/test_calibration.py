@@ -33,7 +33,7 @@ def test_guided_runs_are_not_warned_about(gaussian_runs):
     runs = gaussian_runs([[-2.0], [2.0]], samples=400, grid=grid, guidance=[sp.Guidance(3.0)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        sp.entropy(runs, estimator="path", replicates=20)
+        sp.entropy(runs, estimator="path", replicates=50)
     gap = sp.calibration_gap(runs).isel(guidance=0, partition=0)
     # guidance pushes samples to where their class is likelier than the posterior says
     assert (gap.gap / gap.gap_standard_error.clip(min=1e-12)).max() > 5
@@ -51,7 +51,7 @@ def test_mean_posterior_is_the_prior_and_entropy_the_mean_surprise(gaussian_runs
 
 
 def test_sides_are_named_and_missing_ones_are_nan(four_runs):
-    made = sp.calibration_gap(four_runs, _PARTITIONS, replicates=20)
+    made = sp.calibration_gap(four_runs, _PARTITIONS, replicates=50)
     assert made.side_name.values.tolist()[0] == ["a", "b", "c", "d"]
     assert made.side_name.values.tolist()[1] == ["a", "not a", "", ""]
     assert np.isnan(made.posterior_gap.isel(partition=1, side=2)).all()
@@ -75,15 +75,15 @@ def test_standard_errors_are_those_of_a_repeated_experiment(gaussian_runs):
 
 
 def test_gap_is_that_of_the_estimators(four_runs):
-    made = sp.calibration_gap(four_runs, _PARTITIONS, replicates=30)
-    prof = sp.entropy(four_runs, _PARTITIONS, ("path", "cross_entropy"), replicates=30)
+    made = sp.calibration_gap(four_runs, _PARTITIONS, replicates=50)
+    prof = sp.entropy(four_runs, _PARTITIONS, ("path", "cross_entropy"), replicates=50)
     difference = prof.entropy.sel(estimator="path") - prof.entropy.sel(estimator="cross_entropy")
     assert np.allclose(made.gap, difference.transpose(*made.gap.dims), atol=1e-12)
 
 
 def test_gap_of_dask_arrays_is_the_same(four_runs):
-    whole = sp.calibration_gap(four_runs, _PARTITIONS, replicates=30)
-    pieces = sp.calibration_gap(four_runs.chunk(sample=33, time=7), _PARTITIONS, replicates=30)
+    whole = sp.calibration_gap(four_runs, _PARTITIONS, replicates=50)
+    pieces = sp.calibration_gap(four_runs.chunk(sample=33, time=7), _PARTITIONS, replicates=50)
     for name in whole.data_vars:
         # variances of 1e-17 instead of 0, where all trajectories are alike, have roots of 3e-9
         tolerance = 1e-8 if str(name).endswith("error") else 1e-12

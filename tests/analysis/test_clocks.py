@@ -24,7 +24,7 @@ def test_relabelled_profile_is_that_of_the_other_schedule(schedule, rate_axis):
 
 
 def test_there_and_back_is_the_same(pair_runs):
-    prof = sp.entropy(pair_runs, rate_axis="time", replicates=20)
+    prof = sp.entropy(pair_runs, rate_axis="time", replicates=50)
     back = sp.on_schedule(sp.on_schedule(prof, VP()), VE())
     assert np.allclose(back.time, prof.time, rtol=1e-10)
     assert np.array_equal(back.log_snr, prof.log_snr)
@@ -36,7 +36,7 @@ def test_there_and_back_is_the_same(pair_runs):
 def test_relabelled_trajectories_give_the_same_entropies(pair_runs):
     moved = sp.on_schedule(pair_runs, VP())
     schema.check(moved, "trajectories")
-    first, second = sp.entropy(pair_runs, replicates=20), sp.entropy(moved, replicates=20)
+    first, second = sp.entropy(pair_runs, replicates=50), sp.entropy(moved, replicates=50)
     for name in first.data_vars:
         assert np.allclose(first[name].values, second[name].values, rtol=1e-9, atol=1e-12), name
     swapped = sp.Partition.groups({"y": ["b"], "x": ["a"]}, prior=[0.5, 0.5])
@@ -54,13 +54,15 @@ def test_times_of_predictions_move_along(make_dataset):
 
 
 def test_bad_input_is_named(pair_runs):
-    prof = sp.entropy(pair_runs, estimator="path", replicates=20)
+    prof = sp.entropy(pair_runs, estimator="path", replicates=50)
     with pytest.raises(SpecentError, match="of kind 'speciation'; on_schedule takes trajectories or profiles"):
         sp.on_schedule(sp.speciation(prof), VP())
     with pytest.raises(SpecentError, match="dataset is a int"):
         sp.on_schedule(3, VP())
     with pytest.raises(SpecentError, match="of kind None"):
         sp.on_schedule(xr.Dataset(), VP())
+    with pytest.raises(SpecentError, match=r"of kind \[1\]"):
+        sp.on_schedule(prof.assign_attrs(specent_kind=[1]), VP())
     with pytest.raises(SpecentError, match="schedule is a str; use one of"):
         sp.on_schedule(prof, "vp")
     with pytest.raises(SpecentError, match=r"outside .* the range of this ddpm schedule"):

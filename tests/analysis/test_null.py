@@ -23,17 +23,17 @@ def mixed_runs(four_runs):
 
 
 _TWO = [
-    sp.Partition.one_vs_rest("a", "abcd"),
+    sp.Partition.one_vs_rest("a", list("abcd")),
     sp.Partition.groups({"ab": ["a", "b"], "cd": ["c", "d"]}),
     sp.Partition.groups({"abd": ["a", "b", "d"], "c": ["c"]}, prior=[0.9, 0.1]),
 ]
-_MANY = [sp.Partition.full("abcd"), sp.Partition.groups({"a": ["a"], "bd": ["b", "d"], "c": ["c"]})]
+_MANY = [sp.Partition.full(list("abcd")), sp.Partition.groups({"a": ["a"], "bd": ["b", "d"], "c": ["c"]})]
 
 
 def test_complement_of_a_side_is_exact_if_the_null_is_the_mixture(mixed_runs):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = sp.entropy(mixed_runs, _TWO, ("path", "null"), rate="differences", replicates=30)
+        made = sp.entropy(mixed_runs, _TWO, ("path", "null"), rate="differences", replicates=50)
     path, null = made.sel(estimator="path"), made.sel(estimator="null")
     # a difference 1 - pi r of numbers up to 1 loses digits where the complement is unlikely, not the entropy
     assert np.allclose(path.entropy, null.entropy, rtol=0, atol=1e-9)
@@ -42,15 +42,18 @@ def test_complement_of_a_side_is_exact_if_the_null_is_the_mixture(mixed_runs):
 
 
 def test_many_sides_give_the_cross_entropy_if_the_null_is_the_mixture(mixed_runs):
-    made = sp.entropy(mixed_runs, _MANY, ("cross_entropy", "null"), rate="differences", replicates=30)
+    made = sp.entropy(mixed_runs, _MANY, ("cross_entropy", "null"), rate="differences", replicates=50)
     assert np.allclose(made.entropy[0], made.entropy[1], rtol=0, atol=1e-10)
     assert made.clipped_ratios.sum() == 0
 
 
 def test_null_that_is_not_the_mixture_is_clipped_counted_and_warned_about(four_runs):
     # the null chain follows the mixture's denoiser at the state: at 20 steps its likelihood is not the mixture's
-    with pytest.warns(CalibrationWarning, match=r"null minus path .* likelihood ratios exceeded their bound"):
+    with pytest.warns(CalibrationWarning, match=r"null minus path .* likelihood ratios exceeded their bound") as caught:
         made = sp.entropy(four_runs, ["a|rest", "full"], ("path", "null"), replicates=50)
+    # here the null condition is the mixture, and the steps are to blame
+    assert "the steps are too coarse" in str(caught[0].message)
+    assert f"; {int(made.clipped_ratios.sum())} likelihood ratios" in str(caught[0].message)
     likelihood = four_runs.log_likelihood
     ratio = np.exp(likelihood - likelihood.sel(candidate="null"))
     counted = (ratio.sel(candidate="a") / 4 >= 1).sum(("class_label", "sample"))
@@ -74,7 +77,7 @@ def test_entropy_against_the_null_runs_below_zero_with_many_sides(gaussian_runs)
 
 
 def test_settings_say_which_evaluations_are_compared(mixed_runs):
-    made = sp.entropy(mixed_runs, [*_TWO, *_MANY], "null", replicates=20)
+    made = sp.entropy(mixed_runs, [*_TWO, *_MANY], "null", replicates=50)
     for text in ('"abd | c": "c against null"', '"a | rest": "a against null"', '"full": "driving side against null"'):
         assert text in made.attrs["settings"]
 
@@ -83,7 +86,7 @@ def test_settings_say_which_evaluations_are_compared(mixed_runs):
     ("partition", "message"),
     [
         (sp.Partition.pair("a", "b"), r"'a \| b' does not cover all labels"),
-        (sp.Partition.full("abcd", prior=[0.7, 0.1, 0.1, 0.1]), "4 sides and a prior of its own"),
+        (sp.Partition.full(list("abcd"), prior=[0.7, 0.1, 0.1, 0.1]), "4 sides and a prior of its own"),
     ],
 )
 def test_partitions_the_null_cannot_answer_are_named(four_runs, partition, message):

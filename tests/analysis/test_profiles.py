@@ -41,7 +41,7 @@ def test_production_is_the_exact_rate(fine_runs, pair_quadrature):
 
 
 def test_information_is_the_prior_entropy_less_the_conditional(four_runs):
-    made = sp.entropy(four_runs, _FOUR, ("path", "cross_entropy"), replicates=30)
+    made = sp.entropy(four_runs, _FOUR, ("path", "cross_entropy"), replicates=50)
     start = xr.DataArray([2, 1, 1, 1, np.log2(3)], dims="partition")
     assert np.allclose(made.entropy + made.mutual_information - start, 0, atol=1e-12)
     assert np.allclose(made.entropy_lower + made.mutual_information_upper - start, 0, atol=1e-12)
@@ -62,7 +62,7 @@ def test_bounds_hold_the_estimate_and_stay_in_range(four_runs):
 
 
 def test_several_sides_agree_with_plain_averages(four_runs):
-    made = sp.entropy(four_runs, ["full", "a,b|c,d", "a|b|c"], ("path", "cross_entropy"), replicates=20)
+    made = sp.entropy(four_runs, ["full", "a,b|c,d", "a|b|c"], ("path", "cross_entropy"), replicates=50)
     likelihood = np.exp(four_runs.log_likelihood.values[..., :4])
     full = likelihood / likelihood.sum(axis=-1, keepdims=True)
     entropy = -np.sum(full * np.log2(np.maximum(full, 1e-300)), axis=-1).mean(axis=(1, 2))
@@ -80,7 +80,7 @@ def test_several_sides_agree_with_plain_averages(four_runs):
 
 def test_unequal_side_priors_weigh_posterior_and_trajectories(four_runs):
     asked = sp.Partition.pair("a", "c", prior=[0.9, 0.1])
-    made = sp.entropy(four_runs, asked, "path", rate="differences", replicates=20)
+    made = sp.entropy(four_runs, asked, "path", rate="differences", replicates=50)
     likelihood = np.exp(four_runs.log_likelihood.values)
     chance = 0.9 * likelihood[..., 0] / (0.9 * likelihood[..., 0] + 0.1 * likelihood[..., 2])
     coin = -chance * np.log2(chance) - (1 - chance) * np.log2(np.maximum(1 - chance, 1e-300))
@@ -88,16 +88,16 @@ def test_unequal_side_priors_weigh_posterior_and_trajectories(four_runs):
 
 
 def test_merging_sides_leaves_less_to_know(four_runs):
-    made = sp.entropy(four_runs, ["full", "a,b|c,d"], ("path", "cross_entropy"), replicates=20)
+    made = sp.entropy(four_runs, ["full", "a,b|c,d"], ("path", "cross_entropy"), replicates=50)
     assert (made.entropy.isel(partition=1) <= made.entropy.isel(partition=0) + 1e-12).all()
 
 
 @pytest.mark.parametrize("rate", ["production", "differences"])
 def test_dask_arrays_give_the_same_numbers(four_runs, rate):
     options = {"partitions": _FOUR, "estimator": ("path", "cross_entropy", "denoiser_gap"), "rate": rate}
-    whole = sp.entropy(four_runs, **options, replicates=40)
+    whole = sp.entropy(four_runs, **options, replicates=50)
     made = sp.entropy(
-        four_runs.chunk(sample=33, time=7, class_label=3, candidate=2, guidance=1), **options, replicates=40
+        four_runs.chunk(sample=33, time=7, class_label=3, candidate=2, guidance=1), **options, replicates=50
     )
     _assert_same(whole, made, "chunked")
 
@@ -108,36 +108,102 @@ def test_order_of_dimensions_in_memory_does_not_matter(four_runs):
         dims = four_runs[name].dims
         data = np.asfortranarray(four_runs[name].values)
         turned[name] = (dims, data, four_runs[name].attrs)
-    _assert_same(sp.entropy(four_runs, _FOUR, replicates=20), sp.entropy(turned, _FOUR, replicates=20), "Fortran order")
+    _assert_same(sp.entropy(four_runs, _FOUR, replicates=50), sp.entropy(turned, _FOUR, replicates=50), "Fortran order")
 
 
 def test_dataset_with_transposed_variables_gives_the_same_numbers(four_runs):
     turned = four_runs.transpose("time", "candidate", "sample", ...)
-    _assert_same(sp.entropy(four_runs, _FOUR, replicates=20), sp.entropy(turned, _FOUR, replicates=20), "transposed")
+    _assert_same(sp.entropy(four_runs, _FOUR, replicates=50), sp.entropy(turned, _FOUR, replicates=50), "transposed")
 
 
 def test_order_of_candidates_does_not_matter(four_runs):
     order = [4, 2, 0, 3, 1]
     turned = four_runs.isel(candidate=order, other_candidate=order)
-    _assert_same(sp.entropy(four_runs, _FOUR, replicates=20), sp.entropy(turned, _FOUR, replicates=20), "candidates")
+    _assert_same(sp.entropy(four_runs, _FOUR, replicates=50), sp.entropy(turned, _FOUR, replicates=50), "candidates")
+
+
+@pytest.mark.parametrize("chunks", [None, {"sample": 30, "time": 5}])
+def test_pairs_of_candidates_follow_the_order_of_the_candidates(four_runs, chunks):
+    turned = four_runs.isel(candidate=[4, 2, 0, 3, 1])
+    turned = turned if chunks is None else turned.chunk(chunks)
+    _assert_same(sp.entropy(four_runs, _FOUR, replicates=50), sp.entropy(turned, _FOUR, replicates=50), "candidates")
+
+
+def test_a_selection_of_candidates_answers_what_is_asked_of_them(four_runs):
+    asked = ["a|b", "b|a"]
+    whole = sp.entropy(four_runs.sel(guidance=["unguided"]), asked, replicates=50)
+    some = four_runs.sel(candidate=["b", "a"], guidance=["unguided"])
+    _assert_same(whole, sp.entropy(some, asked, replicates=50), "two candidates")
+    _assert_same(whole, sp.entropy(some.chunk(sample=30), asked, replicates=50), "two candidates, lazily")
+    gap = sp.calibration_gap(some, "a|b").gap
+    assert np.allclose(gap, sp.calibration_gap(four_runs, "a|b").gap.sel(guidance=["unguided"]), atol=1e-12)
+    with pytest.raises(SpecentError, match="unknown label 'c'"):
+        sp.entropy(some, "a|c")
+
+
+def test_a_selection_that_leaves_nothing_to_ask_is_named(four_runs, pair_runs):
+    with pytest.raises(SpecentError, match=r"partitions=None, .* ask for 'b', which is no candidate of this selection"):
+        sp.entropy(pair_runs.sel(candidate=["a"]))
+    with pytest.raises(SpecentError, match=r"of the drivers \['c', 'd'\] none is among the candidates \['a', 'b'\]"):
+        sp.entropy(four_runs.sel(candidate=["a", "b"], class_label=["c", "d"]), "a|b")
+    some = four_runs.sel(other_candidate=["a", "b"])
+    with pytest.raises(
+        SpecentError, match=r"candidate 'c' is not among other_candidate=\['a', 'b'\]; select both alike"
+    ):
+        sp.entropy(some, "a|b")
+
+
+@pytest.mark.parametrize("compute", [True, False])
+def test_the_gap_of_the_denoisers_needs_the_noisy_end(pair_runs, compute):
+    cut = pair_runs.isel(time=slice(0, 16))
+    cut = cut if compute else cut.chunk(sample=50)
+    message = r"log_likelihood is .* at the last time, not 0: the noisy end was cut off, and estimator 'denoiser_gap'"
+    with pytest.raises(SpecentError, match=message):
+        sp.entropy(cut, compute=compute)
+    # the evidence of what was cut is in that of what is left: the other estimators know it all
+    names = ("path", "cross_entropy")
+    made, whole = (sp.entropy(runs, estimator=names, replicates=50, compute=compute) for runs in (cut, pair_runs))
+    _assert_same(whole.isel(time=slice(0, 16)), made, "cut")
+    # the mend
+    assert sp.entropy(pair_runs, replicates=50).isel(time=slice(0, 16)).sizes["time"] == 16
+    assert np.isfinite(sp.entropy(pair_runs.isel(time=slice(8, None)), replicates=50).entropy).all()
+
+
+def test_coordinates_that_contradict_each_other_are_named(pair_runs):
+    def with_coordinate(name, values):
+        return pair_runs.assign_coords({name: pair_runs[name].copy(data=np.asarray(values))})
+
+    log_snr = pair_runs.log_snr.values
+    for bad, message in (
+        (with_coordinate("log_snr", log_snr * np.nan), "runs: log_snr=nan at time="),
+        (with_coordinate("log_snr", log_snr * 2), "runs: log_snr is not ln"),
+        (with_coordinate("log_snr", log_snr[::-1]), "runs: log_snr is not ln"),
+        (
+            with_coordinate("candidate_prior", [0.4, 0.5, 0.0]),
+            "candidate_prior=0.4 at candidate=a, but label_prior is 0.5",
+        ),
+    ):
+        for function in (sp.entropy, sp.calibration_gap, lambda runs: sp.on_schedule(runs, sp.schedules.VP())):
+            with pytest.raises(SpecentError, match=message.replace("runs: ", "")):
+                function(bad)
 
 
 def test_lazy_result_computes_to_the_same(four_runs):
     chunked = four_runs.chunk(sample=40, time=6)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        lazy = sp.entropy(chunked, _FOUR, replicates=20, compute=False)
-        null = sp.entropy(chunked, "a|rest", "null", replicates=20, compute=False)
+        lazy = sp.entropy(chunked, _FOUR, replicates=50, compute=False)
+        null = sp.entropy(chunked, "a|rest", "null", replicates=50, compute=False)
     assert lazy.entropy.chunks is not None
     assert lazy.entropy_rate_lower.chunks is not None
-    _assert_same(sp.entropy(four_runs, _FOUR, replicates=20), lazy.compute(), "lazy")
+    _assert_same(sp.entropy(four_runs, _FOUR, replicates=50), lazy.compute(), "lazy")
     with pytest.warns(sp.SpecentWarning, match="null"):
-        _assert_same(sp.entropy(four_runs, "a|rest", "null", replicates=20), null.compute(), "lazy null")
+        _assert_same(sp.entropy(four_runs, "a|rest", "null", replicates=50), null.compute(), "lazy null")
 
 
 def test_order_of_drivers_changes_the_resampling_only(four_runs):
-    turned = sp.entropy(four_runs.isel(class_label=[2, 0, 3, 1]), _FOUR, replicates=20, keep_replicates=False)
-    made = sp.entropy(four_runs, _FOUR, replicates=20, keep_replicates=False)
+    turned = sp.entropy(four_runs.isel(class_label=[2, 0, 3, 1]), _FOUR, replicates=50, keep_replicates=False)
+    made = sp.entropy(four_runs, _FOUR, replicates=50, keep_replicates=False)
     assert np.allclose(made.entropy, turned.entropy, rtol=0, atol=1e-12)
     assert np.allclose(made.entropy_rate, turned.entropy_rate, rtol=0, atol=1e-12)
 
@@ -172,6 +238,9 @@ def test_result_is_a_profiles_dataset_with_its_settings(pair_runs):
             "'exact' is not known; the estimators are path, cross_entropy, denoiser_gap, null",
         ),
         ({"estimator": ()}, "name one at least"),
+        ({"estimator": 5}, "estimator=5 must be a list of names"),
+        ({"estimator": [["path"]]}, r"estimator\[0\]=\['path'\] must be a name"),
+        ({"rate": ["production"]}, "rate=.* is not known"),
         ({"estimator": ("path", "path")}, "none twice"),
         ({"rate": "exact"}, "rate='exact' is not known"),
         ({"rate_axis": "gamma"}, "rate_axis='gamma' is not an axis"),
@@ -187,7 +256,7 @@ def test_torch_trajectories_agree_with_the_independent_chain(gaussian_runs):
     mix = sp.exact.GaussianMixture([[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0], [0.0, 5.0]], labels=list("abcd"))
     grid = np.geomspace(0.2, 60, 40)
     settings = [sp.Guidance(), sp.Guidance(2.0, (0.5, 8.0))]
-    asked = [sp.Partition.full("abcd"), sp.Partition.parse("a,b|c,d", "abcd"), sp.Partition.pair("a", "b")]
+    asked = [sp.Partition.full(list("abcd")), sp.Partition.parse("a,b|c,d", list("abcd")), sp.Partition.pair("a", "b")]
     runs = sp.sample(
         sp.models.mixture(mix), schedule=sp.schedules.VE(), time=grid, samples=300, guidance=settings,
         partitions=asked, progress=False,

@@ -64,7 +64,7 @@ def test_rate_needs_production_or_says_so(gaussian_runs):
         sp.entropy(bare, "a|b")
     with pytest.raises(SpecentError, match="production of partition"):
         sp.entropy(bare, "a|b", "denoiser_gap", rate="differences")
-    made = sp.entropy(bare, "a|b", ("path", "cross_entropy"), rate="differences", replicates=20)
+    made = sp.entropy(bare, "a|b", ("path", "cross_entropy"), rate="differences", replicates=50)
     assert np.isfinite(made.entropy_rate).all()
 
 
@@ -72,17 +72,17 @@ def test_distances_under_guidance_need_the_null_condition(pair_runs):
     some = pair_runs.isel(candidate=[0, 1], other_candidate=[0, 1])
     with pytest.raises(SpecentError, match="guidance 'w=2' needs the distances to the null condition"):
         sp.entropy(some, _SWAPPED)
-    unguided = sp.entropy(some.isel(guidance=[0]), _SWAPPED, replicates=20)
-    assert np.allclose(unguided.entropy_rate[0, 0, 0], sp.entropy(pair_runs, replicates=20).entropy_rate[0, 0, 0])
+    unguided = sp.entropy(some.isel(guidance=[0]), _SWAPPED, replicates=50)
+    assert np.allclose(unguided.entropy_rate[0, 0, 0], sp.entropy(pair_runs, replicates=50).entropy_rate[0, 0, 0])
 
 
 def test_rates_on_other_axes_are_those_per_log_snr_times_the_clock(pair_runs):
-    rates = {axis: sp.entropy(pair_runs, rate_axis=axis, replicates=20) for axis in ("log_snr", "log_sigma", "sigma")}
+    rates = {axis: sp.entropy(pair_runs, rate_axis=axis, replicates=50) for axis in ("log_snr", "log_sigma", "sigma")}
     sigma = pair_runs.time
     assert np.allclose(rates["log_sigma"].entropy_rate, 2 * rates["log_snr"].entropy_rate)
     assert np.allclose(rates["sigma"].entropy_rate_upper * sigma / 2 - rates["log_snr"].entropy_rate_upper, 0)
     assert rates["sigma"].attrs["rate_axis"] == "sigma"
-    time = sp.entropy(pair_runs, rate_axis="time", replicates=20)
+    time = sp.entropy(pair_runs, rate_axis="time", replicates=50)
     assert np.allclose(time.entropy_rate, rates["sigma"].entropy_rate, rtol=1e-6)  # on the VE clock time is sigma
 
 

@@ -70,8 +70,82 @@ def test_too_few_dimensions_are_refused(sweep):
     mix = sp.exact.GaussianMixture([[-4.0], [4.0]])
     prof = sp.exact.profiles(mix, VE(), log_snr_grid(VE(), 50, -8.0, 4.0), [sp.Partition.full(mix.labels)])
     spec = sp.speciation(prof)
-    with pytest.raises(SpecentError, match="spec has 0 dimensions"):
+    with pytest.raises(SpecentError, match=r"spec has no dimension 'dimension'.*profiles that have it"):
         sp.fit_scaling(spec)
+
+
+def _changed(spec, name, value, place=1):
+    made = spec.copy(deep=True)
+    made[name].values[place] = value
+    return made
+
+
+@pytest.mark.parametrize("law", ["log", "sqrt"])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "half_time",
+            np.nan,
+            "half_time=nan at dimension=512.0, estimator=exact, .* is not a positive finite number; dr",
+        ),
+        ("half_time", np.inf, "half_time=inf at dimension=512.0"),
+        ("half_time", -2.0, "half_time=-2.0 at dimension=512.0"),
+        ("half_time", 0.0, "half_time=0.0 at dimension=512.0"),
+        ("half_time_lower", np.nan, "half_time_lower=nan at dimension=512.0"),
+        ("half_time_upper", np.nan, "half_time_upper=nan at dimension=512.0"),
+        ("half_time_lower", -1.0, "half_time_lower=-1.0 at dimension=512.0"),
+        ("half_time_lower", 1e5, "half_time_lower=100000.0 at .* on its side of half_time"),
+        ("half_time_upper", 1e-5, "half_time_upper=1e-05 at .* on its side of half_time"),
+    ],
+)
+def test_places_that_cannot_be_are_named(sweep, law, name, value, message):
+    prof = sp.on_schedule(sweep, VP()) if law == "log" else sweep
+    spec = sp.speciation(prof, axis="time" if law == "log" else "sigma")
+    with pytest.raises(SpecentError, match=message):
+        sp.fit_scaling(_changed(spec, name, value), law=law)
+
+
+def test_the_logarithm_of_a_noise_level_may_be_negative(sweep):
+    spec = sp.speciation(sweep, axis="log_sigma")
+    low = spec.copy(deep=True)
+    for name in ("half_time", "half_time_lower", "half_time_upper"):
+        low[name].values -= 20.0
+    fits = [sp.fit_scaling(each, law="sqrt") for each in (spec, low)]
+    assert np.allclose(fits[0].exponent, fits[1].exponent, atol=1e-9)
+    assert np.allclose(fits[0].intercept - 20.0, fits[1].intercept, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ([0.0, 16.0, 64.0], r"spec: dimension=\[0.0, 16.0, 64.0\] must be positive"),
+        ([-4.0, 16.0, 64.0], "dimension=-4.0 at dimension=#0 is negative"),
+        ([64.0, 64.0 + 1e-12, 64.0 + 2e-12], "'dimension' must ascend|must be positive numbers that differ"),
+        ([64.0, 64.1, 64.2], "must be positive numbers that differ by 1 % at least"),
+    ],
+)
+def test_dimensions_over_which_no_line_can_be_drawn_are_named(sweep, sizes, message):
+    spec = sp.speciation(sweep.isel(dimension=[0, 1, 2]), axis="sigma")
+    with pytest.raises(SpecentError, match=message):
+        sp.fit_scaling(spec.assign_coords(dimension=("dimension", sizes, spec.dimension.attrs)), law="sqrt")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"confidence": "high"}, "the attribute confidence='high' must be a finite number above 0 and below 1"),
+        ({"confidence": 1.0}, r"the attribute confidence=1\.0 must be"),
+        ({"confidence": -3}, "the attribute confidence=-3 must be"),
+        ({"schedule": "?"}, "schedule='.' is not the JSON text of a known schedule"),
+        ({"schedule": "[]"}, "is not the JSON text of a known schedule"),
+        ({"time_axis": "noise"}, "'time_axis' is 'noise'"),
+    ],
+)
+def test_attributes_that_cannot_be_are_named(sweep, attributes, message):
+    spec = sp.speciation(sweep, axis="sigma")
+    with pytest.raises(SpecentError, match=message):
+        sp.fit_scaling(spec.assign_attrs(attributes), law="sqrt")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +160,7 @@ def test_too_few_dimensions_are_refused(sweep):
         ("log", "time", VE(), r"of the schedule 've': use specent.speciation\(specent.on_schedule\(profiles, VP"),
         ("sqrt", "time", VP(), r"law='sqrt' needs noise levels, but spec is on axis 'time': use .* axis='sigma'"),
         ("linear", "sigma", VE(), "law='linear' is not known"),
+        (["log"], "sigma", VE(), "law=.* is not known"),
     ],
 )
 def test_wrong_axis_or_law_is_named_with_the_mend(sweep, law, axis, schedule, message):

@@ -116,9 +116,9 @@ def test_guidance_commits_at_higher_noise(gaussian_runs):
 
 
 def test_dask_and_transposed_profiles_give_the_same(pair_runs):
-    prof = sp.entropy(pair_runs, replicates=40)
+    prof = sp.entropy(pair_runs, replicates=50)
     whole = sp.speciation(prof)
-    lazy = sp.speciation(sp.entropy(pair_runs.chunk(sample=50), replicates=40, compute=False))
+    lazy = sp.speciation(sp.entropy(pair_runs.chunk(sample=50), replicates=50, compute=False))
     for other in (sp.speciation(prof.transpose("time", "partition", ...)), lazy):
         for name in whole.data_vars:
             assert np.allclose(whole[name], other[name], rtol=0, atol=1e-6), name
@@ -138,16 +138,49 @@ def test_profile_that_never_falls_is_named(gaussian_runs):
 def test_profile_with_a_nan_is_named(exact):
     bad = exact.copy(deep=True)
     bad.entropy[1, 0, 0, 0, 5] = np.nan
-    with pytest.raises(SpecentError, match=r"estimator 'exact', guidance 'unguided', dimension 256 holds a NaN"):
+    with pytest.raises(
+        SpecentError, match=r"estimator 'exact', guidance 'unguided', dimension 256 holds a NaN .*entropy;"
+    ):
         sp.speciation(bad)
+
+
+@pytest.mark.parametrize("name", ["entropy_lower", "entropy_rate_upper", "mutual_information", "entropy_replicate"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_anything_read_that_is_not_finite_is_named(pair_runs, name, value):
+    prof = sp.entropy(pair_runs, replicates=50)
+    bad = (prof if "replicate" in name else prof.drop_dims("replicate")).copy(deep=True)
+    bad[name][{"estimator": 1, "guidance": 2, "partition": 0, "time": 3}] = value
+    message = rf"partition 'a \| b', estimator 'cross_entropy', guidance 'w=3 .*' holds a NaN or an infinity in {name};"
+    with pytest.raises(SpecentError, match=message):
+        sp.speciation(bad)
+
+
+def test_profiles_that_miss_a_level_are_listed_with_how_to_leave_them_out(gaussian_runs):
+    runs = gaussian_runs([[-3.0], [3.0], [3.2], [8.0]], samples=50, grid=np.geomspace(0.4, 60, 16))
+    prof = sp.entropy(runs, ["a|b", "b|c", "a|d", "c|b"], ("path", "cross_entropy"))
+    with pytest.raises(SpecentError) as caught:
+        sp.speciation(prof)
+    text = str(caught.value)
+    assert "partition 'b | c', estimator 'path', guidance 'unguided' never falls to" in text
+    assert ".drop_sel(partition=['b | c', 'c | b'])" in text
+    assert "(4 of 8 profiles miss a level; the next: partition " in text
+    kept = sp.speciation(prof.drop_sel(partition=["b | c", "c | b"]))
+    assert kept.partition.values.tolist() == ["a | b", "a | d"]
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         ({"axis": "noise"}, "axis='noise' is not an axis"),
-        ({"level": 1.0}, r"level=1\.0 must lie strictly between 0 and 1"),
-        ({"window": (0.4, 0.6)}, r"window=\(0\.4, 0\.6\) must hold two fractions"),
+        ({"level": 1.0}, r"level=1\.0 must be a finite number above 0 and below 1"),
+        ({"level": "half"}, "level='half' must be a finite number"),
+        ({"level": None}, "level=None"),
+        ({"window": 0.5}, r"window=0\.5 is a float; pass two fractions"),
+        ({"window": "ab"}, "window='ab' is a str; pass two fractions"),
+        ({"window": (0.6, "x")}, r"window\[1\]='x' must be a finite number"),
+        ({"window": (1.0, 0.4)}, r"window\[0\]=1\.0"),
+        ({"confidence": "x"}, "confidence='x'"),
+        ({"window": (0.4, 0.6)}, r"window=\(0\.4, 0\.6\): pass two fractions of the start, the higher first"),
         ({"window": (0.6,)}, r"window=\(0\.6,\)"),
         ({"confidence": 0.0}, r"confidence=0\.0"),
     ],
@@ -171,7 +204,7 @@ def test_profiles_joined_over_dimensions_are_summarised_together(gaussian_runs):
     for size in (4.0, 16.0):
         m = np.sqrt(size)
         runs = gaussian_runs([[-m], [m]], samples=50, grid=np.geomspace(0.2, 60, 30), distances=False)
-        made.append(sp.entropy(runs, estimator="path", replicates=30))
+        made.append(sp.entropy(runs, estimator="path", replicates=50))
     joined = xr.concat([prof.expand_dims(dimension=[4.0 + 12 * k]) for k, prof in enumerate(made)], "dimension")
     kept = {name: made[0].attrs[name] for name in ("schedule", "rate_axis")}
     spec = sp.speciation(schema.finish(joined, "profiles", title="joined", settings={}, **kept))

@@ -73,6 +73,8 @@ def test_question_by_text_weighs_the_drivers_of_a_side(four_runs):
         (sp.Partition.pair("a", "zebra"), "unknown label 'zebra'"),
         ("a|null", "unknown label 'null'"),
         ([3], "holds a int"),
+        (5, "partitions=5 is a int; use a specent.Partition, text like"),
+        ({"a": "b"}, "partitions={'a': 'b'} is a dict"),
         (["a|b", sp.Partition.pair("a", "b")], "stands for two"),
     ],
 )
@@ -92,7 +94,7 @@ def test_other_kinds_and_too_few_samples_or_times_are_refused(pair_runs):
     with pytest.raises(SpecentError, match=r"runs is a int; a trajectories dataset is needed"):
         sp.entropy(3)
     with pytest.raises(ArchiveError, match="'trajectories' is needed, this one is of kind 'profiles'"):
-        sp.entropy(sp.entropy(pair_runs, estimator="path", replicates=20))
+        sp.entropy(sp.entropy(pair_runs, estimator="path", replicates=50))
     with pytest.raises(SpecentError, match=r"runs has 1 sample\(s\)"):
         sp.entropy(pair_runs.isel(sample=[0]))
     with pytest.raises(SpecentError, match=r"runs has 1 time\(s\)"):

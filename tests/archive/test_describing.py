@@ -47,7 +47,7 @@ def test_lines_stay_short_and_few_with_many_labels_and_partitions(make_dataset):
 
 
 def test_what_is_not_of_the_contract_is_not_described(make_dataset):
-    with pytest.raises(SpecentError, match="not a int"):
+    with pytest.raises(SpecentError, match="dataset_or_path=3 is a int"):
         archive.describe(3)
     made = make_dataset("scaling")
     del made.attrs["law"]

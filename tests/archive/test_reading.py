@@ -168,7 +168,7 @@ def test_chunks_give_dask_arrays_of_the_asked_sizes_and_the_same_values(make_dat
         assert lazy.identical(made)
 
 
-@pytest.mark.parametrize("chunks", ["all", 3, {"nowhere": 2}, {"time": 0}, {"time": "big"}])
+@pytest.mark.parametrize("chunks", ["all", 3, {"nowhere": 2}, {"time": 0}, {"time": "big"}, {"time": True}])
 def test_chunks_that_make_no_sense_are_named(path, chunks):
     with pytest.raises(SpecentError, match=r"chunks=.*(sizes)"):
         archive.open(path, chunks=chunks)
@@ -184,8 +184,19 @@ def test_a_valid_dataset_and_file_of_each_kind_validate(any_dataset, tmp_path):
 def test_validate_names_the_file_and_the_kind(path):
     with pytest.raises(ArchiveError, match=r"path='.*a.nc': a dataset of kind 'scaling' is needed"):
         archive.validate(path, "scaling")
-    with pytest.raises(SpecentError, match="not a float"):
+    with pytest.raises(SpecentError, match=r"dataset_or_path=1\.5 is a float"):
         archive.validate(1.5)
+
+
+@pytest.mark.parametrize("kind", [[], 3, "weather"])
+def test_validate_refuses_a_kind_there_is_none_of(make_dataset, kind):
+    with pytest.raises(ArchiveError, match=r"kind=.* is not one of trajectories, profiles"):
+        archive.validate(make_dataset("scaling"), kind)
+
+
+def test_verify_is_true_or_false(path):
+    with pytest.raises(SpecentError, match="verify='no' must be True or False"):
+        archive.open(path, verify="no")
 
 
 def test_validate_reports_damage(path):

@@ -42,9 +42,13 @@ def test_any_dataset_comes_back_as_it_was(make_dataset, tmp_path_factory, data, 
     made = make_dataset(kind, seed, data.draw(st.integers(2, 6), "steps"), data.draw(st.integers(1, 5), "samples"))
     names = {"trajectories": "production", "profiles": "entropy_rate", "speciation": "peak_rate", "scaling": "residual"}
     corners = data.draw(st.lists(st.sampled_from(CORNERS), min_size=1, max_size=9), "corners")
-    flat = made[names[kind]].values.flatten()
-    flat[: len(corners)] = corners
-    made[names[kind]].values = flat.reshape(made[names[kind]].shape)
+    # bounds too, or they would exclude the value
+    for name in (
+        name for name in made.data_vars if str(name).removesuffix("_lower").removesuffix("_upper") == names[kind]
+    ):
+        flat = made[name].values.flatten()
+        flat[: len(corners)] = corners
+        made[name].values = flat.reshape(made[name].shape)
     text = data.draw(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30), "comment")
     made.attrs |= {"comment": text, "number": data.draw(st.integers(-(2**63), 2**63 - 1), "number")}
     path = archive.write(made, tmp_path_factory.mktemp("round") / "a.nc")
@@ -259,20 +263,40 @@ def test_what_breaks_the_contract_is_not_written(make_dataset, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_computation_that_fails_leaves_the_old_file(make_dataset, tmp_path):
+@pytest.mark.parametrize("problem", [ZeroDivisionError, KeyError, RuntimeError, OSError, MemoryError])
+def test_a_computation_that_fails_is_told_from_a_failing_disk_and_leaves_the_old_file(make_dataset, tmp_path, problem):
     old = make_dataset("profiles", seed=1)
     path = archive.write(old, tmp_path / "a.nc")
 
     def fail(block: np.ndarray) -> np.ndarray:
-        raise ZeroDivisionError("on purpose")
+        raise problem("on purpose")
 
     new = make_dataset("profiles", seed=2).chunk()
     new["entropy"] = new["entropy"].copy(data=new["entropy"].data.map_blocks(fail, dtype=float))
-    with pytest.raises(ZeroDivisionError, match="on purpose"):
+    message = f"computing the data of 'entropy' failed .{problem.__name__}: .*on purpose"
+    with pytest.raises(ArchiveError, match=message) as caught:
         archive.write(new, path, overwrite=True)
+    assert isinstance(caught.value.__cause__, problem)
+    assert "disk" not in str(caught.value)
+    with pytest.raises(ArchiveError, match=message):
+        archive.validate(new)
     assert list(tmp_path.iterdir()) == [path]
     with archive.open(path) as found:
         assert _identical(found, old)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value"), [("entropy_lower", 2.0), ("entropy_upper", -1.0), ("peak_rate_upper", -2.0)]
+)
+def test_what_validate_refuses_is_not_written(make_dataset, tmp_path, name, value, lazy):
+    made = make_dataset("profiles" if name.startswith("entropy") else "speciation")
+    made[name][{"partition": 1, "estimator": 0}] = value
+    bad = made.chunk() if lazy else made
+    for refused in (lambda: archive.validate(bad), lambda: archive.write(bad, tmp_path / "a.nc")):
+        with pytest.raises(ArchiveError, match=rf"{name}={value} at .*estimator=path, .* excludes .* itself"):
+            refused()
+    assert list(tmp_path.iterdir()) == []
 
 
 def _spoil(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import resource
@@ -54,6 +55,41 @@ def crash(dataset: object, folder: Path, times: int) -> None:
     sys.stdout.write(f"{killed} {duration}\n")
 
 
+def race(dataset: object, folder: Path, times: int, links: bool) -> None:
+    """Let two writers loose on one path, `times` times; print how many of each two reported success."""
+    if not links:
+        os.link = _no_link
+    for i in range(times):
+        gate, opener = os.pipe()
+        children = [_contend(dataset, folder / f"{i}.nc", gate, opener) for _ in range(2)]
+        os.close(gate)
+        os.close(opener)
+        done = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert set(done) <= {0, 3}, done
+        sys.stdout.write(f"{done.count(0)}\n")
+
+
+def _contend(dataset: object, path: Path, gate: int, opener: int) -> int:
+    """A child that starts to write when the gate is closed, and says by its status whether it succeeded."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(opener)
+            os.read(gate, 1)
+            archive.write(dataset, path)
+            status = 0
+        except ArchiveError as error:
+            status = 3 if "exists; pass overwrite=True" in str(error) else 4
+        finally:
+            os._exit(status)
+    return child
+
+
+def _no_link(*_: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
 def full(dataset: object, folder: Path) -> None:
     """Write with a limit on the size of files, which acts as a full disk does."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -67,5 +103,7 @@ if __name__ == "__main__":
     given = pickle.loads(Path(sys.argv[2]).read_bytes())
     if sys.argv[1] == "crash":
         crash(given, Path(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1].startswith("race"):
+        race(given, Path(sys.argv[3]), int(sys.argv[4]), links=sys.argv[1] == "race")
     else:
         full(given, Path(sys.argv[3]))

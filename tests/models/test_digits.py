@@ -49,7 +49,7 @@ def test_the_full_set_entropy_is_that_of_the_data(runs: xr.Dataset, exact: xr.Da
 
 
 def test_every_pair_is_decided_in_the_end(runs: xr.Dataset, partitions: list[sp.Partition]) -> None:
-    found = sp.entropy(runs, partitions[1:], "path", replicates=20)
+    found = sp.entropy(runs, partitions[1:], "path", replicates=50)
     assert float(found.entropy.isel(time=0).max()) < 0.02
 
 

@@ -136,8 +136,33 @@ def test_the_legend_stands_outside_and_is_never_dropped(digit_profiles: xr.Datas
     assert options["legend_position"] == "right"
     rendered = hv.renderer("bokeh").get_plot(figure).state
     (legend,) = rendered.right
-    assert len(legend.items) == 30
+    # one for each of the measured curves; the references, which look alike, share theirs
+    assert [item.label["value"] for item in legend.items].count("exact") == 1
+    assert len(legend.items) == 21
     assert legend.click_policy == "hide"
+
+
+def test_a_figure_shows_the_stretch_on_which_its_curves_change(pair_profiles: xr.Dataset) -> None:
+    chosen = {"partition": "cat | dog", "estimator": "path", "guidance": "unguided"}
+    for axis in ("log_snr", "sigma", "time"):
+        figure = sp.plot.entropy(pair_profiles, axis, **chosen)
+        (curve,) = curves(figure)
+        x, y = curve.dimension_values(axis), curve.dimension_values("entropy")
+        low, high = look(figure, "plot")["xlim"]
+        assert x.min() <= low < high < x.max()
+        seen = (x >= low) & (x <= high)
+        # what lies outside is less than 3 % of the range away from an end of the curve
+        ends = np.array([y[np.argmin(x)], y[np.argmax(x)]])
+        away = np.abs(y[~seen, None] - ends).min(axis=1)
+        assert away.size > 10
+        assert away.max() <= 0.03 * np.ptp(y)
+        assert np.ptp(y[seen]) > 0.9 * np.ptp(y)
+
+
+def test_curves_that_do_not_change_are_shown_whole(ve_profiles: xr.Dataset) -> None:
+    flat = ve_profiles.isel(time=slice(-3, None), dimension=[0])
+    figure = sp.plot.entropy(flat.map(lambda one: one * 0 + 1, keep_attrs=True), axis="log_snr")
+    assert look(figure, "plot")["xlim"] == (float(flat["log_snr"].min()), float(flat["log_snr"].max()))
 
 
 def test_many_references_are_drawn_faintly(digit_profiles: xr.Dataset) -> None:
@@ -203,6 +228,11 @@ def test_dask_and_transposed_input_draw_the_same(pair_profiles: xr.Dataset) -> N
         ({"partition": []}, "empty selection"),
         ({"estimator": "exact", "guidance": "w=2"}, "nothing to draw"),
         ({"axis": "gamma"}, "axis='gamma' is not an axis"),
+        ({"axis": []}, "axis="),
+        ({"title": 5}, "title=5 is a int; give text"),
+        ({"title": "\udc80"}, "cannot be written"),
+        ({"partition": np.array("cat | fish")}, "partition: 'cat | fish'"),
+        ({"partition": 5}, "partition: '5'"),
     ],
 )
 def test_an_unknown_choice_is_named_with_the_choices(
@@ -228,6 +258,12 @@ def test_partitions_and_guidance_can_be_chosen_as_objects(pair_profiles: xr.Data
     assert len(curves(figure)) == 1
 
 
+def test_a_choice_may_be_an_array_or_a_coordinate(pair_profiles: xr.Dataset) -> None:
+    for name in (np.array("cat | dog"), np.array(["cat | dog"]), pair_profiles["partition"][0]):
+        figure = sp.plot.entropy(pair_profiles, partition=name, estimator="path", guidance="w=2")
+        assert len(curves(figure)) == 1
+
+
 def test_rescaled_curves_cross_at_one(vp_profiles: xr.Dataset) -> None:
     raw, scaled = sp.plot.rescaled(vp_profiles)
     for curve, straight, d in zip(curves(scaled), curves(raw), vp_profiles["dimension"].values, strict=True):
@@ -246,8 +282,9 @@ def test_rescaling_follows_the_clock_and_can_be_told(ve_profiles: xr.Dataset) ->
     # the same noise level on the variance-preserving clock: sigma^2/alpha^2 = exp(2t) - 1
     expected = np.log1p(ve_profiles["time"].values ** 2) / 2
     np.testing.assert_allclose(curves(raw)[0].dimension_values("time"), expected, rtol=1e-9)
-    with pytest.raises(SpecentError, match="law='cubic'"):
-        sp.plot.rescaled(ve_profiles, "cubic")
+    for law in ("cubic", [], 0):
+        with pytest.raises(SpecentError, match="law="):
+            sp.plot.rescaled(ve_profiles, law)  # type: ignore[arg-type]
 
 
 def test_rescaling_needs_one_curve_per_dimension(ve_profiles: xr.Dataset, pair_profiles: xr.Dataset) -> None:

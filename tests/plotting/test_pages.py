@@ -229,7 +229,7 @@ def test_pages_of_nothing_are_refused(tmp_path: Path, pair_profiles: xr.Dataset)
 def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
     path = tmp_path / "page.html"
     path.write_text("mine")
-    with pytest.raises(SpecentError, match="exists; choose another name or set overwrite"):
+    with pytest.raises(SpecentError, match="exists; choose another name, or pass overwrite=True"):
         sp.plot.page(pair_profiles, path)
     assert path.read_text() == "mine"
     sp.plot.page(pair_profiles, path, figures=["entropy"], overwrite=True)
@@ -262,9 +262,84 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
         raise OSError("disk on fire")
 
     monkeypatch.setattr(os, "replace", broken)
-    with pytest.raises(OSError, match="disk on fire"):
+    with pytest.raises(SpecentError, match=r"page.html' could not be written \(disk on fire\)"):
         pictures.put(b"page", tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_appears_while_figures_are_drawn_is_kept(
+    tmp_path: Path, pair_profiles: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.html"
+
+    def slow(data: bytes, target: Path, *, overwrite: bool = False) -> Path:
+        path.write_text("mine")
+        return pictures.put(data, target, overwrite=overwrite)
+
+    monkeypatch.setattr("specent.plotting.pages.put", slow)
+    with pytest.raises(SpecentError, match="exists"):
+        sp.plot.page(pair_profiles, path, figures=["entropy"])
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
+    assert sp.plot.page(pair_profiles, path, figures="entropy", overwrite=True).stat().st_size > 1e6
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300 + ".html", "\0.html", "\udc80.html", "~nobody-of-this-name/p.html", None, 5, b"p.html", ""]
+)
+def test_what_is_no_name_of_a_file_is_refused(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecentError, match="output="):
+        sp.plot.check_output(name)
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+    path = tmp_path / ("ö" * 125 + ".html")
+    assert sp.plot.page(pair_profiles, path, figures=["entropy"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("datasets", "given"),
+    [
+        (None, {}),
+        (5, {}),
+        ({"here": None}, {}),
+        ({}, {}),
+        ("profiles", {"title": 5}),
+        ("profiles", {"figures": 5}),
+        ("profiles", {"figures": "pie"}),
+        ("profiles", {"figures": [None]}),
+        ("profiles", {"overwrite": "yes"}),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(
+    datasets: Any, given: dict[str, Any], tmp_path: Path, pair_profiles: xr.Dataset
+) -> None:
+    with pytest.raises(SpecentError, match=next(iter(given), "datasets")):
+        sp.plot.page(pair_profiles if datasets == "profiles" else datasets, tmp_path / "page.html", **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_section_has_its_heading_its_captions_and_its_table(
+    tmp_path: Path, pair_profiles: xr.Dataset, summary: Summary
+) -> None:
+    spec = summary(pair_profiles)
+    made = {"First <study>": [pair_profiles, spec], "Second": pair_profiles}
+    text = sp.plot.page(made, tmp_path / "page.html").read_text(encoding="utf-8").partition("<body>")[2]
+    first, second = text.split("<h2>Second</h2>")
+    assert "<h2>First &lt;study&gt;</h2>" in first
+    for part in (first, second.partition("<footer>")[0]):
+        assert part.count("<figcaption>Conditional entropy") == part.count("<figcaption>Entropy rate") == 1
+    assert 'class="half"' in first
+    assert 'class="half"' not in second
+
+
+def test_figures_of_one_dataset_share_their_axis(tmp_path: Path, digit_profiles: xr.Dataset) -> None:
+    path = sp.plot.page(digit_profiles, tmp_path / "page.html", figures=["entropy"], estimator="path", plain=True)
+    found = re.findall(
+        r'"x_range":\{"type":"object","name":"Range1d".*?"start":([-.\d]+),"end":([-.\d]+)', path.read_text()
+    )
+    assert len(found) >= 3
+    assert len(set(found)) == 1
 
 
 def test_a_picture_without_a_browser_says_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,9 @@ def test_pictures_stand_at_their_noise_on_the_axis_of_the_profile(
     assert len(tiles) == 2 * len(centres)
     assert all(np.isclose(when, centre).any() for centre in centres)
     assert plot_options(above)["xlim"] == plot_options(strip)["xlim"]
+    # every prediction within the stretch on which the entropy changes, and no other
+    low, high = plot_options(sp.plot.entropy(pair_profiles, partition="cat | dog", guidance="unguided"))["xlim"]
+    assert len(centres) == ((when >= low) & (when <= high)).sum() >= 3
     assert above.get_dimension("log_snr") == strip.get_dimension("log_snr")
     # no picture covers another
     edges = sorted(tile.bounds.lbrt()[::2] for tile in tiles if tile.bounds.lbrt()[1] > -1)
@@ -211,6 +214,9 @@ def test_three_channels_are_shown_in_colour(picture_runs: xr.Dataset) -> None:
         ({"class_label": "7"}, "class_label: '7'"),
         ({"guidance": "w=9"}, "guidance: 'w=9'"),
         ({"most": 0}, "most=0"),
+        ({"most": "many"}, "most='many'"),
+        ({"sample": []}, "sample="),
+        ({"title": 5}, "title=5"),
     ],
 )
 def test_an_unknown_trajectory_is_named(chosen: dict[str, Any], message: str, picture_runs: xr.Dataset) -> None:

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+import specent as sp
+from specent import schema
+from specent.errors import ArchiveError, SpecentError
+from specent.schedules import VE, edm_grid
+
+_MIX = sp.exact.GaussianMixture([[-2.0], [2.0]], labels=["a", "b"])
+
+
+@pytest.fixture(scope="module")
+def guided(pair_runs):
+    return sp.entropy(pair_runs, estimator=("path", "cross_entropy"), replicates=50)
+
+
+@pytest.fixture(scope="module")
+def exact(pair_runs):
+    return sp.exact.profiles(_MIX, VE(), pair_runs.time.values, [sp.Partition.pair("a", "b")])
+
+
+def test_parts_stand_side_by_side_with_their_own_numbers(exact, guided):
+    plain = guided.sel(guidance=["unguided"])
+    both = sp.analysis.combine(exact, plain)
+    schema.check(both, "profiles")
+    assert both.estimator.values.tolist() == ["exact", "path", "cross_entropy"]
+    for part in (exact, plain):
+        for name in ("entropy", "entropy_rate_lower", "mutual_information_upper"):
+            found = both[name].sel(estimator=part.estimator.values)
+            assert np.array_equal(found, part[name].transpose(*found.dims))
+    turned = sp.analysis.combine(exact.transpose("time", ...), plain.transpose("guidance", "time", ...))
+    assert np.array_equal(turned.entropy, both.entropy)
+
+
+def test_an_unguided_reference_beside_guided_runs_says_what_to_select(exact, guided):
+    with pytest.raises(
+        SpecentError, match=r"in the coordinate 'guidance'; take .sel\(guidance=\['unguided'\]\) of each"
+    ):
+        sp.analysis.combine(exact, guided)
+
+
+def test_parts_at_another_log_snr_are_refused(exact):
+    doubled = exact.assign_coords(
+        estimator=("estimator", ["other"], exact.estimator.attrs), log_snr=exact.log_snr.copy(data=2 * exact.log_snr)
+    )
+    with pytest.raises(SpecentError, match=r"profiles\[1\]: log_snr is not ln"):
+        sp.analysis.combine(exact, doubled)
+    # two schedules that share their times
+    one, two = (
+        sp.exact.profiles(_MIX, sp.schedules.DDPM(betas), [10.0, 500.0, 900.0], [sp.Partition.pair("a", "b")])
+        for betas in ("linear", "cosine")
+    )
+    renamed = two.assign_coords(estimator=("estimator", ["other"], two.estimator.attrs))
+    message = r"profiles\[1\] differs from profiles\[0\] in the coordinate 'log_snr'; make both from the same"
+    with pytest.raises(SpecentError, match=message):
+        sp.analysis.combine(one, renamed)
+
+
+def _sweep(sizes):
+    made = sp.exact.scaling_profiles(sizes, VE(), edm_grid(8))
+    return made, made.assign_coords(estimator=("estimator", ["other"], made.estimator.attrs))
+
+
+def test_parts_of_other_dimensions_are_refused():
+    first, renamed = _sweep([4.0, 16.0, 64.0])
+    assert sp.analysis.combine(first, renamed).sizes["estimator"] == 2
+    with pytest.raises(SpecentError, match=r"coordinate 'dimension'; take .sel\(dimension=\[16.0, 64.0\]\) of each"):
+        sp.analysis.combine(first, _sweep([16.0, 64.0, 256.0])[1])
+    with pytest.raises(SpecentError, match="coordinate 'dimension'; they have none in common"):
+        sp.analysis.combine(first, _sweep([5.0, 6.0, 7.0])[1])
+    mix = sp.exact.GaussianMixture([[-2.0], [2.0]], labels=["-", "+"])
+    single = sp.exact.profiles(mix, VE(), edm_grid(8), [sp.Partition.pair("-", "+")])
+    single = single.assign_coords(estimator=("estimator", ["other"], single.estimator.attrs))
+    for parts in ((first, single), (single, first)):
+        with pytest.raises(SpecentError, match="coordinate 'dimension'; one of them has no dimension of that name"):
+            sp.analysis.combine(*parts)
+
+
+def test_other_misfits_are_named(exact, guided, pair_runs):
+    plain = guided.sel(guidance=["unguided"])
+    for parts, message in (
+        ((exact,), "combine got 1 dataset"),
+        ((exact, exact), "hold one twice"),
+        ((exact, 3), r"profiles\[1\] is a int"),
+        (([exact, plain], exact), r"profiles\[0\] is a list"),
+        ((exact, plain.isel(time=slice(1, None))), "coordinate 'time'; make both from the same runs"),
+        ((exact, sp.entropy(pair_runs, estimator="path", rate_axis="sigma").sel(guidance=["unguided"])), "rate_axis="),
+    ):
+        with pytest.raises(SpecentError, match=message):
+            sp.analysis.combine(*parts)
+    with pytest.raises(ArchiveError, match="'profiles' is needed"):
+        sp.analysis.combine(exact, pair_runs)
+
+
+def test_replicates_are_kept_if_every_part_has_as_many(pair_runs, exact):
+    path, cross = (sp.entropy(pair_runs, estimator=name, replicates=50) for name in ("path", "cross_entropy"))
+    assert sp.analysis.combine(path, cross).sizes["replicate"] == 50
+    fewer = sp.entropy(pair_runs, estimator="cross_entropy", replicates=60)
+    assert "replicate" not in sp.analysis.combine(path, fewer).dims
+    mixed = sp.analysis.combine(exact, path.sel(guidance=["unguided"]))
+    assert isinstance(mixed, xr.Dataset)
+    assert "replicate" not in mixed.dims
