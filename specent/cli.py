@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from cyclopts.argument import ArgumentCollection
 
+    from specent.partitions import Partition
+
 _HELP = "When does a diffusion model decide? Conditional entropy of class labels along the reverse process, in bits."
 
 _EXAMPLES = """Examples:
@@ -333,7 +335,8 @@ def plot(
     axis : str
         Horizontal axis of the curves: log_snr, sigma, log_sigma or time.
     partition : tuple of str
-        Names of the partitions to draw; all of them by default.
+        Names of the partitions to draw; all of them by default. Of an archive of trajectories any other can be asked,
+        as "full", "cat | dog", "cat | rest" or "cat, dog | car".
     estimator : tuple of str
         Names of the estimators to draw; all of them by default.
     guidance : tuple of str
@@ -345,8 +348,13 @@ def plot(
 
     plotting.check_output(output, overwrite=overwrite)
     given = _some(paths, "plot")
-    datasets = [made for path in given for made in _drawable(path)]
-    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance}
+    called: dict[str, str] = {}
+    datasets = [made for path in given for made in _drawable(path, partition, called)]
+    wanted = {
+        "partition": tuple(called.get(text, text) for text in partition),
+        "estimator": estimator,
+        "guidance": guidance,
+    }
     write: Callable[..., Path] = plotting.picture if output.suffix == ".png" else plotting.page
     written = write(
         datasets,
@@ -366,17 +374,32 @@ def _some(paths: tuple[Path, ...], command: str) -> tuple[Path, ...]:
     return paths
 
 
-def _drawable(path: Path) -> list[xr.Dataset]:
-    """The dataset in an archive and what follows from it: figures compute nothing themselves."""
+def _drawable(path: Path, partition: tuple[str, ...], called: dict[str, str]) -> list[xr.Dataset]:
+    """The dataset in an archive and what follows from it: figures compute nothing themselves.
+
+    Partitions that are asked of trajectories get a name; `called` collects it.
+    """
     from specent import analysis, archive
 
     dataset = archive.open(path)
     made = [dataset]
     if dataset.attrs["specent_kind"] == "trajectories":
-        made.append(analysis.entropy(dataset))
+        asked = [_question(text, dataset) for text in partition]
+        called.update({text: question.name for text, question in zip(partition, asked, strict=True)})
+        made.append(analysis.entropy(dataset, asked or None))
     if made[-1].attrs["specent_kind"] == "profiles":
         made += _summaries(made[-1])
     return made
+
+
+def _question(text: str, runs: xr.Dataset) -> Partition:
+    """A partition that the runs were sampled with, by its name, or a new one."""
+    from specent.partitions import Partition
+    from specent.schema import NULL
+
+    if "partition" in runs.coords and text in runs["partition"].values:
+        return Partition.from_json(str(runs["definition"].sel(partition=text).item()))
+    return Partition.parse(text, [str(name) for name in runs["candidate"].values if name != NULL])
 
 
 def _summaries(profiles: xr.Dataset) -> list[xr.Dataset]:

@@ -383,7 +383,7 @@ def test_curves_that_never_fall_are_drawn_without_places(tmp_path: Path, capsys:
     [
         (["-o", "page.pdf"], 1, "must end in"),
         (["-o", "missing/page.html"], 1, "does not exist"),
-        (["-o", "page.html", "--partition", "up|down"], 1, "up|down"),
+        (["-o", "page.html", "--partition", "up|down"], 1, "unknown label 'up'"),
         (["-o", "page.html", "--axis", "gamma"], 1, "gamma"),
         (["-o", "page.html", "--figure", "pie"], 1, "pie"),
         ([], 2, "--output"),
@@ -451,3 +451,11 @@ def test_the_handler_of_signals_is_put_back(capsys: pytest.CaptureFixture[str]) 
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["run"]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_partition_that_was_not_named_before_can_be_asked_of_trajectories(tmp_path: Path) -> None:
+    runs, page = _shipped.folder("datasets") / "mixture_runs.nc", tmp_path / "page.html"
+    arguments = ["plot", str(runs), "-o", str(page), "--figure", "entropy", "--partition"]
+    assert cli.main([*arguments, "cat, car | dog", "full"]) == 0
+    assert "cat+car | dog" in page.read_text()
+    assert cli.main([*arguments, "cat | horse", "--overwrite"]) == 1

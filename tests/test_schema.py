@@ -247,7 +247,7 @@ def test_arguments_of_another_type_are_named(make_dataset):
         ({"kind": "weather"}, "kind='weather' is not one of"),
         ({"title": 5}, "title=5 is a int; say in one line"),
         ({"settings": "seed"}, "settings='seed' is a str; pass a mapping"),
-        ({"parents": made}, "parents=<.*> is a Dataset; pass a list of the Datasets"),
+        ({"parents": made}, "parents=<xarray.* is a Dataset; pass a list of the Datasets"),
         ({"parents": 7}, "parents=7 is a int"),
     ):
         given = {"dataset": made, "kind": "profiles", "title": "t", "settings": {}, **kept, **change}

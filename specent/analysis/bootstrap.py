@@ -15,8 +15,8 @@ which tends to the normal interval for small k and grows evenly with it, where H
 from 4 to 8 standard deviations near k = 1/2. The skewness of R replicates has a standard error of
 :math:`e = \sqrt{6/R}`; only the share :math:`k^2/(k^2 + e^2)` of it is used, so that noise does not move the bounds.
 
-Nominal 95 % intervals of means over two classes of 100 trajectories each cover in about 94 % of cases as long as the mean
-is above about 3 bit / (number of trajectories). Below that, where fewer than a few trajectories carry all of the
+Nominal 95 % intervals of means over two classes of 100 trajectories each cover in about 94 % of cases as long as the
+mean is above about 3 bit / (number of trajectories). Below that, where fewer than a few trajectories carry all of the
 entropy, no resampling can know of the rare ones that are not in the sample: the intervals are then too low, and more
 samples are the only mend.
 """

@@ -9,8 +9,10 @@ black dashed curves are exact references, bands are intervals of uncertainty. Cl
 curve. A figure shows the stretch on which its curves change; drag it to see the rest.</p>"""
 
 _ENTROPY = (
-    "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has decided. "
-    "Estimators that lie apart by more than their bands say that the model or the discretisation is off."
+    "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has "
+    "decided. Estimators of unguided runs that lie apart by more than their bands say that the model or the "
+    "discretisation is off; under guidance the cross-entropy of the driver falls earlier than the entropy by design. "
+    "The denoiser gap is an integral: errors made at high noise stay in its tail."
 )
 _RATE = (
     "Entropy rate: where uncertainty is resolved. The place of a peak depends on the axis the rate is taken along, "
@@ -22,8 +24,9 @@ _RESCALED = (
 )
 _WINDOWS = (
     "Transition windows (bars): where the entropy falls from the upper to the lower level, 60 to 40 % of its start if "
-    "not set otherwise. Dots are half-entropy places with their intervals, diamonds are peaks of the rate. The further "
-    "on the noise side, the earlier in generation the question is decided."
+    "not set otherwise. Dots are half-entropy places with their intervals, diamonds are peaks of the rate, whose "
+    "place depends on the axis and lies outside the window on most. The further on the noise side, the earlier in "
+    "generation the question is decided."
 )
 _PAIR_MATRIX = (
     "Where the entropy of a pair of labels is half its start. Unlike labels part at higher noise than like ones: they "
@@ -31,8 +34,10 @@ _PAIR_MATRIX = (
 )
 _SCALING = "Half-entropy place over the ambient dimension, with the fitted law and its residuals. Bars are intervals."
 _PREDICTIONS = (
-    "What the denoiser takes the clean data to be along one path of each class. A picture is centred on the noise at "
-    "which it was predicted: pictures change while the entropy above them falls and only sharpen afterwards."
+    "What the denoiser of the driving class takes the clean data to be, along one path of each class; the curve above "
+    "is the mean over all runs. The class is given to the denoiser, so that even the first picture shows it: the "
+    "curve says when the path itself gives the class away. A picture is centred on the noise at which it was "
+    "predicted."
 )
 
 CAPTIONS = {
