@@ -58,7 +58,7 @@ def check_kind(dataset: xr.Dataset, kind: str | None) -> str:
         )
     if str(dataset.attrs.get("specent_schema")) != SCHEMA:
         raise ArchiveError(
-            f"specent_schema={dataset.attrs.get('specent_schema')!r}, but this version reads {SCHEMA!r}; "
+            f"specent_schema={shown(dataset.attrs.get('specent_schema'))}, but this version reads {SCHEMA!r}; "
             "use the version of specent named in the attribute 'versions'"
         )
     if kind is not None and found != kind:
@@ -97,7 +97,7 @@ def check_provenance(dataset: xr.Dataset, kind: str) -> None:
         raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
     try:
         held = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         held = None
     if not isinstance(held, dict):
         raise ArchiveError(

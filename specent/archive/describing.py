@@ -122,7 +122,7 @@ def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:
 def _mapping(text: str) -> Iterator[str]:
     try:
         held: Any = json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         held = text
     if not isinstance(held, dict):
         held = {"": held}
