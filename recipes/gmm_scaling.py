@@ -99,7 +99,7 @@ def report(profiles: xr.Dataset, fit_from: int) -> list[str]:
         f"VP: half-entropy time against ln(d)/2: slope {float(slope.slope.squeeze()):.6f} "
         f"+- {float(slope.slope_standard_error.squeeze()):.1e} (theory 1)",
         f"VE: half-entropy sigma against d: exponent {float(exponent.exponent.squeeze()):.6f} "
-        f"+- {float(exponent.exponent_standard_error.squeeze()):.1e} (theory 1/2)",
+        f"+- {float(exponent.exponent_standard_error.squeeze()):.1e} (theory 1/2 for large d)",
         f"width of 0.4 <= H <= 0.6 bit at d = {largest:.0f}: {widths[0]:.4f} in t (VP), "
         f"{widths[1]:.3f} = {widths[1] / np.sqrt(largest):.4f} sqrt(d) in sigma (VE)",
     ]
