@@ -2,7 +2,7 @@
 
 Ten classes; the questions are the full label set, each class against the rest, and all 45 pairs. The trajectories go
 to OUTPUT; beside it the profiles of every estimator (..._profiles.nc) and the exact profiles of the data set itself
-(..._exact.nc), a mixture of point masses whose posterior is known. Takes about two minutes on two cores with the
+(..._exact.nc), a mixture of point masses whose posterior is known. Takes about a minute on two cores with the
 default settings.
 """
 

@@ -3,7 +3,7 @@
 A hierarchy of four narrow components: two far groups, each of two near members. The exact profile of every question
 (which component, which group, which member) stands beside the estimates from a sampled chain. The printed table shows
 where each rate peaks on several axes: the place depends on the axis, and does not coincide with the bifurcation of
-the drift. Takes about ten seconds.
+the drift. Takes a few seconds.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Which of all components, and which of two near ones: the entropy of the second falls later, and its rate peaks
 elsewhere. The exact profiles stand beside the estimates from a sampled chain, in a dimension where quadrature would
-be hopeless and the span of the means is not. Takes about ten seconds.
+be hopeless and the span of the means is not. Takes a few seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Make the small archive of trajectories that ships with the package: cat, dog and car as a mixture in the plane.
 
 Two near classes and a far one, so that the coarse question (animal or vehicle) is decided before the fine one (cat or
-dog). The archive is read by specent.archive.example(), by the documentation and by the tests. Takes a second.
+dog). The archive is read by specent.archive.example(), by the documentation and by the tests. Takes a few seconds.
 """
 
 from __future__ import annotations

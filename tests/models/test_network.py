@@ -42,9 +42,6 @@ def test_every_prediction_converts_to_the_denoiser(prediction: str, schedule: Sc
     )  # fmt: skip
     x = torch.linspace(-3, 3, 6, dtype=torch.float64)[:, None]
     condition = torch.tensor([0, 1, 2, 0, 1, 2])
-    if prediction == "v" and not isinstance(schedule, (VP, DDPM)):
-        # v is defined with alpha^2 + sigma^2 = 1; elsewhere the conversion divides by it and still returns the data
-        pass
     for sigma in (0.3, 4.0):
         torch.testing.assert_close(model.denoise(x, sigma, condition), denoised(x, sigma, condition))
 
