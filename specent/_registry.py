@@ -27,12 +27,17 @@ DIMENSIONS: Mapping[str, str] = {
     "channel": "colour or latent channel",
     "y": "pixel row",
     "x": "pixel column",
+    "preview_channel": "colour channel of a decoded picture",
+    "preview_y": "pixel row of a decoded picture",
+    "preview_x": "pixel column of a decoded picture",
 }
 
 SAMPLE_DIMS: tuple[tuple[str, ...], ...] = (("feature",), ("channel", "y", "x"))
 """The dimensions of one sample, either of them, written ``...`` in the tables."""
 
-COUNTED = ("sample", "replicate", "feature", "channel", "y", "x")
+COUNTED = (
+    "sample", "replicate", "feature", "channel", "y", "x", "preview_channel", "preview_y", "preview_x",
+)  # fmt: skip
 """Dimensions whose coordinate is only a running number."""
 
 
@@ -86,6 +91,9 @@ def _coordinates() -> list[Variable]:
         Variable("channel", ("channel",), "int64", "1", DIMENSIONS["channel"]),
         Variable("y", ("y",), "int64", "1", DIMENSIONS["y"]),
         Variable("x", ("x",), "int64", "1", DIMENSIONS["x"]),
+        Variable("preview_channel", ("preview_channel",), "int64", "1", DIMENSIONS["preview_channel"]),
+        Variable("preview_y", ("preview_y",), "int64", "1", DIMENSIONS["preview_y"]),
+        Variable("preview_x", ("preview_x",), "int64", "1", DIMENSIONS["preview_x"]),
     ]
 
 
@@ -119,6 +127,11 @@ def _trajectories() -> list[Variable]:
         Variable(
             "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
             "prediction of the data by the denoiser that moves the sample", essential=False,
+        ),
+        Variable(
+            "preview",
+            ("guidance", "class_label", "sample", "prediction_time", "preview_channel", "preview_y", "preview_x"),
+            "uint8", "1", "prediction of the data decoded into a picture, 0 black to 255 white", essential=False,
         ),
         Variable("final", ("guidance", "class_label", "sample", "..."), "float32", "1", "final sample"),
     ]  # fmt: skip

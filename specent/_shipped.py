@@ -9,12 +9,17 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from specent.errors import SpecentError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Settings = TypeVar("_Settings", bound="DataclassInstance")
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -121,6 +126,35 @@ def recorded(settings: Any, *without: str) -> dict[str, Any]:
     """
     fields = {key: value for key, value in asdict(settings).items() if key not in without}
     return {key: str(value) if isinstance(value, Path) else value for key, value in fields.items()}
+
+
+def tiny(settings: _Settings, /, **small: Any) -> _Settings:
+    """Settings of a recipe for a run of seconds: `small` replaces every field that still has its default.
+
+    Parameters
+    ----------
+    settings : dataclass
+        The settings, as asked for.
+    **small
+        Field and value of the tiny run.
+
+    Returns
+    -------
+    dataclass
+        What was asked for explicitly is kept.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Settings:
+    ...     samples: int = 1000
+    ...     steps: int = 64
+    >>> tiny(Settings(steps=32), samples=4, steps=8)
+    Settings(samples=4, steps=32)
+    """
+    default = {field.name: field.default for field in fields(settings)}
+    return replace(settings, **{key: value for key, value in small.items() if getattr(settings, key) == default[key]})
 
 
 def tell(lines: Callable[[], Iterable[str]]) -> None:

@@ -23,6 +23,8 @@ HEAVY = {
     "hvplot",
     "cyclopts",
     "sklearn",
+    "PIL",
+    "pyarrow",
 }
 GROUND = {
     "errors", "checks", "schema", "_registry", "_rules", "schedules", "partitions", "guidance", "evidence", "axes",
@@ -32,15 +34,25 @@ GROUND = {
 ALLOWED = {
     "ground": (GROUND, set()),
     "_shipped": ({"errors", "checks"}, set()),
-    "models": (GROUND | {"models", "_shipped"}, {"torch", "safetensors", "sklearn"}),
+    "images": (GROUND | {"images"}, {"PIL", "pyarrow", "sklearn"}),
+    "models": (
+        GROUND | {"models", "images", "_shipped"},
+        {"torch", "safetensors", "sklearn", "diffusers", "transformers"},
+    ),
     "sampling": (GROUND | {"models", "sampling"}, {"torch"}),
+    "quality": (GROUND | {"models", "images", "quality"}, {"torch", "transformers"}),
+    # tries a model out before a run: needs everything that a run needs
+    "checking": (GROUND | {"models", "sampling", "analysis", "checking", "_shipped"}, {"torch"}),
     "archive": (GROUND | {"archive", "_shipped"}, set()),
     "analysis": (GROUND | {"analysis"}, set()),
     "plotting": (
         {"errors", "checks", "schema", "_registry", "partitions", "axes", "schedules", "plotting"},
-        {"holoviews", "bokeh", "panel", "hvplot"},
+        {"holoviews", "bokeh", "panel", "hvplot", "PIL"},
     ),
-    "cli": (GROUND | {"_shipped", "models", "sampling", "archive", "analysis", "plotting"}, {"cyclopts"}),
+    "cli": (
+        GROUND | {"_shipped", "images", "models", "sampling", "archive", "analysis", "plotting", "quality", "checking"},
+        {"cyclopts"},
+    ),
 }
 
 

@@ -97,6 +97,31 @@ class Model(ABC):
             Positive noise levels.
         """
 
+    def decode(self, x: Tensor) -> Tensor:
+        """Pictures of samples. By default pixels are taken to run from -1 to 1; models of latents decode them.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, *shape)``
+            Samples or predictions of the data.
+
+        Returns
+        -------
+        Tensor, shape (batch, 1 or 3, height, width)
+            From 0 (black) to 1 (white).
+
+        Raises
+        ------
+        ModelError
+            If samples are not pictures of one or three channels.
+        """
+        if len(self.shape) != 3 or self.shape[0] not in (1, 3):
+            raise ModelError(
+                f"{type(self).__name__}: samples of shape {self.shape} are not pictures of 1 or 3 channels; override "
+                "decode to make pictures of them"
+            )
+        return (0.5 * (x + 1)).clamp(0, 1)
+
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
         """Denoise every state under every condition, in one batched call.
 
