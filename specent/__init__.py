@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from specent import analysis as analysis
     from specent import archive as archive
     from specent import exact as exact
+    from specent import images as images
     from specent import models as models
     from specent import plotting as plot  # noqa: F401
+    from specent import quality as quality
     from specent import sampling as sampling
     from specent import schedules as schedules
     from specent import schema as schema
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from specent.archive import write as write
     from specent.errors import SpecentError as SpecentError
     from specent.errors import SpecentWarning as SpecentWarning
+    from specent.guidance import FeedbackGuidance as FeedbackGuidance
     from specent.guidance import Guidance as Guidance
     from specent.partitions import Partition as Partition
     from specent.sampling import sample as sample
@@ -42,8 +45,10 @@ _HOMES = {
     "analysis": "specent.analysis",
     "archive": "specent.archive",
     "exact": "specent.exact",
+    "images": "specent.images",
     "models": "specent.models",
     "plot": "specent.plotting",
+    "quality": "specent.quality",
     "sampling": "specent.sampling",
     "schedules": "specent.schedules",
     "schema": "specent.schema",
@@ -58,6 +63,7 @@ _HOMES = {
     "write": "specent.archive:write",
     "SpecentError": "specent.errors:SpecentError",
     "SpecentWarning": "specent.errors:SpecentWarning",
+    "FeedbackGuidance": "specent.guidance:FeedbackGuidance",
     "Guidance": "specent.guidance:Guidance",
     "Partition": "specent.partitions:Partition",
     "sample": "specent.sampling:sample",

@@ -9,7 +9,7 @@ SCHEMA = "1"
 CONVENTIONS = "CF-1.11"
 
 NULL = "null"
-"""Name of the null condition among the candidates; no class label may be called so."""
+"""Name of the null condition among candidates and drivers; no label of a model may be called so."""
 
 DIMENSIONS: Mapping[str, str] = {
     "time": "diffusion time (not clock time), ascending from data to noise",
@@ -80,9 +80,10 @@ def _coordinates() -> list[Variable]:
         Variable("partition", ("partition",), "str", "1", DIMENSIONS["partition"]),
         Variable("definition", ("partition",), "str", "1", "definition of the partition as JSON"),
         Variable("guidance", ("guidance",), "str", "1", DIMENSIONS["guidance"]),
-        Variable("guidance_scale", ("guidance",), "float64", "1", "guidance scale w; 1 is unguided"),
+        Variable("guidance_scale", ("guidance",), "float64", "1", "guidance scale w, or its bound; 1 is unguided"),
         Variable("sigma_lo", ("guidance",), "float64", "1", "noise level sigma/alpha above which guidance applies"),
         Variable("sigma_hi", ("guidance",), "float64", "1", "noise level sigma/alpha up to which guidance applies"),
+        Variable("guidance_definition", ("guidance",), "str", "1", "definition of the guidance setting as JSON", False),
         Variable("dimension", ("dimension",), "float64", "1", DIMENSIONS["dimension"]),
         Variable("estimator", ("estimator",), "str", "1", DIMENSIONS["estimator"]),
         Variable("replicate", ("replicate",), "int64", "1", DIMENSIONS["replicate"]),
@@ -103,6 +104,7 @@ _RUN = ("guidance", "class_label", "sample", "time")
 _CURVE = ("dimension", "estimator", "guidance", "partition", "time")
 _SUMMARY = ("dimension", "estimator", "guidance", "partition")
 _FIT = ("estimator", "guidance", "partition")
+_DIFFERENCE = ("estimator", "guidance", "partition", "time")
 
 
 def _trajectories() -> list[Variable]:
@@ -124,6 +126,7 @@ def _trajectories() -> list[Variable]:
             "denoiser_distance", (*_RUN, "candidate", "other_candidate"), "float", "1",
             "squared distance between the denoised data of two candidates", essential=False,
         ),
+        Variable("scale", _RUN, "float64", "1", "guidance scale w of the trajectory", essential=False),
         Variable(
             "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
             "prediction of the data by the denoiser that moves the sample", essential=False,
@@ -196,6 +199,49 @@ def _scaling() -> list[Variable]:
     ]
 
 
+def _differences() -> list[Variable]:
+    def rows(name: str, text: str, axis: str = "") -> list[Variable]:
+        summary = tuple(dim for dim in _DIFFERENCE if dim != "partition")
+        made: list[tuple[str, tuple[str, ...], str]] = [
+            (name, _DIFFERENCE, f"{text} less that under the reference setting")
+        ]
+        for prefix in ("lower_quartile", "median", "upper_quartile"):
+            words = prefix.replace("_", " ")
+            made.append((f"{prefix}_{name}", summary, f"{words} over the partitions of the difference in {text}"))
+        return [
+            Variable(full, dims, "float64", "bit", long_name, axis=axis)
+            for plain, dims, told in made
+            for full, long_name in (
+                (plain, told), (f"{plain}_lower", f"lower bound of the {told}"),
+                (f"{plain}_upper", f"upper bound of the {told}"),
+            )
+        ]  # fmt: skip
+
+    return [
+        *rows("entropy_difference", "conditional entropy"),
+        *rows("entropy_rate_difference", "entropy rate", "rate_axis"),
+    ]
+
+
+def _quality() -> list[Variable]:
+    def numbers(name: str, long_name: str, essential: bool = True) -> list[Variable]:
+        kinds = {"": "", "_lower": "lower bound of the ", "_upper": "upper bound of the "}
+        less = "_difference", f"difference to the reference setting of the {long_name}"
+        return [
+            Variable(name + extra + suffix, ("guidance",), "float64", "1", text + told, needed)
+            for extra, told, needed in (("", long_name, essential), (*less, False))
+            for suffix, text in kinds.items()
+        ]
+
+    return [
+        *numbers("frechet_distance", "squared Frechet distance between the features of samples and of real data"),
+        *numbers("frechet_limit", "squared Frechet distance extrapolated to many samples"),
+        *numbers("precision", "share of samples on the manifold of the real data"),
+        *numbers("recall", "share of real data on the manifold of the samples"),
+        *numbers("accuracy", "share of samples that a classifier takes for the class of their driver", False),
+    ]
+
+
 KINDS: Mapping[str, Mapping[str, Variable]] = {
     kind: {variable.name: variable for variable in variables}
     for kind, variables in {
@@ -203,6 +249,8 @@ KINDS: Mapping[str, Mapping[str, Variable]] = {
         "profiles": _profiles(),
         "speciation": _speciation(),
         "scaling": _scaling(),
+        "differences": _differences(),
+        "quality": _quality(),
     }.items()
 }
 
@@ -211,6 +259,8 @@ MAKERS: Mapping[str, str] = {
     "profiles": "made by specent.entropy or specent.exact.profiles",
     "speciation": "made by specent.speciation",
     "scaling": "made by specent.fit_scaling",
+    "quality": "made by specent.quality.measure",
+    "differences": "made by specent.analysis.differences",
 }
 
 ATTRIBUTES: Mapping[str, str] = {
@@ -241,4 +291,13 @@ KIND_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
         "rate_axis": "axis along which the entropy rate is taken",
     },
     "scaling": {"law": "law that was fitted"},
+    "quality": {
+        "features": "feature space as JSON text, with the SHA-256 of its network",
+        "real": "number, shape and SHA-256 of the real data, as JSON text",
+    },
+    "differences": {
+        "schedule": "noise schedule as JSON text",
+        "rate_axis": "axis along which the entropy rate is taken",
+        "reference": "guidance setting that was subtracted",
+    },
 }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from specent import guidance
 from specent._registry import (
     ATTRIBUTES,
     COORDINATES,
@@ -27,7 +28,7 @@ from specent._registry import (
 )
 from specent.axes import AXES
 from specent.checks import shown
-from specent.errors import ArchiveError, PartitionError, ScheduleError
+from specent.errors import ArchiveError, SpecentError
 from specent.partitions import Partition
 from specent.schedules import from_json
 
@@ -140,7 +141,7 @@ def check_labels(dataset: xr.Dataset) -> None:
         if size == 0:
             raise ArchiveError(f"dimension {dim!r} has no entries; there is nothing to keep")
     for name, expected in COORDINATES.items():
-        if expected.dims[0] in dataset.sizes and name not in dataset.coords:
+        if expected.essential and expected.dims[0] in dataset.sizes and name not in dataset.coords:
             raise ArchiveError(f"coordinate {name!r} is missing; it goes with the dimension {expected.dims[0]!r}")
     for key, coordinate in dataset.coords.items():
         name, values = str(key), coordinate.values
@@ -176,12 +177,15 @@ def check_coordinates(dataset: xr.Dataset) -> None:
                 raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; reorder both together")
         if "sigma_lo" in dataset.coords and not (dataset["sigma_lo"].values < dataset["sigma_hi"].values).all():
             raise ArchiveError("sigma_lo must lie below sigma_hi in every guidance setting")
+        _check_guidance(dataset)
         for key, coordinate in dataset.coords.items():
             if coordinate.dtype.kind == "f":
                 _check_numbers(str(key), dataset)
         _check_priors(dataset)
         _check_clock(dataset)
-    except (PartitionError, ScheduleError) as error:
+    except ArchiveError:
+        raise
+    except SpecentError as error:
         raise ArchiveError(f"the dataset cannot be used: {error}") from error
 
 
@@ -189,6 +193,18 @@ def check_coordinates(dataset: xr.Dataset) -> None:
 def _defined(text: str) -> str:
     """Name in a definition; one of a thousand labels takes a while to read, and is read on every check."""
     return Partition.from_json(text).name
+
+
+def _check_guidance(dataset: xr.Dataset) -> None:
+    """Definitions of guidance settings, where there are any, say what the numbers beside them say."""
+    for i, text in enumerate(_texts(dataset, "guidance_definition")):
+        setting = guidance.from_json(text)
+        told = [float(dataset[name].values[i]) for name in ("guidance_scale", "sigma_lo", "sigma_hi")]
+        if not _close(np.array([setting.scale, *setting.interval]), np.array(told)):
+            raise ArchiveError(
+                f"guidance {str(dataset['guidance'].values[i])!r} has guidance_scale, sigma_lo, sigma_hi = "
+                f"{shown(told)}, but the definition of {str(setting)!r}; reorder all of them together"
+            )
 
 
 def _check_numbers(name: str, dataset: xr.Dataset) -> None:
@@ -209,8 +225,11 @@ def _check_priors(dataset: xr.Dataset) -> None:
     if "class_label" not in dataset.coords or "candidate" not in dataset.coords:
         return
     prior = dict(zip(_texts(dataset, "class_label"), dataset["label_prior"].values, strict=True))
-    if NULL in prior:
-        raise ArchiveError(f"class_label {NULL!r} is the name of the null condition; rename the class")
+    if prior.get(NULL, 0.0) > 0:
+        raise ArchiveError(
+            f"class_label {NULL!r} is the name of the null condition, which has no label_prior; set it to 0, or rename "
+            "the class"
+        )
     prior[NULL] = 0.0
     for name, value in zip(_texts(dataset, "candidate"), dataset["candidate_prior"].values, strict=True):
         if abs(value - prior.get(name, value)) > _ROUNDING:

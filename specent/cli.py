@@ -42,6 +42,7 @@ _EXAMPLES = """Examples:
   specent validate gmm_1d.nc               is the archive whole and undamaged?
   specent describe gmm_1d.nc               what is in it?
   specent plot gmm_1d.nc -o gmm_1d.html    one page of interactive figures
+  specent check mine.py:model --data digits    is the adapter of my model right?
 
 Errors are one line; SPECENT_TRACEBACK=1 specent ... shows where they came from."""
 
@@ -368,6 +369,86 @@ def plot(
     print(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
 
 
+@app.command(name="check")
+def check(
+    model: str,
+    *,
+    data: str | None = None,
+    null: str | None = None,
+    label: _Names = (),
+    prompt: _Names = (),
+    levels: tuple[float, float] | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    local_files_only: bool = False,
+) -> None:
+    """Tell a wrong adapter from a right one before a long run. Fails (exit code 1) if a line of the report does.
+
+    MODEL is "digits", FILE.py:NAME (a model, an object that denoises, or a function that returns one), a .safetensors
+    of train_digits or of specent convert, a published EDM2 .pkl, or the folder or hub name of a pipeline. For instance:
+    specent check mine.py:model --data folder:pictures
+
+    Parameters
+    ----------
+    model : str
+        The model.
+    data : str
+        Labelled data of the kind it was trained on: digits, cifar10:PATH, folder:PATH, or a .npz file with images or
+        latents, and labels. Without it half of the questions stay open.
+    null : str
+        Network of the null condition, for EDM2 and for pipelines that have it apart.
+    label : tuple of str
+        Names of the labels of a network that has none.
+    prompt : tuple of str
+        Prompts of a text to image pipeline.
+    levels : tuple of float
+        Smallest and largest noise level that are to be sampled; those of the network by default.
+    samples : int
+        How many images are used.
+    seed : int
+        Seed of the noise.
+    device : str
+        cpu or cuda.
+    local_files_only : bool
+        Use only what was fetched before.
+    """
+    from specent import checking
+    from specent.checking import targets
+
+    made = targets.model_of(model, null=null, labels=label, prompts=prompt, local_files_only=local_files_only)
+    images, labels = (None, None) if data is None else targets.data_of(data, made)
+    report = checking.check(made, images, labels, levels=levels, samples=samples, seed=seed, device=device)
+    print(report)
+    if not report.ok:
+        raise SpecentError(f"check: {', '.join(report.failed)} failed; the report says what to do")
+
+
+@app.command(name="convert")
+def convert(
+    source: Path,
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"))],
+    overwrite: bool = False,
+) -> None:
+    """Turn a published EDM2 network (.pkl) into safetensors, without running anything in it. For instance:
+    specent convert edm2-img512-xs-2147483-0.045.pkl -o edm2-img512-xs.safetensors
+
+    Parameters
+    ----------
+    source : Path
+        The published file.
+    output : Path
+        File to write, ending in .safetensors; a card (.json) with its sizes and both SHA-256 is written beside it.
+    overwrite : bool
+        Replace existing files.
+    """
+    from specent.models.edm2.stored import convert as converted
+
+    for path in converted(source, output, overwrite=overwrite):
+        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
 def _some(paths: tuple[Path, ...], command: str) -> tuple[Path, ...]:
     if not paths:
         raise CycloptsError(msg=f"specent {command}: give the path of at least one archive")
@@ -386,7 +467,9 @@ def _drawable(path: Path, partition: tuple[str, ...], called: dict[str, str]) ->
     if dataset.attrs["specent_kind"] == "trajectories":
         asked = [_question(text, dataset) for text in partition]
         called.update({text: question.name for text, question in zip(partition, asked, strict=True)})
-        made.append(analysis.entropy(dataset, asked or None))
+        # trajectories of which nothing was asked may still hold pictures
+        if asked or "definition" in dataset.coords or "prediction" not in dataset:
+            made.append(analysis.entropy(dataset, asked or None))
     if made[-1].attrs["specent_kind"] == "profiles":
         made += _summaries(made[-1])
     return made

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from specent.guidance import Guidance
+from specent.guidance import Setting
 from specent.partitions import Partition
 from specent.schedules import Schedule
 
@@ -44,17 +44,21 @@ def questions(partitions: Sequence[Partition]) -> dict[str, Any]:
     }
 
 
-def settings(guidance: Sequence[Guidance]) -> dict[str, Any]:
-    """Names, scales and intervals of guidance settings.
+def settings(guidance: Sequence[Setting]) -> dict[str, Any]:
+    """Names, scales and intervals of guidance settings, and their definitions if one of them feeds back.
 
     Examples
     --------
+    >>> from specent.guidance import Guidance
     >>> settings([Guidance(), Guidance(2.0)])["guidance"]
     ['unguided', 'w=2']
     """
-    return {
+    made: dict[str, Any] = {
         "guidance": [str(setting) for setting in guidance],
         "guidance_scale": ("guidance", [float(setting.scale) for setting in guidance]),
         "sigma_lo": ("guidance", [float(setting.interval[0]) for setting in guidance]),
         "sigma_hi": ("guidance", [float(setting.interval[1]) for setting in guidance]),
     }
+    if any(setting.feeds_back for setting in guidance):
+        made["guidance_definition"] = ("guidance", [setting.to_json() for setting in guidance])
+    return made

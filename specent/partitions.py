@@ -4,6 +4,9 @@ A partition Z groups some of the labels into two or more sides. It need not cove
 conditioned on the covered ones. Sides carry a prior :math:`P(z)`, 1/2 each for a pair and for one class against the
 rest (the convention of arXiv 2506.10433 and 2602.09651), the label priors otherwise; labels within a side keep their
 own prior, :math:`\pi(c \mid z)`.
+
+The null condition ``"null"`` may stand alone on a side: its trajectories are those of the unconditional chain. It mixes
+all labels, those of the other sides too, so a question that holds it is never settled, see `specent.exact.null_floor`.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from specent import checks
+from specent._registry import NULL
 from specent.errors import PartitionError
 
 Array = NDArray[np.float64]
@@ -37,7 +41,8 @@ class Partition:
     Raises
     ------
     PartitionError
-        If there is a single side, an empty side, a label on two sides, or a prior that is not a distribution.
+        If there is a single side, an empty side, a label on two sides, a prior that is not a distribution, or the null
+        condition shares its side with a label or has no `prior`.
 
     Examples
     --------
@@ -57,6 +62,11 @@ class Partition:
         for side, labels in sides:
             if not labels:
                 raise PartitionError(f"{called}: side {side!r} is empty; give it a label or drop it")
+            if NULL in labels and len(labels) > 1:
+                raise PartitionError(
+                    f"{called}: side {side!r} holds {NULL!r} and {len(labels) - 1} more; the null condition mixes all "
+                    "labels and stands alone on a side"
+                )
             for label in labels:
                 if label in seen:
                     raise PartitionError(f"{called}: label {label!r} (side {side!r}) stands twice; name it once")
@@ -68,6 +78,8 @@ class Partition:
         # sides and prior may come as lists; a partition must hash and compare alike
         object.__setattr__(self, "sides", sides)
         object.__setattr__(self, "prior", _tuple(self.prior))
+        if self.prior is None and NULL in seen:
+            raise PartitionError(f"{called}: {NULL!r} has no prior among the labels; give prior=, a number per side")
         if self.prior is not None:
             prior = np.asarray(self.prior)
             if len(prior) != len(sides) or not ((prior > 0).all() and abs(prior.sum() - 1) < 1e-9):
@@ -82,7 +94,7 @@ class Partition:
 
     @classmethod
     def pair(cls, a: str, b: str, prior: Sequence[float] | None = (0.5, 0.5)) -> Partition:
-        """Label `a` against label `b`; the other labels are left out."""
+        """Label `a` against label `b`, which may be ``"null"``; the other labels are left out."""
         first, second = _name(a, "a"), _name(b, "b")
         return cls(f"{first} | {second}", ((first, (first,)), (second, (second,))), _tuple(prior))
 
@@ -126,7 +138,7 @@ class Partition:
             made = cls.pair(sides[0][0], sides[1][0])
         else:
             made = cls.groups({"+".join(side) or f"side {i}": side for i, side in enumerate(sides)})
-        made.check(labels)
+        made.check([*labels, NULL] if NULL in made.labels else labels)
         return made
 
     @property
@@ -158,9 +170,10 @@ class Partition:
         Parameters
         ----------
         labels : sequence of str
-            The labels in the order of the last axis of the result; those not covered get weight 0.
+            The labels in the order of the last axis of the result, the null condition among them if it is on a side;
+            those not covered get weight 0.
         label_prior : array_like, shape (labels,), optional
-            Prior of the labels, uniform by default.
+            Prior of the labels, uniform by default. That of the null condition does not matter.
 
         Returns
         -------
@@ -186,7 +199,8 @@ class Partition:
                 f"label_prior={checks.shown(label_prior)} must hold one finite non-negative number per label"
             )
         member = np.array([[label in side for label in labels] for _, side in self.sides], dtype=float)
-        weights: Array = member * prior
+        # the null condition is a side by itself, whose prior is that of the side
+        weights: Array = member * np.where([label == NULL for label in labels], 1.0, prior)
         totals = weights.sum(axis=1)
         if not np.all(totals > 0):
             side = self.side_names[int(np.argmin(totals))]

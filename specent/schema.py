@@ -267,7 +267,7 @@ def as_markdown() -> str:
         "## Dimensions",
         table("dimension,meaning", [(f"`{name}`", text) for name, text in DIMENSIONS.items()]),
         "## Coordinates",
-        "Required wherever their dimension is.",
+        "Those required are so wherever their dimension is.",
         table(head, rows(COORDINATES.values())),
         "## Attributes of every file",
         attributes(ATTRIBUTES),

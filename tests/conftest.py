@@ -94,7 +94,13 @@ def _rows(kind: str, sizes: dict[str, int], rng: np.random.Generator) -> dict[st
 def _table(kind: str, rng: np.random.Generator, steps: int, samples: int) -> xr.Dataset:
     sizes = {"dimension": 3, "estimator": 2, "guidance": 2, "partition": 2, "time": steps, "replicate": samples}
     shared = {**_settings(), **_partitions(), "estimator": ["path", "null"], "dimension": [2.0, 16.0, 2.0**20]}
-    return xr.Dataset(_rows(kind, sizes, rng), {**shared, **(_time(steps) if kind == "profiles" else {})})
+    if kind == "differences":
+        del shared["dimension"]
+    if kind == "quality":
+        shared = _settings()
+    return xr.Dataset(
+        _rows(kind, sizes, rng), {**shared, **(_time(steps) if kind in ("profiles", "differences") else {})}
+    )
 
 
 def build(kind: str, seed: int = 0, steps: int = 5, samples: int = 4) -> xr.Dataset:
@@ -109,6 +115,8 @@ def build(kind: str, seed: int = 0, steps: int = 5, samples: int = 4) -> xr.Data
         "profiles": {"schedule": VE().to_json(), "rate_axis": "log_snr"},
         "speciation": {"time_axis": "log_snr", "rate_axis": "log_snr"},
         "scaling": {"law": "sqrt"},
+        "differences": {"schedule": VE().to_json(), "rate_axis": "log_snr", "reference": "unguided"},
+        "quality": {"features": '{"name": "none"}', "real": '{"count": 3}'},
     }[kind]  # fmt: skip
     settings = {"seed": seed, "steps": steps, "interval": (0.0, np.inf), "samples": np.int64(samples)}
     return schema.finish(made, kind, title=f"random {kind}", settings=settings, **attributes)

@@ -352,6 +352,28 @@ def test_plot_draws_trajectories_profiles_and_places(
     assert text.count("<figure class=") == 1
 
 
+def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_path: Path) -> None:
+    images = [[[[-1.0, 1.0]]], [[[1.0, -1.0]]], [[[1.0, 1.0]]]]
+    model = sp.models.finite(images, ["a", "b", "c"])
+    options = {"schedule": sp.schedules.VE(), "time": sp.schedules.edm_grid(12), "samples": 20, "progress": False}
+    asked = [sp.Partition.pair(label, "null") for label in "abc"]
+    runs = sp.sample(model, classes=[*"abc", "null"], partitions=asked, **options)
+    # of these nothing is asked: they are there for their pictures
+    strips = sp.sample(model, classes=["a", "b"], predictions=[0.1, 1.0], **options)
+    paths = [sp.write(sp.entropy(runs), tmp_path / "p.nc"), sp.write(strips, tmp_path / "s.nc")]
+    page = tmp_path / "page.html"
+    assert cli.main(["plot", *map(str, paths), "-o", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert '<figure class="predictions">' in text
+    # no matrix of pairs
+    assert '<figure class="pair_matrix">' not in text
+    chosen = ["--figure", "predictions", "--overwrite"]
+    assert cli.main(["plot", *map(str, paths), "-o", str(page), *chosen]) == 0
+    text = page.read_text(encoding="utf-8")
+    # over the strip stand the questions of its drivers; quotes elsewhere on the page are escaped
+    assert [f'"{label} | null"' in text for label in "abc"] == [True, True, False]
+
+
 def test_plot_makes_pictures(runs: Path, tmp_path: Path) -> None:
     path = tmp_path / "page.png"
     assert cli.main(["plot", str(runs), "--output", str(path), "--figure", "entropy"]) == 0

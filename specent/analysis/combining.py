@@ -1,8 +1,9 @@
-"""Profiles side by side: several estimators, or an estimate beside its exact reference, in one dataset."""
+"""Profiles side by side in one dataset: estimates of several kinds, or answers to several questions."""
 
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -12,18 +13,24 @@ from specent.checks import shown
 from specent.errors import SpecentError
 
 _SHARED = (
-    "time", "log_snr", "dimension", "partition", "definition", "guidance", "guidance_scale", "sigma_lo", "sigma_hi",
+    "time", "log_snr", "dimension", "estimator", "partition", "definition", "guidance", "guidance_scale", "sigma_lo",
+    "sigma_hi",
 )  # fmt: skip
+# what goes with a dimension
+_OWN = {"estimator": ("estimator",), "partition": ("partition", "definition")}
 
 
-def combine(*profiles: xr.Dataset) -> xr.Dataset:
-    """Join profiles of the same questions, settings and times along the dimension ``estimator``.
+def combine(*profiles: xr.Dataset, along: Literal["estimator", "partition"] = "estimator") -> xr.Dataset:
+    """Join profiles of the same settings and times along the dimension ``estimator``, or along ``partition``.
 
     Parameters
     ----------
     *profiles : Dataset
-        At least two of kind ``profiles``, with different estimators and the same times, partitions, guidance settings,
-        dimensions (or none) and rate axis.
+        At least two of kind ``profiles``, with different estimators and the same partitions, or the other way round,
+        and the same times, guidance settings, dimensions (or none) and rate axis.
+    along : {"estimator", "partition"}
+        In what they differ. Joined along "partition", the partitions may have been sampled one after another; the
+        model is kept if it is the same.
 
     Returns
     -------
@@ -46,15 +53,17 @@ def combine(*profiles: xr.Dataset) -> xr.Dataset:
     >>> both.estimator.values.tolist()
     ['exact', 'path']
     """
+    if not isinstance(along, str) or along not in _OWN:
+        raise SpecentError(f"along={shown(along)} must be 'estimator' or 'partition'")
     if len(profiles) < 2:
         raise SpecentError(f"combine got {len(profiles)} dataset(s); it joins at least two")
     profiles = tuple(schema.ordered(p, "profiles") if isinstance(p, xr.Dataset) else p for p in profiles)
     for i, part in enumerate(profiles):
         schema.need(part, "profiles", f"profiles[{i}]")
-        _check_fit(profiles[0], part, i)
-    names = [str(name) for part in profiles for name in part["estimator"].values]
+        _check_fit(profiles[0], part, i, along)
+    names = [str(name) for part in profiles for name in part[along].values]
     if len(set(names)) < len(names):
-        raise SpecentError(f"the estimators {names} hold one twice; select or rename before combining")
+        raise SpecentError(f"the {along}s {shown(names)} hold one twice; select or rename before combining")
     shared = set.intersection(*(set(map(str, part.data_vars)) for part in profiles))
     if "replicate" in profiles[0].dims and len({part.sizes.get("replicate") for part in profiles}) > 1:
         shared = {name for name in shared if not name.endswith("_replicate")}
@@ -63,15 +72,17 @@ def combine(*profiles: xr.Dataset) -> xr.Dataset:
         part.drop_vars("replicate") if "replicate" not in _used(part) and "replicate" in part else part
         for part in parts
     ]
-    joined = xr.concat(parts, "estimator", join="exact", compat="override", coords="minimal", combine_attrs="drop")
+    joined = xr.concat(parts, along, join="exact", compat="override", coords="minimal", combine_attrs="drop")
+    told = ", ".join(names) if len(names) < 9 else f"{len(names)} {along}s"
+    same = ("rate_axis", "schedule", *(("model", "guidance_formula") if along == "partition" else ()))
+    values = {name: {part.attrs.get(name) for part in profiles} for name in same}
     return schema.finish(
         joined,
         "profiles",
-        title="Profiles of " + ", ".join(names),
+        title=f"Profiles of {told}",
         settings={"function": "combine", "parts": [json.loads(part.attrs["settings"]) for part in profiles]},
         parents=profiles,
-        rate_axis=profiles[0].attrs["rate_axis"],
-        schedule=profiles[0].attrs["schedule"],
+        **{name: str(held.pop()) for name, held in values.items() if len(held) == 1 and None not in held},
     )
 
 
@@ -79,8 +90,8 @@ def _used(part: xr.Dataset) -> set[str]:
     return {str(dim) for variable in part.data_vars.values() for dim in variable.dims}
 
 
-def _check_fit(first: xr.Dataset, part: xr.Dataset, i: int) -> None:
-    for name in _SHARED:
+def _check_fit(first: xr.Dataset, part: xr.Dataset, i: int, along: str) -> None:
+    for name in (name for name in _SHARED if name not in _OWN[along]):
         a, b = (other[name].values if name in other.coords else np.array([]) for other in (first, part))
         # clocks may have gone through another schedule and back
         numeric = a.dtype.kind == b.dtype.kind == "f"

@@ -7,6 +7,10 @@ that is the mixture of all classes makes the complement of z exact (arXiv 2506.1
 
 A trained null network is not that mixture: :math:`\pi r` exceeds 1, is clipped where a complement is formed, and
 counted. With more than two sides the null takes the mixture's place, and :math:`-\log \pi_z r_z` may run below zero.
+
+Another question is that of a class against the null condition itself, ``Partition.pair("cat", "null")``, which any
+estimator answers from trajectories that both of them drove. The null condition contains the class, so the answer has a
+floor, which is recorded with it.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from numpy.typing import NDArray
 from specent import evidence
 from specent.analysis.trajectories import NAT, Question
 from specent.errors import SpecentError
+from specent.exact.analytic import null_floor
 from specent.schema import NULL
 
 Array = NDArray[np.float64]
@@ -47,6 +52,24 @@ def check_null(runs: xr.Dataset, asked: Sequence[Question]) -> None:
                 f"estimator 'null': partition {partition.name!r} has {len(partition.sides)} sides and a prior of its "
                 "own, but the null condition mixes the labels by theirs; leave out prior=, or use the estimator 'path'"
             )
+
+
+def null_floors(runs: xr.Dataset, asked: Sequence[Question]) -> dict[str, float]:
+    """Least entropy, in bits, of every partition that has the null condition on a side; see `specent.exact.null_floor`.
+
+    It holds where the null condition is the mixture of all labels and these do not overlap at the clean end.
+    """
+    candidates = [str(name) for name in runs["candidate"].values]
+    prior = runs["candidate_prior"].values
+    floors = {}
+    for question in asked:
+        if NULL in question.partition.labels:
+            side_prior = question.weights.sum(axis=1)
+            null = int(np.argmax(question.weights[:, candidates.index(NULL)]))
+            mass = np.delete(((question.weights > 0) * prior).sum(axis=1), null)
+            share = np.delete(side_prior, null)
+            floors[question.partition.name] = float(null_floor(mass, share, side_prior[null]).sum())
+    return floors
 
 
 def evaluations(question: Question) -> str:

@@ -21,7 +21,7 @@ import xarray as xr
 
 from specent import checks, coordinates, schema
 from specent.analysis import bootstrap, calibration
-from specent.analysis.null import check_null, evaluations, null_entropies
+from specent.analysis.null import check_null, evaluations, null_entropies, null_floors
 from specent.analysis.rates import PRODUCTION, differences, integrated, production, production_sources
 from specent.analysis.trajectories import (
     NAT,
@@ -143,6 +143,9 @@ def entropy(
     }  # fmt: skip
     if NULL in names:
         settings["null_evaluations"] = {question.partition.name: evaluations(question) for question in asked}
+    floors = null_floors(runs, asked)
+    if floors:
+        settings["null_floor"] = floors
     made = _profiles(curves, rates, means, runs, asked, names, rate_axis, confidence, keep_replicates)
     result = schema.finish(
         made, "profiles", title=f"Entropy profiles of {len(asked)} partition(s) from trajectories", settings=settings,
@@ -191,7 +194,8 @@ def _means(
         two = along_candidates(null_entropies, blocks, asked, 2, partitions=asked, prior=prior, null=place)
         two = xr.DataArray(two)
         means[NULL] = bootstrap.resampled(two.isel(statistic=0), share, replicates, seed)
-        means["clipped"] = two.isel(statistic=1).sum(("class_label", "sample"))
+        # the null condition may have driven trajectories that the partition does not look at
+        means["clipped"] = two.isel(statistic=1).where(share > 0, 0.0).sum(("class_label", "sample"))
     return xr.Dataset(means)
 
 

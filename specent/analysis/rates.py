@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from specent import evidence
 from specent.analysis.trajectories import Question, stored
 from specent.errors import SpecentError
+from specent.guidance import from_json
 from specent.schema import NULL
 
 Array = NDArray[np.float64]
@@ -50,7 +51,14 @@ def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]
             f"the production under guidance {guided[0]!r} needs the distances to the null condition, which is not "
             "among the candidates: use rate='differences', or sample again with the null condition scored"
         )
-    return [*names, "denoiser_distance"]
+    if not _feeds_back(runs):
+        return [*names, "denoiser_distance"]
+    if "scale" not in runs:
+        raise SpecentError(
+            "the production of a new partition under guidance that feeds back needs the variable 'scale', which was "
+            "dropped from runs: use rate='differences', or keep it"
+        )
+    return [*names, "denoiser_distance", "scale"]
 
 
 def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.DataArray:
@@ -133,7 +141,7 @@ def _trapezoid_from_end(rate: Array, log_snr: Array) -> Array:
 
 
 def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.DataArray:
-    mover, driver = _mover(runs)
+    mover, driver = _mover(runs, blocks)
     both: xr.DataArray = xr.apply_ufunc(
         _distance_production,
         *[xr.DataArray(blocks[name].variable) for name in ("log_likelihood", "denoiser_distance")],
@@ -152,12 +160,20 @@ def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Questi
     return (both * xr.DataArray(np.exp(runs["log_snr"].values), dims="time")).transpose(*_DIMS)
 
 
-def _mover(runs: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+def _feeds_back(runs: xr.Dataset) -> bool:
+    """Whether a setting has a scale of its own for every trajectory and time."""
+    texts = runs["guidance_definition"].values if "guidance_definition" in runs.coords else ()
+    return any(from_json(str(text)).feeds_back for text in texts)
+
+
+def _mover(runs: xr.Dataset, blocks: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """Weights with which the candidates' denoisers moved the sample, and which candidate drove it."""
     candidates = [str(name) for name in runs["candidate"].values]
     level = np.exp(-0.5 * runs["log_snr"].values)
     weight, low, high = (runs[name].values[:, None] for name in ("guidance_scale", "sigma_lo", "sigma_hi"))
     scale = xr.DataArray(np.where((level > low) & (level <= high), weight, 1.0), dims=("guidance", "time"))
+    if "scale" in blocks:
+        scale = xr.DataArray(blocks["scale"].variable)
     driver = xr.DataArray(
         [[float(name == str(label)) for name in candidates] for label in runs["class_label"].values],
         dims=("class_label", "candidate"),

@@ -174,7 +174,7 @@ def _resolved(
     if partitions is None:
         if not known:
             raise PartitionError("partitions=None, but none were named when runs was sampled; pass partitions=[...]")
-        lost = [label for partition in known for label in partition.labels if label not in labels]
+        lost = [label for partition in known for label in partition.labels if label not in (*labels, NULL)]
         if lost:
             raise PartitionError(
                 f"partitions=None, but those named when runs was sampled ask for {lost[0]!r}, which is no candidate of "
@@ -198,7 +198,7 @@ def _resolved(
 
 
 def _question(partition: Partition, candidates: list[str], drivers: list[str], prior: Array) -> Question:
-    partition.check([name for name in candidates if name != NULL])
+    partition.check(candidates)
     idle = [label for label in partition.labels if label not in drivers]
     if idle:
         raise PartitionError(

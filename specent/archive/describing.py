@@ -13,6 +13,7 @@ import xarray as xr
 from specent import schema
 from specent.archive import reading
 from specent.archive.paths import as_path
+from specent.guidance import from_json
 from specent.partitions import Partition
 
 _SHOWN = 6
@@ -106,7 +107,12 @@ def _guidance(dataset: xr.Dataset) -> Iterator[str]:
         return
     for setting in dataset["guidance"]:
         low, high = float(setting["sigma_lo"]), float(setting["sigma_hi"])
-        yield f"  {setting.item():<24} w = {float(setting['guidance_scale']):g} for {low:g} < sigma/alpha <= {high:g}"
+        text = str(setting["guidance_definition"].item()) if "guidance_definition" in setting.coords else ""
+        feeds_back = bool(text) and from_json(text).feeds_back
+        scale = f"w {'<=' if feeds_back else '='} {float(setting['guidance_scale']):g}"
+        yield f"  {setting.item():<24} {scale} for {low:g} < sigma/alpha <= {high:g}"
+        if feeds_back:
+            yield f"  {'':<24} {text}"
 
 
 def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:

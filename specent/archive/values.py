@@ -111,13 +111,16 @@ def check_piece(dataset: xr.Dataset, name: str, region: Region, values: np.ndarr
         _raise_first(dataset, name, region, values, bad, "is not a finite number; find out what made it")
     if name in _NOT_NEGATIVE:
         _raise_first(dataset, name, region, values, values < 0, "is negative, which it cannot be")
+    if name in _SHARES:
+        _raise_first(dataset, name, region, values, (values < 0) | (values > 1), "is no share between 0 and 1")
     if name == "entropy":
         _check_entropy(dataset, region, values)
     if name == "log_likelihood":
         _check_evidence(dataset, region, values)
 
 
-_NOT_NEGATIVE = ("denoiser_distance", "clipped_ratios")
+_NOT_NEGATIVE = ("denoiser_distance", "clipped_ratios", "frechet_distance", "scale")
+_SHARES = ("precision", "recall", "accuracy")
 
 
 def _check_entropy(dataset: xr.Dataset, region: Region, values: np.ndarray) -> None:

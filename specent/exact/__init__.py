@@ -5,6 +5,7 @@ NumPy and SciPy only.
 """
 
 from specent.exact.analytic import cloning_probability as cloning_probability
+from specent.exact.analytic import null_floor as null_floor
 from specent.exact.analytic import speciation_sigma as speciation_sigma
 from specent.exact.analytic import speciation_time as speciation_time
 from specent.exact.analytic import spectral_sigma as spectral_sigma
@@ -22,6 +23,7 @@ __all__ = [
     "GaussianMixture",
     "cloning_probability",
     "half_entropy",
+    "null_floor",
     "profiles",
     "scaling_profiles",
     "speciation_sigma",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import entr, expit
 
 from specent import checks
 from specent.errors import SpecentError
@@ -122,6 +122,48 @@ def two_component_entropy_inverse(entropy: ArrayLike) -> Array:
         for level in values.ravel()
     ]
     return np.array(roots).reshape(values.shape)
+
+
+def null_floor(mass: ArrayLike, prior: ArrayLike = 0.5, null_prior: ArrayLike | None = None) -> Array:
+    r"""Entropy that is left at the clean end when a class is held against the null condition, in bit.
+
+    The null condition is the mixture of all classes, the class itself among them. A sample of the class is one of the
+    null condition with probability :math:`\pi`, its mass there, so with the prior 1/2 for each
+
+    .. math:: \tfrac12 (1 + \pi)\, h_2\!\left(\frac{\pi}{1 + \pi}\right)
+
+    is left, where :math:`h_2` is the binary entropy, even if the classes are far apart.
+
+    Parameters
+    ----------
+    mass : array_like
+        Prior probability of the class in the model, 1/K for one of K equally likely classes; any shape.
+    prior : array_like
+        Prior probability of the class against the null condition.
+    null_prior : array_like, optional
+        That of the null condition, one minus `prior` if not given. With several classes, on sides of their own, the
+        floor is the sum over them.
+
+    Returns
+    -------
+    ndarray
+        Same shape.
+
+    Raises
+    ------
+    SpecentError
+        If a number is no probability.
+
+    Examples
+    --------
+    >>> null_floor([1 / 10, 1 / 1000]).round(4).tolist()
+    [0.2417, 0.0057]
+    """
+    share, own = _probability("mass", mass), _probability("prior", prior)
+    other = 1 - own if null_prior is None else _probability("null_prior", null_prior)
+    inside = other * share
+    total = own + inside
+    return np.asarray((entr(own) + entr(inside) - entr(total)) / np.log(2))
 
 
 def cloning_probability(K: ArrayLike) -> Array:
@@ -297,6 +339,13 @@ def _average(ratio: Array, function: Callable[[Array], Array]) -> Array:
     flat = np.minimum(ratio, _LARGEST_RATIO).reshape(-1, 1)
     made = [function(flat[low : low + _ROWS]) @ _DENSITY for low in range(0, len(flat), _ROWS)]
     return np.concatenate(made or [np.zeros(0)]).reshape(ratio.shape)
+
+
+def _probability(name: str, value: ArrayLike) -> Array:
+    values = checks.array(value, name)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise SpecentError(f"{name}={checks.shown(value)} must be probabilities, from 0 to 1")
+    return values
 
 
 def _checked_ratio(K: ArrayLike) -> Array:

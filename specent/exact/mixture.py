@@ -203,8 +203,10 @@ class GaussianMixture:
         return np.asarray(np.exp(log_side[..., 0, :]))
 
 
-def component_weights(mix: GaussianMixture, partition: Partition) -> Array:
+def component_weights(mix: GaussianMixture, partition: Partition, null: bool = False) -> Array:
     """Joint probability of side and component under the partition, shape (sides, K), summing to 1.
+
+    With `null`, all components follow once more as those of the null condition, shape (sides, 2K).
 
     Raises
     ------
@@ -222,7 +224,10 @@ def component_weights(mix: GaussianMixture, partition: Partition) -> Array:
     place = np.array([mix.labels.index(label) for label in mix.component_labels])
     prior = mix.label_prior[place]
     within = np.divide(mix.weights, prior, out=np.zeros_like(prior), where=prior > 0)
-    return np.asarray(partition.weights(mix.labels, mix.label_prior)[:, place] * within)
+    if not null:
+        return np.asarray(partition.weights(mix.labels, mix.label_prior)[:, place] * within)
+    joint = partition.weights([*mix.labels, NULL], [*mix.label_prior, 0.0])
+    return np.hstack([joint[:, place] * within, joint[:, -1:] * mix.weights])
 
 
 def _checked_means(means: ArrayLike) -> Array:

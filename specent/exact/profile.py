@@ -23,6 +23,7 @@ from specent.exact.mixture import GaussianMixture, component_weights
 from specent.guidance import Guidance
 from specent.partitions import Partition
 from specent.schedules import Schedule, check_grid
+from specent.schema import NULL
 
 Array = NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def profiles(
     time : array_like, shape (time,)
         Ascending times in the schedule's range.
     partitions : Partition or sequence of Partition
-        The questions, with different names.
+        The questions, with different names. The null condition, on a side, is the mixture of all components.
     rate_axis : {"log_snr", "log_sigma", "sigma", "time"}
         Axis of the entropy rate, positive where noise adds uncertainty; "sigma" is the noise level ``sigma / alpha``,
         not the coordinate ``sigma``.
@@ -94,9 +95,10 @@ def profiles(
     samples = checks.whole(samples, "samples", least=2, most=10**9)
     seed = checks.whole(seed, "seed")
     confidence = checks.number(confidence, "confidence", above=0, below=1)
-    weights = [component_weights(mix, partition) for partition in asked]
+    null = any(NULL in partition.labels for partition in asked)
+    weights = [component_weights(mix, partition, null) for partition in asked]
     log_snr = schedule.log_snr(grid)
-    made = _estimate(mix, np.exp(-log_snr), weights, samples, seed)
+    made = _estimate(_twice(mix) if null else mix, np.exp(-log_snr), weights, samples, seed)
     start = np.array([entr(weight.sum(axis=1)).sum() for weight in weights])[:, None]
     factor = rate_factor(rate_axis, log_snr, schedule)
     half = float(ndtri(min(0.5 + confidence / 2, np.nextafter(1, 0))))
@@ -183,6 +185,11 @@ def _bracket(above: Callable[[float], float], name: str, fraction: float) -> tup
             )
         low, high, step = high, high + step, 2 * step
     return low, high
+
+
+def _twice(mix: GaussianMixture) -> GaussianMixture:
+    """Every component two times, the second time as one of the null condition: the kernel wants disjoint sides."""
+    return GaussianMixture(np.tile(mix.means, (2, 1)), np.tile(mix.variances, 2), dimension=mix.dimension)
 
 
 def bounded(name: str, value: Array, half: Array | float = 0.0) -> dict[str, Array]:

@@ -97,6 +97,16 @@ class Model(ABC):
             Positive noise levels.
         """
 
+    def compiled(self) -> Model:
+        """The same model with its network compiled by torch.
+
+        Raises
+        ------
+        ModelError
+            If the model has no network that could be compiled.
+        """
+        raise ModelError(f"compiled=True: {type(self).__name__} has no torch module to compile; leave it out")
+
     def decode(self, x: Tensor) -> Tensor:
         """Pictures of samples. By default pixels are taken to run from -1 to 1; models of latents decode them.
 

@@ -46,11 +46,19 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
 def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> tuple[Path, Path]:
     """Write the weights of `net` and the card (to which the SHA-256 is added), each whole or not at all."""
     data = save({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()})
+    return write_checkpoint(data, path, card)
+
+
+def write_checkpoint(data: bytes, path: Path, card: dict[str, Any]) -> tuple[Path, Path]:
+    """Write a safetensors file and its card (to which the SHA-256 is added), each whole or not at all."""
     text = json.dumps({**card, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
     for target, content in ((path, data), (card_path(path), text.encode())):
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
     return path, card_path(path)
 
 

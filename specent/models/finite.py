@@ -9,6 +9,7 @@ streamed over the data with a running maximum, so memory does not grow with the 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class FiniteModel(Model):
         average = torch.zeros_like(state)
         for low in range(start, stop, self.block):
             part = slice(low, min(low + self.block, stop))
-            score = (state @ self.images[part].T - self.half_squares[part]) / sigma**2
+            score = self._scores(state, sigma, part)
             new_top = torch.maximum(top, score.amax(-1, keepdim=True))
             weight = torch.exp(score - new_top)
             rescale = torch.exp(top - new_top)
@@ -89,7 +90,18 @@ class FiniteModel(Model):
 
     def log_density(self, x: Tensor, sigma: float) -> Tensor:
         """Log-density of the states given each label, shape (batch, labels), up to a shared constant."""
-        return self.moments(x, sigma)[0]
+        state = x.reshape(len(x), -1).to(self.images.dtype)
+        density, start = [], 0
+        for count in self.counts:
+            cuts = [*range(start, start + count, self.block), start + count]
+            parts = [self._scores(state, sigma, slice(*ends)).logsumexp(-1) for ends in itertools.pairwise(cuts)]
+            density.append(torch.stack(parts, dim=1).logsumexp(-1) - float(np.log(count)))
+            start += count
+        return torch.stack(density, dim=1)
+
+    def _scores(self, state: Tensor, sigma: float, part: slice) -> Tensor:
+        """Log-weight of every image of a part, up to a constant shared by all images."""
+        return (state @ self.images[part].T - self.half_squares[part]) / sigma**2
 
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
         every = self.candidates(x, sigma, torch.arange(len(self.labels) + 1, device=x.device))

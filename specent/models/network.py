@@ -8,8 +8,9 @@ The preconditioning of arXiv 2206.00364 (table 1):
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,9 +21,11 @@ from specent import checks
 from specent.errors import ModelError, ScheduleError
 from specent.models.base import Model
 from specent.models.outputs import checked, told
-from specent.schedules import VE, FlowMatching, Schedule
+from specent.models.predictions import Prediction, check_prediction, to_data
+from specent.schedules import VE, Schedule
 
-Prediction = Literal["data", "noise", "v", "score", "velocity"]
+# how far from a whole number a time may be, by rounding, and still count as one
+_WHOLE = 1e-3
 
 
 class EDMNetwork(nn.Module):
@@ -116,16 +119,28 @@ class PerceptronModel(Model):
         return denoised.reshape(x.shape)
 
 
+class Raw(NamedTuple):
+    """One call of a network in its own coordinates: what it returned, the state it was handed, and where."""
+
+    output: Tensor
+    state: Tensor
+    alpha: float
+    sigma: float
+    time: float
+
+
 class NetworkModel(Model):
     """Any network as a model; see `network`."""
 
     def __init__(
         self, net: Callable[[Tensor, Tensor, Tensor], Tensor], labels: Sequence[str], shape: Sequence[int],
         prediction: Prediction, schedule: Schedule, label_prior: ArrayLike | None, null: bool, identity: dict[str, Any],
-        dtype: torch.dtype,
+        dtype: torch.dtype, integer_times: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(labels, shape, label_prior, null)
         self.net, self.prediction, self.schedule, self.dtype = net, prediction, schedule, dtype
+        self.integer_times = integer_times
+        self._order = torch.preserve_format
         self._identity = identity
 
     @property
@@ -135,37 +150,107 @@ class NetworkModel(Model):
     def to(self, device: torch.device) -> NetworkModel:
         if isinstance(self.net, nn.Module):
             self.net.to(device)
+            if device.type == "cuda" and len(self.shape) == 3:
+                # the order in which convolutions on a GPU are fastest
+                self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self._order = torch.channels_last
         return self
+
+    def compiled(self) -> Model:
+        if not isinstance(self.net, nn.Module):
+            return super().compiled()
+        made = copy.copy(self)
+        made.net = torch.compile(self.net)
+        return made
+
+    @torch.no_grad()
+    def raw(self, x: Tensor, sigma: float, condition: Tensor) -> Raw:
+        """Call the network, without converting what it returns.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, *shape)``
+            States ``x_0 + sigma * noise``.
+        sigma : float
+            Noise level, shared by the batch.
+        condition : Tensor of int64, shape (batch,)
+            Index of the label, or the number of labels for the null condition.
+
+        Returns
+        -------
+        Raw
+            ``output`` and ``state`` in the coordinates of the network's own schedule, its ``alpha`` and ``sigma``, and
+            the ``time`` that was handed over.
+
+        Raises
+        ------
+        ModelError
+            If the network raises, returns something else than a tensor like its states, or has no such noise level.
+        """
+        time = self._time(sigma)
+        alpha, noise = float(self.schedule.alpha(time)), float(self.schedule.sigma(time))
+        state = (x * alpha).to(self.dtype)
+        return Raw(self.call(state, time, condition), state, alpha, noise, time)
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
-        time = self.schedule.time(-2 * np.log(sigma))
-        alpha, noise = float(self.schedule.alpha(time)), float(self.schedule.sigma(time))
-        state = (x * alpha).to(self.dtype)
-        output = self._called(state, float(time), condition)
-        if self.prediction == "data":
-            return output
-        if self.prediction == "noise":
-            return (state - noise * output) / alpha
-        if self.prediction == "v":
-            return (alpha * state - noise * output) / (alpha**2 + noise**2)
-        if self.prediction == "score":
-            return (state + noise**2 * output) / alpha
-        return state - noise * output  # velocity of flow matching: noise minus data
+        made = self.raw(x, sigma, condition)
+        return to_data(self.prediction, made.output, made.state, made.alpha, made.sigma)
 
     def check_levels(self, noise_levels: NDArray[np.float64]) -> None:
         for level in noise_levels:
-            try:
-                self.schedule.time(-2 * np.log(level))
-            except ScheduleError as error:
-                raise ModelError(_outside(self.schedule, float(level), error)) from error
+            self._time(float(level))
 
-    def _called(self, state: Tensor, time: float, condition: Tensor) -> Tensor:
+    def _time(self, level: float) -> float:
+        """Time of the network's own schedule at a noise level."""
         try:
+            time = float(self.schedule.time(-2 * np.log(level)))
+        except ScheduleError as error:
+            raise ModelError(_outside(self.schedule, level, error)) from error
+        if not self.integer_times:
+            return time
+        if abs(time - round(time)) > _WHOLE:
+            raise ModelError(
+                f"the noise level {level:.5g} is at time {time:.6g} of the network's own {self.schedule.name} "
+                "schedule, but the network knows whole times only (integer_times=True); sample on that schedule with "
+                "whole times: time=np.arange(...), or np.unique(grid.round()) of a grid made with schedule=it"
+            )
+        return float(round(time))
+
+    @torch.no_grad()
+    def call(self, state: Tensor, time: float, condition: Tensor) -> Tensor:
+        """What the network returns for a state at a time, both of its own schedule.
+
+        Parameters
+        ----------
+        state : Tensor, shape ``(batch, *shape)``
+            States ``alpha * data + sigma * noise``.
+        time : float
+            Time of the schedule, handed over as it is.
+        condition : Tensor of int64, shape (batch,)
+            Index of the label, or the number of labels for the null condition.
+
+        Returns
+        -------
+        Tensor, shape ``(batch, *shape)``
+
+        Raises
+        ------
+        ModelError
+            If the network raises, or returns something else than a tensor like its states.
+        """
+        try:
+            kind = torch.int64 if self.integer_times else state.dtype
+            times = torch.full((len(state),), time, dtype=kind, device=state.device)
             # copies: the state is needed afterwards, and a network may work in place on what it is given
-            output = self.net(state.clone(), state.new_full((len(state),), time), condition.clone())
+            given = state.clone(memory_format=self._order), times, condition.clone()
+            # a function may need gradients inside, as the score of an energy does
+            with torch.inference_mode(isinstance(self.net, nn.Module)):
+                output = self.net(*given)
         except Exception as error:
             hint = ""
+            if "nference tensor" in str(error) or "does not require grad" in str(error):
+                hint = "; if it takes gradients itself, pass a function that calls it, not the module"
             # after an assertion on the GPU no tensor can be read any more
             if "device-side assert" in str(error) or (
                 isinstance(error, IndexError) and bool((condition == len(self.labels)).any())
@@ -175,13 +260,27 @@ class NetworkModel(Model):
         return checked(output, state.shape, state.device, "the network")
 
 
-def _outside(schedule: Schedule, level: float, error: ScheduleError) -> str:
-    """That a noise level is outside the schedule of a network, and what the grid should be."""
+def check_weights(net: object) -> None:
+    """Refuse a torch module with weights that are not finite."""
+    if not isinstance(net, nn.Module):
+        return
+    for key, value in net.state_dict().items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            raise ModelError(f"weight {key!r} of the network holds a NaN or an infinity")
+
+
+def level_range(schedule: Schedule) -> tuple[float, float]:
+    """Smallest and largest noise level of a schedule, a little inside, so that the numbers hold as they are printed."""
     low, high = schedule.time_range
-    # a little inside the range, so that the numbers hold as they are printed
     least = 0.0 if schedule.noise_free_start else 1.0001 * float(schedule.noise_level(low))
     most = np.inf if schedule.signal_free_end else 0.9999 * float(schedule.noise_level(high))
-    if schedule.noise_free_start and schedule.signal_free_end:
+    return least, most
+
+
+def _outside(schedule: Schedule, level: float, error: ScheduleError) -> str:
+    """That a noise level is outside the schedule of a network, and what the grid should be."""
+    least, most = level_range(schedule)
+    if least <= level <= most:
         return f"the grid holds the noise level {level:.5g}, which the network's own schedule refuses: {error}"
     return (
         f"the grid holds the noise level {level:.5g}, but the network's own {schedule.name} schedule has sigma/alpha "
@@ -194,13 +293,14 @@ def network(
     labels: Sequence[str],
     shape: Sequence[int],
     *,
-    prediction: Prediction = "data",
+    prediction: str,
     schedule: Schedule | None = None,
     label_prior: ArrayLike | None = None,
     null: bool = True,
     name: str = "network",
     checkpoint_sha256: str = "",
     dtype: torch.dtype = torch.float32,
+    integer_times: bool = False,
 ) -> NetworkModel:
     """Bring your own denoiser.
 
@@ -216,7 +316,8 @@ def network(
         Shape of one sample: (features,) or (channels, height, width).
     prediction : {"data", "noise", "v", "score", "velocity"}
         What the network returns: the denoised data, the noise (arXiv 2006.11239), v (arXiv 2202.00512), the score
-        (arXiv 2011.13456), or the velocity noise - data of flow matching (arXiv 2210.02747).
+        (arXiv 2011.13456), or the velocity noise - data of flow matching (arXiv 2210.02747). The names of diffusers
+        serve too: "sample", "epsilon", "v_prediction" and "flow_prediction".
     schedule : Schedule, optional
         The clock and the coordinates the network was trained in; `VE` by default, where time is sigma. Trajectories
         may be sampled on any other schedule.
@@ -228,6 +329,9 @@ def network(
         Recorded in archives.
     dtype : torch.dtype
         Type of the states handed to the network; float32 or better, because differences of denoisers are small.
+    integer_times : bool
+        Whether the network knows whole times only, like those of arXiv 2006.11239. It is then handed int64 times, and
+        noise levels between two of them are refused rather than rounded.
 
     Returns
     -------
@@ -254,23 +358,24 @@ def network(
         raise ModelError(f"net={checks.shown(net)} is not callable; pass a function or a torch module")
     if isinstance(net, type):
         raise ModelError(f"net={checks.shown(net)} is a class; pass an instance of it, with its weights")
-    if not isinstance(prediction, str) or prediction not in ("data", "noise", "v", "score", "velocity"):
-        shown = checks.shown(prediction)
-        raise ModelError(f"prediction={shown} must be 'data', 'noise', 'v', 'score' or 'velocity'")
+    kind = check_prediction(prediction)
     clock = VE() if schedule is None else schedule
     mend = "give a schedule, for example specent.schedules.VE()"
     checks.instance(clock, Schedule, "schedule", mend, error=ModelError)  # type: ignore[type-abstract]
-    if prediction == "velocity" and not isinstance(clock, FlowMatching):
-        raise ModelError("prediction='velocity' needs schedule=FlowMatching(), whose velocity is noise - data")
+    whole = checks.flag(integer_times, "integer_times", error=ModelError)
+    if whole and clock.time_range[1] - clock.time_range[0] <= 1:
+        raise ModelError(
+            f"integer_times=True does not go with the {clock.name} schedule, whose times lie between "
+            f"{clock.time_range[0]:g} and {clock.time_range[1]:g}; use specent.schedules.DDPM(...), or leave it out"
+        )
     if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         shown = checks.shown(dtype)
         raise ModelError(f"dtype={shown}: differences of denoisers are small; use torch.float32 or torch.float64")
-    if isinstance(net, nn.Module):
-        for key, value in net.state_dict().items():
-            if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
-                raise ModelError(f"weight {key!r} of the network holds a NaN or an infinity")
+    check_weights(net)
     called = checks.name(name, "name", error=ModelError)
-    identity = {"name": called, "prediction": prediction, "schedule": clock.to_json()}
+    identity: dict[str, Any] = {"name": called, "prediction": kind, "schedule": clock.to_json()}
+    if whole:
+        identity["integer_times"] = True
     if not isinstance(checkpoint_sha256, str) or checkpoint_sha256:
         identity["checkpoint_sha256"] = checks.name(checkpoint_sha256, "checkpoint_sha256", error=ModelError)
-    return NetworkModel(net, labels, shape, prediction, clock, label_prior, null, identity, dtype)
+    return NetworkModel(net, labels, shape, kind, clock, label_prior, null, identity, dtype, whole)

@@ -29,6 +29,7 @@ from specent.models.finite import FiniteModel
 from specent.models.mixture import MixtureModel
 from specent.partitions import Partition
 from specent.schedules import Schedule, check_grid
+from specent.schema import NULL
 
 NATS_TO_BITS = 1 / np.log(2)
 _LARGEST = 1e150
@@ -57,7 +58,7 @@ def exact_profiles(
     schedule, time : Schedule and array_like, shape (time,)
         Where the profile is wanted.
     partitions : Partition or iterable of Partition
-        The questions.
+        The questions. The null condition, on a side, is the mixture of all labels.
     samples : int
         Draws per class and time; the same data and noise serve all times, so the curves are smooth.
     seed : int
@@ -104,7 +105,10 @@ def exact_profiles(
     grid = check_grid(schedule, time)
     levels = schedule.noise_level(grid)
     partitions = check_partitions(partitions)
-    weights = [partition.weights(model.labels, model.label_prior) for partition in partitions]
+    null = any(NULL in partition.labels for partition in partitions)
+    conditions = [*model.labels, NULL] if null else model.labels
+    prior = np.append(model.label_prior, 0.0)[: len(conditions)]
+    weights = [partition.weights(conditions, prior) for partition in partitions]
     if not weights:
         raise SpecentError("partitions is empty; name at least one, for example [Partition.full(model.labels)]")
     place = resolve_device(device)
@@ -126,7 +130,7 @@ def exact_profiles(
                 f"the profile is not finite at time={grid[i]:g} (noise level {levels[i]:.4g}): the data are too large "
                 "for it; rescale them or choose another range of the grid"
             )
-        share = np.stack([weight.sum(0) for weight in weights])
+        share = np.stack([_share(weight.sum(0), model.label_prior) for weight in weights])
         mean[:, :, i] = (values.mean(-1) * share).sum(-1)
         error[:, :, i] = np.sqrt((values.var(-1, ddof=1) / samples * share**2).sum(-1))
     settings = {
@@ -170,6 +174,8 @@ def _statistics(
     else:
         density = model.log_density(state, level)
         mean = model.candidates(state, level, torch.arange(len(model.labels), device=state.device))
+    if weights[0].shape[1] > len(model.labels):
+        density, mean = _with_null(density, mean, model.label_prior)
     centred = mean - mean.mean(1, keepdim=True)
     gram = centred @ centred.transpose(1, 2)
     idle = torch.zeros_like(density)
@@ -181,6 +187,19 @@ def _statistics(
         produced, _ = evidence.production(density, log_prior, gram, idle, idle, unguided=True)
         out[1, i] = produced[:, 0].cpu() / level**2
     return out
+
+
+def _share(weight: NDArray[np.float64], label_prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weight of every label's draws: its own, and its share of those of the null condition, which has no draws."""
+    labels = len(label_prior)
+    return np.asarray(weight[:labels] + weight[labels:].sum() * label_prior)
+
+
+def _with_null(density: Tensor, mean: Tensor, label_prior: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """Log-density and denoiser of every label, and behind them those of the null condition."""
+    joint = density + torch.log(torch.as_tensor(label_prior, device=density.device))
+    null = torch.softmax(joint, dim=-1)[:, None, :] @ mean
+    return torch.cat([density, joint.logsumexp(-1, keepdim=True)], dim=1), torch.cat([mean, null], dim=1)
 
 
 def _dataset(

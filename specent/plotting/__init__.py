@@ -10,7 +10,9 @@ from __future__ import annotations
 from specent.plotting.curves import entropy, mutual_information, rate
 from specent.plotting.fits import scaling
 from specent.plotting.pages import FIGURES, page
+from specent.plotting.paired import differences
 from specent.plotting.pictures import check_output, picture
+from specent.plotting.quality import quality
 from specent.plotting.rescaling import rescaled
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import pair_matrix, windows
@@ -18,12 +20,14 @@ from specent.plotting.summaries import pair_matrix, windows
 __all__ = [
     "FIGURES",
     "check_output",
+    "differences",
     "entropy",
     "mutual_information",
     "page",
     "pair_matrix",
     "picture",
     "predictions",
+    "quality",
     "rate",
     "rescaled",
     "scaling",

@@ -12,7 +12,7 @@ import holoviews as hv
 import numpy as np
 import xarray as xr
 from bokeh.embed import components
-from bokeh.models import LayoutDOM, Plot, Toolbar
+from bokeh.models import GridPlot, LayoutDOM, Plot, Toolbar
 from bokeh.resources import Resources
 
 from specent import checks
@@ -20,15 +20,17 @@ from specent.errors import SpecentError
 from specent.plotting import style, texts
 from specent.plotting.curves import entropy, in_view, rate, stretch
 from specent.plotting.fits import scaling
+from specent.plotting.paired import differences
 from specent.plotting.pictures import check_output, put
+from specent.plotting.quality import quality
 from specent.plotting.rescaling import rescaled
 from specent.plotting.select import Names, definitions, families, select, select_each, series
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import pair_matrix, windows
 from specent.plotting.tables import half_places, provenance
-from specent.schema import KINDS, need
+from specent.schema import KINDS, NULL, need
 
-FIGURES = ("entropy", "rate", "rescaled", "windows", "pair_matrix", "scaling", "predictions")
+FIGURES = ("entropy", "rate", "rescaled", "windows", "pair_matrix", "scaling", "predictions", "differences", "quality")
 """Names of the figures a page can hold, in the order in which they stand."""
 
 
@@ -44,8 +46,13 @@ class _Wanted:
     def of(cls, listed: list[xr.Dataset], axis: str | None, **chosen: Names) -> _Wanted:
         made: dict[str, Names] = {dim: names for dim, names in chosen.items() if names is not None}
         # a name may be in one of the datasets only, but one that is in none is a mistake
-        curved = [one for one in listed if one.attrs["specent_kind"] != "trajectories"]
-        kept = select_each(curved, **made) if curved else []
+        drawn = [one for one in listed if one.attrs["specent_kind"] != "trajectories"]
+        some = select_each(drawn, guidance=made.get("guidance")) if drawn else []
+        # a table of quality has guidance settings only, whatever else is chosen of the curves
+        kept = [one for one in some if one.attrs["specent_kind"] == "quality"]
+        curved = [one for one in some if one.attrs["specent_kind"] != "quality"]
+        others = {dim: names for dim, names in made.items() if dim != "guidance"}
+        kept += select_each(curved, **others) if curved else []
         kept += [one for one in listed if one.attrs["specent_kind"] == "trajectories"]
         return cls({kind: [one for one in kept if one.attrs["specent_kind"] == kind] for kind in KINDS}, axis, made)
 
@@ -117,9 +124,10 @@ def page(
     if not drawn:
         kept = ", ".join(sorted({str(one.attrs["specent_kind"]) for one in listed}))
         raise SpecentError(f"nothing to draw: datasets of kind {kept} have none of the figures {', '.join(names)}")
-    plain = plain and figures is not None
+    models = [_model(figure, still=plain) for _, _, figure in drawn]
     first = title or str(listed[0].attrs["title"])
-    return put(_document(first, drawn, asked, listed, plain).encode(), path, overwrite=overwrite)
+    document = _document(first, drawn, models, asked, listed, plain and figures is not None)
+    return put(document.encode(), path, overwrite=overwrite)
 
 
 def _sections(datasets: xr.Dataset | Sequence[xr.Dataset] | Mapping[str, Sequence[xr.Dataset]]) -> dict[str, Any]:
@@ -243,8 +251,9 @@ def _rescaled(wanted: _Wanted) -> Figures:
 def _windows(wanted: _Wanted) -> Figures:
     for spec in wanted.datasets["speciation"]:
         for part, heading in _by_family(spec):
-            # many pairs are read off their matrix
-            if not _count([part], "half_time") or ("partition" not in wanted.chosen and len(_pairs(part)) > style.EASY):
+            # many pairs are read off their matrix, and a thousand bars are no figure
+            many = len(_pairs(part)) > style.EASY or part.sizes["partition"] > style.MOST_CURVES
+            if not _count([part], "half_time") or ("partition" not in wanted.chosen and many):
                 continue
             (kept,), note = _tamed([part], "half_time", "path", wanted)
             title = ", ".join(word for word in (heading, note) if word) or None
@@ -264,7 +273,7 @@ def _matrices(wanted: _Wanted) -> Figures:
 
 
 def _pairs(dataset: xr.Dataset) -> list[int]:
-    return [i for i, p in enumerate(definitions(dataset)) if p is not None and [len(s) for _, s in p.sides] == [1, 1]]
+    return [i for i, family in enumerate(families(dataset)) if family == "pairs"]
 
 
 def _reachable(spec: xr.Dataset, axis: str | None) -> str | None:
@@ -289,8 +298,32 @@ def _strips(wanted: _Wanted) -> Figures:
         settings = select(runs[["guidance"]], guidance=wanted.chosen.get("guidance"))["guidance"].values
         for setting in settings:
             above = next((group for group in groups if setting in group[0]["guidance"].values), None)
-            first: dict[str, Any] = {} if above is None else {"partition": str(above[0]["partition"].values[0])}
-            yield predictions(runs, above, wanted.axis or "log_snr", guidance=str(setting), **first)
+            asked: dict[str, Any] = {} if above is None else _asked_of(runs, above[0], wanted)
+            yield predictions(runs, above, wanted.axis or "log_snr", guidance=str(setting), **asked)
+
+
+def _asked_of(runs: xr.Dataset, profiles: xr.Dataset, wanted: _Wanted) -> dict[str, Any]:
+    """What is drawn above a strip: its drivers, each against the null condition, otherwise the first partition."""
+    drivers = {str(name) for name in runs["class_label"].values[:5]} - {NULL}
+    asked = [one.name for one in definitions(profiles) if one and NULL in one.labels and drivers & set(one.labels)]
+    if len(asked) > 1 and "path" in profiles["estimator"].values and "estimator" not in wanted.chosen:
+        return {"partition": asked, "estimator": "path"}
+    return {"partition": asked or [str(profiles["partition"].values[0])]}
+
+
+def _differences(wanted: _Wanted) -> Figures:
+    for diff in wanted.datasets["differences"]:
+        # over selected partitions the summaries would be those of all: such are drawn one by one
+        single = wanted.chosen.get("partition")
+        for part, heading in [(diff, "")] if single is None else list(_by_family(diff)):
+            some = None if single is None else part["partition"].values.tolist()
+            for quantity in ("entropy_rate", "entropy"):
+                axis = wanted.axis if wanted.axis or quantity == "entropy_rate" else "log_snr"
+                yield differences(part, quantity, axis, partition=some, title=heading or None)
+
+
+def _qualities(wanted: _Wanted) -> Figures:
+    yield from (quality(table) for table in wanted.datasets["quality"])
 
 
 _MAKERS: dict[str, Callable[[_Wanted], Figures]] = {
@@ -301,13 +334,16 @@ _MAKERS: dict[str, Callable[[_Wanted], Figures]] = {
     "pair_matrix": _matrices,
     "scaling": _scalings,
     "predictions": _strips,
+    "differences": _differences,
+    "quality": _qualities,
 }
 
 
 def _document(
-    heading: str, drawn: list[tuple[str, str, Any]], asked: dict[str, _Wanted], listed: list[xr.Dataset], plain: bool
-) -> str:
-    script, blocks = components([_model(figure) for _, _, figure in drawn])
+    heading: str, drawn: list[tuple[str, str, Any]], models: list[LayoutDOM], asked: dict[str, _Wanted],
+    listed: list[xr.Dataset], plain: bool,
+) -> str:  # fmt: skip
+    script, blocks = components(models)
     body = [f"<h1>{html.escape(heading)}</h1>"]
     if not plain:
         body.append(texts.HOW_TO_READ)
@@ -336,11 +372,14 @@ def _document(
     )
 
 
-def _model(figure: Any) -> LayoutDOM:
-    """The Bokeh model of a figure, its size given by its frame."""
+def _model(figure: Any, *, still: bool) -> LayoutDOM:
+    """The Bokeh model of a figure, its size given by its frame; a picture that stands still has no tools."""
     model: LayoutDOM = hv.renderer("bokeh").get_plot(figure).state
     for part in model.select({"type": Plot}):
         part.update(sizing_mode=None)
+    if still:
+        for part in (*model.select({"type": Plot}), *model.select({"type": GridPlot})):
+            part.update(toolbar_location=None)
     for bar in model.select({"type": Toolbar}):
         bar.update(logo=None)
     return model

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from specent.errors import SpecentError
 from specent.partitions import Partition
 from specent.plotting.style import dimension_text, joined, places
+from specent.schema import NULL
 
 Array = NDArray[np.float64]
 Names = str | Partition | Iterable[Any] | None
@@ -172,6 +173,8 @@ def _family(partition: Partition | None) -> str:
     sizes = [len(labels) for _, labels in partition.sides]
     if partition.name == "full":
         return "full set"
+    if NULL in partition.labels:
+        return "against the null condition"
     if partition.name.endswith(" | rest"):
         return "one against the rest"
     return "pairs" if sizes == [1, 1] else "groups"

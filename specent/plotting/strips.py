@@ -18,6 +18,7 @@ from specent.plotting.select import Names, select
 from specent.schema import need
 
 Array = NDArray[np.float64]
+_PREVIEW, _DIMS = "preview", ("channel", "y", "x")
 
 
 def predictions(
@@ -37,8 +38,8 @@ def predictions(
     Parameters
     ----------
     runs : Dataset
-        Of kind ``trajectories``, with ``prediction`` over (channel, y, x). Three channels are shown in colour,
-        otherwise the first one in grey.
+        Of kind ``trajectories``, with ``preview`` (decoded pictures, which are preferred) or ``prediction`` over
+        (channel, y, x). Three channels are shown in colour, otherwise the first one in grey.
     prof : Dataset or sequence of Dataset, optional
         Of kind ``profiles``; their entropy is drawn above the strip on the same axis, and only the stretch on which it
         changes is in view.
@@ -76,7 +77,7 @@ def predictions(
     ruler = _Ruler.of(runs, axis, moments, checks.whole(most, "most", least=1), ends)
     centres = ruler.flat(moments)
     shown = ruler.apart(centres)
-    data = chosen["prediction"].isel(guidance=0, prediction_time=shown)
+    data = chosen["picture"].isel(guidance=0, prediction_time=shown)
     data = data.transpose("class_label", "prediction_time", "channel", "y", "x")
     values = np.asarray(data.compute().values, dtype=float)
     drivers = [str(name) for name in chosen["class_label"].values]
@@ -84,7 +85,8 @@ def predictions(
     tiles = []
     for row in range(len(drivers)):
         # the shades of the cleanest picture serve the whole row: early ones under guidance may overshoot it
-        limits = float(np.nanmin(values[row, cleanest])), float(np.nanmax(values[row, cleanest]))
+        best = values[row, cleanest]
+        limits = (0.0, 255.0) if _PREVIEW in runs else (float(np.nanmin(best)), float(np.nanmax(best)))
         for picture, centre in zip(values[row], centres[shown], strict=True):
             left, right = ruler.drawn(centre + ruler.width * np.array([-0.48, 0.48]))
             tiles.append(_tile(picture, (left, -row - 0.95, right, -row - 0.05), limits, style.axis_dimension(axis)))
@@ -150,16 +152,20 @@ class _Ruler:
 
 
 def _pictures(runs: xr.Dataset, class_label: Names, sample: int, guidance: Names) -> xr.Dataset:
-    """The predictions of one sample per driver under one guidance setting."""
-    if "prediction" not in runs or not {"channel", "y", "x"} <= set(runs["prediction"].dims):
+    """The predictions of one sample per driver under one guidance setting, decoded ones if there are any."""
+    if _PREVIEW in runs:
+        shown = runs[[_PREVIEW]].rename({_PREVIEW: "picture", **{f"preview_{dim}": dim for dim in _DIMS}})
+    elif "prediction" in runs and set(_DIMS) <= set(runs["prediction"].dims):
+        shown = runs[["prediction"]].rename(prediction="picture")
+    else:
         raise SpecentError(
             "runs hold no predictions of pictures over (channel, y, x); sample a model of images and keep predictions"
         )
     if sample not in runs["sample"].values:
         raise SpecentError(f"sample={sample!r} is not among the {runs.sizes['sample']} samples of runs")
-    some = runs if class_label is not None else runs.isel(class_label=slice(0, 5))
+    some = shown if class_label is not None else shown.isel(class_label=slice(0, 5))
     wanted = {"class_label": class_label, "guidance": guidance}
-    picked = select(some[["prediction"]], **{dim: names for dim, names in wanted.items() if names is not None})
+    picked = select(some, **{dim: names for dim, names in wanted.items() if names is not None})
     return picked.isel(guidance=[0]).sel(sample=sample)
 
 

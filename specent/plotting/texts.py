@@ -39,6 +39,17 @@ _PREDICTIONS = (
     "curve says when the path itself gives the class away. A picture is centred on the noise at which it was "
     "predicted."
 )
+_DIFFERENCES = (
+    "What guidance changes, along the same noise: above zero the guided runs produce more than the unguided ones, "
+    "below it less. Curves are medians over the partitions, their intervals dark, the quartiles pale; a single "
+    "partition is drawn with its interval. Bars at the foot mark the noise levels at which each setting guides."
+)
+_QUALITY = (
+    "Quality of the final samples in a feature space, a row per guidance setting, with intervals; the dashed line is "
+    "the unguided value. Precision says how many samples lie where the data lie, recall how much of the data is "
+    "reached, accuracy how many are taken for their class. Dots of the Fréchet distance are extrapolated to many "
+    "samples, diamonds are distances of the samples as they are, larger by a bias that shrinks with their number."
+)
 
 CAPTIONS = {
     "entropy": _ENTROPY,
@@ -48,6 +59,8 @@ CAPTIONS = {
     "pair_matrix": _PAIR_MATRIX,
     "scaling": _SCALING,
     "predictions": _PREDICTIONS,
+    "differences": _DIFFERENCES,
+    "quality": _QUALITY,
 }
 
 PAGE = """<!doctype html>

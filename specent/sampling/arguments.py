@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from specent import checks
 from specent.errors import ModelError, SpecentError
-from specent.guidance import Guidance
+from specent.guidance import FeedbackGuidance, Guidance, Setting
 from specent.models.base import Model
 from specent.models.outputs import told
 from specent.partitions import Partition
@@ -48,11 +48,13 @@ def check_model(model: Any) -> None:
     checks.name(identity["name"], f"model: {kind}.identity['name']", error=ModelError)
 
 
-def moved(model: Model, device: torch.device) -> Model:
-    """The model on its device."""
+def moved(model: Model, device: torch.device, compiled: bool = False) -> Model:
+    """The model on its device, compiled if that is asked for."""
     kind = type(model).__name__
     try:
-        found = model.to(device)
+        found = model.to(device).compiled() if compiled else model.to(device)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"model: {kind}.to({str(device)!r}) raised {told(error)}") from error
     mend = f"{kind}.to(device) must return the model"
@@ -79,12 +81,13 @@ def check_labels(argument: str, chosen: Sequence[str] | None, known: Sequence[st
     return names
 
 
-def check_guidance(guidance: Any, model: Model) -> tuple[Guidance, ...]:
+def check_guidance(guidance: Any, model: Model) -> tuple[Setting, ...]:
     """The guidance settings of a single one or any iterable."""
-    mend = "use specent.Guidance(scale, interval)"
-    if isinstance(guidance, (Guidance, str)) or not np.iterable(guidance):
+    mend = "use specent.Guidance(scale, interval) or specent.FeedbackGuidance(pi, t_0, t_1)"
+    kinds: Any = (Guidance, FeedbackGuidance)
+    if isinstance(guidance, (*kinds, str)) or not np.iterable(guidance):
         guidance = (guidance,)
-    settings = tuple(checks.instance(setting, Guidance, "guidance", mend) for setting in guidance)
+    settings = tuple(checks.instance(setting, kinds, "guidance", mend) for setting in guidance)
     for setting in settings:
         if setting.guided and not model.null:
             raise SpecentError(f"guidance {setting} needs a null condition, which this model does not have")
@@ -94,7 +97,7 @@ def check_guidance(guidance: Any, model: Model) -> tuple[Guidance, ...]:
 
 
 def check_scored(
-    scored: tuple[str, ...], drivers: tuple[str, ...], partitions: Sequence[Partition], settings: Sequence[Guidance]
+    scored: tuple[str, ...], drivers: tuple[str, ...], partitions: Sequence[Partition], settings: Sequence[Setting]
 ) -> None:
     """Whether the candidates hold all that drivers, partitions and guidance need."""
     missing = [name for name in drivers if name not in scored]
@@ -105,7 +108,7 @@ def check_scored(
     if NULL not in scored and any(setting.guided for setting in settings):
         raise SpecentError(f"candidates={checks.shown(list(scored))} must hold {NULL!r} for a guided run")
     for partition in partitions:
-        partition.check([name for name in scored if name != NULL])
+        partition.check(scored)
 
 
 def prediction_places(predictions: ArrayLike, grid: NDArray[np.float64]) -> tuple[int, ...]:

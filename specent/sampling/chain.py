@@ -26,7 +26,7 @@ from torch import Tensor
 
 from specent import evidence
 from specent.errors import ModelError, SpecentWarning
-from specent.guidance import Guidance
+from specent.guidance import FeedbackGuidance, Setting
 from specent.models.base import Model
 from specent.models.outputs import checked, told
 from specent.sampling.streams import Streams
@@ -47,12 +47,14 @@ class Record:
     """What is kept of a run.
 
     `log_priors` holds the partitions as joint log-priors of side and candidate, grouped by their number of sides, each
-    with the places of its partitions among all; `predictions` the places in the grid where predictions are kept.
+    with the places of its partitions among all; `predictions` the places in the grid where predictions are kept;
+    `scales` whether the guidance scale of every trajectory is.
     """
 
     log_priors: tuple[tuple[NDArray[np.intp], Array], ...] = ()
     distances: bool = False
     predictions: tuple[int, ...] = ()
+    scales: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Plan:
 
 
 def run_batch(
-    plan: Plan, guidance: Guidance, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object],
+    plan: Plan, guidance: Setting, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object],
     first: bool = False,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Sample a batch of trajectories and score every candidate along them.
@@ -91,7 +93,7 @@ def run_batch(
     ----------
     plan : Plan
         The run.
-    guidance : Guidance
+    guidance : Guidance or FeedbackGuidance
         The guidance setting.
     drivers : ndarray of int, shape (batch,)
         Place of each trajectory's driver among the candidates.
@@ -114,11 +116,13 @@ def run_batch(
     chosen = torch.as_tensor(drivers, device=plan.device)
     conditions = plan.conditions
     log_likelihood = torch.zeros(batch, count, dtype=torch.float64, device=plan.device)
+    scales = _Scales(plan, guidance, batch)
     x = plan.start * _noise(streams, plan)
     for i in reversed(range(times)):
         level = float(plan.noise_level[i])
         denoised = _denoised(plan, i, x, conditions)
-        mover = _mover(plan, driver, guidance.scale_at(level))
+        scale = scales.at(level)
+        mover = _mover(plan, driver, scale)
         delta = denoised - denoised[rows, chosen][:, None]
         gram = delta @ delta.transpose(1, 2)
         # a NaN or an infinity anywhere in the output shows here, in an array that is small
@@ -128,6 +132,8 @@ def run_batch(
             _check_start(gram, plan)
         moved = (mover[:, None, :] @ denoised)[:, 0]
         _keep(out, plan, i, log_likelihood, gram, mover, driver, moved, guidance)
+        if plan.record.scales:
+            out["scale"][:, i] = scale if isinstance(scale, float) else scale.cpu()
         tick()
         if i == 0:
             out["final"][:] = moved.float().cpu()
@@ -136,7 +142,9 @@ def run_batch(
         noise = _noise(streams, plan)
         x = step.keep * x + step.pull * moved + step.spread * noise
         drift = (gram @ mover[..., None])[..., 0] - 0.5 * gram.diagonal(dim1=1, dim2=2)
-        log_likelihood = log_likelihood + step.gain * drift + step.gain**0.5 * (delta @ noise[..., None])[..., 0]
+        pushed, shaken = step.gain * drift, step.gain**0.5 * (delta @ noise[..., None])[..., 0]
+        log_likelihood = log_likelihood + pushed + shaken
+        scales.learn(pushed + shaken)
     return out
 
 
@@ -147,6 +155,8 @@ def _check_start(gram: Tensor, plan: Plan) -> None:
     the labels' denoised data (arXiv math/0412108).
     """
     labels = [i for i, name in enumerate(plan.candidates) if name != NULL]
+    if len(labels) < 2:
+        labels = list(range(len(plan.candidates)))
     inner = gram[:, labels][:, :, labels]
     variance = inner.diagonal(dim1=1, dim2=2).mean(-1) - inner.mean((-2, -1))
     known = 0.5 * float(np.exp(plan.log_snr[-1])) * float(variance.mean()) / np.log(2)
@@ -164,11 +174,31 @@ def _noise(streams: Streams, plan: Plan) -> Tensor:
     return torch.from_numpy(streams.draw()).to(plan.device)
 
 
-def _mover(plan: Plan, driver: Tensor, scale: float) -> Tensor:
+class _Scales:
+    """The guidance scale of a batch along the chain, which may depend on the evidence so far."""
+
+    def __init__(self, plan: Plan, guidance: Setting, batch: int) -> None:
+        self._guidance = guidance
+        self._log_ratio = torch.zeros(batch, dtype=torch.float64, device=plan.device)
+        if isinstance(guidance, FeedbackGuidance):
+            self._null, self._tuning = plan.candidates.index(NULL), guidance.tuning(plan.noise_level)
+
+    def at(self, level: float) -> float | Tensor:
+        """The scale at a noise level, shape (batch,) unless all share it."""
+        scale: float | Tensor = self._guidance.scales(level, self._log_ratio)
+        return scale
+
+    def learn(self, gained: Tensor) -> None:
+        """Take in the log-likelihood that a step added to every candidate relative to the driver."""
+        if isinstance(self._guidance, FeedbackGuidance):
+            self._log_ratio = self._guidance.updated(self._log_ratio, -gained[:, self._null], self._tuning)
+
+
+def _mover(plan: Plan, driver: Tensor, scale: float | Tensor) -> Tensor:
     """Weights with which the candidates' denoisers make the one that moves the sample."""
-    if scale == 1.0:
+    if isinstance(scale, float) and scale == 1.0:
         return driver
-    mover = scale * driver
+    mover = (scale if isinstance(scale, float) else scale[:, None]) * driver
     mover[:, plan.candidates.index(NULL)] += 1 - scale
     return mover
 
@@ -184,13 +214,15 @@ def recorded(plan: Plan) -> dict[str, tuple[type[np.floating[Any]], tuple[int, .
         made["production"] = made["cross_production"] = (np.float64, (times, plan.partitions))
     if plan.record.distances:
         made["denoiser_distance"] = (np.float32, (times, count, count))
+    if plan.record.scales:
+        made["scale"] = (np.float64, (times,))
     if plan.record.predictions:
         made["prediction"] = (np.float32, (len(plan.record.predictions), features))
     return made
 
 
 def check_finite(
-    name: str, value: NDArray[Any], plan: Plan, guidance: Guidance, keys: Sequence[tuple[str, int]]
+    name: str, value: NDArray[Any], plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]]
 ) -> None:
     """Refuse a batch of results that holds a NaN or an infinity, naming where."""
     finite = np.isfinite(value)
@@ -225,7 +257,7 @@ def _where(plan: Plan, i: int) -> str:
 
 def _keep(
     out: dict[str, NDArray[Any]], plan: Plan, i: int, log_likelihood: Tensor, gram: Tensor, mover: Tensor,
-    driver: Tensor, moved: Tensor, guidance: Guidance,
+    driver: Tensor, moved: Tensor, guidance: Setting,
 ) -> None:  # fmt: skip
     """Copy what the record asks for at time i."""
     out["log_likelihood"][:, i] = log_likelihood.cpu()

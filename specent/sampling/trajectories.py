@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from tqdm.auto import tqdm
 
 from specent import checks, coordinates, evidence, schema
-from specent.guidance import FORMULA, Guidance
+from specent.guidance import Guidance, Setting, formula
 from specent.models.arguments import check_memory, check_partitions
 from specent.models.base import Model, resolve_device
+from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
 from specent.sampling.arguments import (
     check_eta,
@@ -27,24 +27,26 @@ from specent.sampling.arguments import (
     moved,
     prediction_places,
 )
-from specent.sampling.chain import Plan, Record, check_finite, recorded, run_batch
-from specent.sampling.streams import SEED_RULE, SHARED_RULE, Streams
+from specent.sampling.chain import Plan, Record, recorded
+from specent.sampling.precision import Precision, arithmetic, check_precision, probe
+from specent.sampling.running import batch_size as fitting_batch
+from specent.sampling.running import run
+from specent.sampling.streams import SEED_RULE, SHARED_RULE
 from specent.sampling.transitions import transitions
 from specent.schedules import Schedule, check_grid
 from specent.schema import NULL
 
 _FEW = 16
-_BATCH_NUMBERS = 2**24
 
 
 def sample(
-    model: Model,
+    model: Model | Denoiser,
     *,
     schedule: Schedule,
     time: ArrayLike,
     samples: int,
     partitions: Iterable[Partition] | Partition = (),
-    guidance: Guidance | Sequence[Guidance] = Guidance(),  # noqa: B008  (frozen)
+    guidance: Setting | Sequence[Setting] = Guidance(),  # noqa: B008  (frozen)
     seed: int = 0,
     device: str = "cpu",
     classes: Sequence[str] | None = None,
@@ -54,6 +56,8 @@ def sample(
     shared_noise: bool = False,
     eta: float = 1.0,
     batch_size: int | None = None,
+    precision: Precision = "float32",
+    compiled: bool = False,
     progress: bool = True,
 ) -> xr.Dataset:
     r"""Sample the stochastic reverse chain and score every candidate along each trajectory.
@@ -63,8 +67,9 @@ def sample(
 
     Parameters
     ----------
-    model : Model
-        A class-conditional denoiser, see `specent.models`.
+    model : Model or Denoiser
+        A class-conditional denoiser, see `specent.models`; any object that follows the protocol
+        `specent.models.Denoiser` serves.
     schedule : Schedule
         The clock.
     time : array_like, shape (time,)
@@ -74,14 +79,14 @@ def sample(
     partitions : Partition or iterable of Partition
         Questions whose entropy production is recorded. Others can be asked afterwards, their rates included as long as
         `distances` are kept.
-    guidance : Guidance or sequence of Guidance
-        Guidance settings; all share the same noise.
+    guidance : Guidance, FeedbackGuidance, or sequence of these
+        Guidance settings; all share the same noise. If one of them feeds back, the scale of every trajectory is kept.
     seed : int
         Seed of the random streams; one stream per (seed, class, sample).
     device : str
         ``"cpu"`` or ``"cuda"``.
     classes : sequence of str, optional
-        The labels that drive trajectories; all by default.
+        The labels that drive trajectories, and ``"null"`` for the unconditional chain; all labels by default.
     candidates : sequence of str, optional
         The conditions that are scored, drivers and partitions among them; by default all labels, and the null
         condition if the model has one.
@@ -96,7 +101,13 @@ def sample(
     eta : float
         1 for the stochastic chain. Anything else is refused: the likelihood of a path is that of this chain.
     batch_size : int, optional
-        Trajectories at a time; the numbers do not depend on it.
+        Trajectories at a time; the numbers do not depend on it. By default as many as the free memory of the GPU holds.
+        A batch that runs out of memory is done again in halves, and the run goes on.
+    precision : {"float32", "tf32", "bfloat16", "float16"}
+        Arithmetic of the network. Anything below ``"float32"`` is tried on 32 trajectories first. Differences of
+        denoisers and evidence are in double precision always.
+    compiled : bool
+        Whether to run the network through `torch.compile`, which pays in long runs on a GPU.
     progress : bool
         Whether to show a progress bar.
 
@@ -115,7 +126,8 @@ def sample(
     -----
     SpecentWarning
         If the grid ends at so little noise that a state there would already tell the labels apart: the chain starts
-        from pure noise, and its entropies would all be wrong.
+        from pure noise, and its entropies would all be wrong. If reduced precision changes an entropy by more than
+        0.02 bit.
 
     References
     ----------
@@ -130,6 +142,7 @@ def sample(
     >>> dict(runs.log_likelihood.sizes)
     {'guidance': 1, 'class_label': 2, 'sample': 8, 'time': 16, 'candidate': 3}
     """
+    model = as_model(model)
     check_model(model)
     check_eta(eta)
     samples = checks.whole(samples, "samples", least=2)
@@ -142,12 +155,14 @@ def sample(
     model.check_levels(levels)
     place = resolve_device(device)
     settings = check_guidance(guidance, model)
-    drivers = check_labels("classes", classes, model.labels)
-    scored = check_labels("candidates", candidates, (*model.labels, NULL) if model.null else model.labels)
+    conditions = (*model.labels, NULL) if model.null else model.labels
+    drivers = model.labels if classes is None else check_labels("classes", classes, conditions)
+    scored = check_labels("candidates", candidates, conditions)
     asked = check_partitions(partitions)
     check_scored(scored, drivers, asked, settings)
     kept = prediction_places(predictions, grid)
     keep_distances = len(scored) <= _FEW if distances is None else checks.flag(distances, "distances")
+    arithmetic_name, compiles = check_precision(precision), checks.flag(compiled, "compiled")
     prior = np.array([0.0 if name == NULL else model.label_prior[model.labels.index(name)] for name in scored])
     plan = Plan(
         model=model,
@@ -157,7 +172,7 @@ def sample(
         start=float(schedule.sigma(grid[-1])),
         alpha=schedule.alpha(grid),
         steps=tuple(transitions(schedule, grid)),
-        record=Record(_grouped(asked, scored, prior), keep_distances, kept),
+        record=Record(_grouped(asked, scored, prior), keep_distances, kept, any(s.feeds_back for s in settings)),
         device=place,
     )
     options = {
@@ -173,6 +188,8 @@ def sample(
         "seed": seed,
         "shared_noise": shared,
         "device": place.type,
+        "precision": arithmetic_name,
+        "compiled": compiles,
     }
     sizes = _sizes(plan, settings, drivers, samples)
     needed = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in sizes.values())
@@ -180,9 +197,13 @@ def sample(
     # a dry run of the last step, on arrays without memory: what cannot become a dataset fails now, not after the work
     dry = {name: np.broadcast_to(np.zeros((), kind), shape) for name, (kind, shape) in sizes.items()}
     _dataset(dry, plan, schedule, grid, settings, drivers, asked, prior, options)
-    plan = replace(plan, model=moved(model, place))
+    plan = replace(plan, model=moved(model, place, compiles))
     out = {name: np.empty(shape, kind) for name, (kind, shape) in sizes.items()}
-    _run(out, plan, settings, drivers, seed, shared, size or _batch_size(plan), shows)
+    keys = [(label, index) for label in drivers for index in range(samples)]
+    if arithmetic_name != "float32":
+        probe(plan, settings[0], keys, seed, arithmetic_name)
+    with arithmetic(arithmetic_name, place):
+        run(out, plan, settings, keys, seed, shared, size or fitting_batch(plan), shows)
     return _dataset(out, plan, schedule, grid, settings, drivers, asked, prior, options)
 
 
@@ -199,47 +220,17 @@ def _grouped(
     )
 
 
-def _batch_size(plan: Plan) -> int:
-    numbers = len(plan.candidates) * math.prod(plan.model.shape)
-    return max(1, min(4096, _BATCH_NUMBERS // numbers))
-
-
 def _sizes(
-    plan: Plan, settings: Sequence[Guidance], drivers: tuple[str, ...], samples: int
+    plan: Plan, settings: Sequence[Setting], drivers: tuple[str, ...], samples: int
 ) -> dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]]:
     """Type and shape (guidance, class, sample, ...) of every array of the result."""
     run = (len(settings), len(drivers), samples)
     return {name: (kind, (*run, *shape)) for name, (kind, shape) in recorded(plan).items()}
 
 
-def _run(
-    out: dict[str, NDArray[Any]], plan: Plan, settings: Sequence[Guidance], drivers: tuple[str, ...], seed: int,
-    shared: bool, size: int, progress: bool,
-) -> None:  # fmt: skip
-    """Fill the arrays (guidance, class, sample, ...), every guidance setting and batch in turn."""
-    samples = out["final"].shape[2]
-    total = len(drivers) * samples
-    features = math.prod(plan.model.shape)
-    flat = {name: value.reshape(len(settings), total, *value.shape[3:]) for name, value in out.items()}
-    starts = range(0, total, size)
-    steps = len(settings) * len(starts) * len(plan.log_snr)
-    with tqdm(total=steps, desc="sampling", unit="step", disable=not progress, mininterval=1.0) as bar:
-        for g, setting in enumerate(settings):
-            for low in starts:
-                keys = [(drivers[k // samples], k % samples) for k in range(low, min(low + size, total))]
-                streams = Streams(
-                    seed, [("" if shared else label, index) for label, index in keys], features, len(plan.log_snr)
-                )
-                places = np.array([plan.candidates.index(label) for label, _ in keys])
-                made = run_batch(plan, setting, places, streams, bar.update, first=g == low == 0)
-                for name, value in made.items():
-                    check_finite(name, value, plan, setting, keys)
-                    flat[name][g, low : low + size] = value
-
-
 def _dataset(
     out: dict[str, NDArray[Any]], plan: Plan, schedule: Schedule, grid: NDArray[np.float64],
-    settings: Sequence[Guidance], drivers: tuple[str, ...], partitions: Sequence[Partition], prior: NDArray[np.float64],
+    settings: Sequence[Setting], drivers: tuple[str, ...], partitions: Sequence[Partition], prior: NDArray[np.float64],
     options: dict[str, Any],
 ) -> xr.Dataset:  # fmt: skip
     shape = plan.model.shape
@@ -250,6 +241,7 @@ def _dataset(
         "production": (*run, "time", "partition"),
         "cross_production": (*run, "time", "partition"),
         "denoiser_distance": (*run, "time", "candidate", "other_candidate"),
+        "scale": (*run, "time"),
         "prediction": (*run, "prediction_time", *axes),
         "final": (*run, *axes),
     }
@@ -280,7 +272,7 @@ def _dataset(
         settings=options,
         schedule=schedule.to_json(),
         model=json.dumps(plan.model.identity, sort_keys=True),
-        guidance_formula=FORMULA,
+        guidance_formula=formula(settings),
         seed=options["seed"],
         seed_rule=SHARED_RULE if options["shared_noise"] else SEED_RULE,
     )

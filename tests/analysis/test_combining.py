@@ -101,3 +101,36 @@ def test_replicates_are_kept_if_every_part_has_as_many(pair_runs, exact):
     mixed = sp.analysis.combine(exact, path.sel(guidance=["unguided"]))
     assert isinstance(mixed, xr.Dataset)
     assert "replicate" not in mixed.dims
+
+
+def _classes(labels, seed=0):
+    """Runs in which each class is held against the null condition, which mixes them."""
+    mix = sp.exact.GaussianMixture([[-4.0], [0.0], [5.0]], labels=["a", "b", "c"])
+    return sp.sample(
+        sp.models.mixture(mix), schedule=VE(), time=edm_grid(12), samples=10, classes=[*labels, "null"], seed=seed,
+        partitions=[sp.Partition.pair(label, "null") for label in labels], progress=False,
+    )  # fmt: skip
+
+
+def test_questions_that_were_sampled_one_after_another_are_joined_as_if_at_once():
+    labels = ["a", "b", "c"]
+    together = sp.entropy(_classes(labels), replicates=50)
+    parts = [sp.entropy(_classes([label]), replicates=50) for label in labels]
+    made = sp.analysis.combine(*parts, along="partition")
+    schema.check(made, "profiles")
+    assert made.partition.values.tolist() == together.partition.values.tolist()
+    assert made.definition.values.tolist() == together.definition.values.tolist()
+    for name in ("entropy", "entropy_rate", "mutual_information"):
+        np.testing.assert_allclose(made[name], together[name], atol=1e-12)
+    assert made.sizes["replicate"] == 50
+    assert made.attrs["model"] == parts[0].attrs["model"]
+
+
+def test_questions_that_do_not_fit_or_come_twice_are_refused():
+    first, second = (sp.entropy(_classes([label]), replicates=50) for label in ("a", "b"))
+    with pytest.raises(SpecentError, match="hold one twice"):
+        sp.analysis.combine(first, first, along="partition")
+    with pytest.raises(SpecentError, match=r"differs .* in the coordinate 'estimator'"):
+        sp.analysis.combine(first, second.sel(estimator=["path"]), along="partition")
+    with pytest.raises(SpecentError, match="along='time' must be"):
+        sp.analysis.combine(first, second, along="time")

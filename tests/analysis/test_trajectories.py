@@ -71,7 +71,7 @@ def test_question_by_text_weighs_the_drivers_of_a_side(four_runs):
         ([], "is empty"),
         ("a|zebra", "unknown label 'zebra'"),
         (sp.Partition.pair("a", "zebra"), "unknown label 'zebra'"),
-        ("a|null", "unknown label 'null'"),
+        ("a|null", "label 'null' drove no trajectory"),
         ([3], "holds a int"),
         (5, "partitions=5 is a int; use a specent.Partition, text like"),
         ({"a": "b"}, "partitions={'a': 'b'} is a dict"),

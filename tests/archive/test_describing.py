@@ -20,7 +20,8 @@ def test_the_summary_names_everything_there_is(any_dataset, tmp_path):
     for name in set(any_dataset.attrs) - {"settings", "versions", "history", "title", "specent_kind"}:
         assert f"\n  {name} " in text
     assert any_dataset.attrs["history"] in text
-    assert "full             cat: cat | dög: dög | red car: red car (prior: label priors)" in text
+    told = "full             cat: cat | dög: dög | red car: red car (prior: label priors)" in text
+    assert told == ("partition" in any_dataset.dims)
     assert "w = 2 for 0.5 < sigma/alpha <= 5" in text
     assert "xarray" in text
 

@@ -80,7 +80,8 @@ def test_the_list_of_names_holds_every_public_name() -> None:
     listed = set(re.findall(r"^   ([\w.]+)$", text, re.MULTILINE))
     heads = {name.partition(".")[0] for name in listed}
     assert {name for name in sp.__all__ if name not in heads} <= {"plot", "sampling"}
-    for module, name in ((sp.exact, "exact"), (sp.models, "models"), (sp.analysis, "analysis"), (plotting, "plotting")):
+    modules = (sp.exact, "exact"), (sp.models, "models"), (sp.analysis, "analysis"), (sp.quality, "quality")
+    for module, name in (*modules, (plotting, "plotting")):
         public = {f"{name}.{entry}" for entry in module.__all__ if entry != "FIGURES"}
         assert {entry for entry in public if entry not in listed and entry.partition(".")[2] not in listed} == set()
 

@@ -170,3 +170,28 @@ def test_two_points_break_symmetry_at_the_reference_time_away_from_the_peak_of_t
 def test_bad_input_is_named(call, named: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SpecentError, match=named):
         call()
+
+
+def test_the_floor_of_a_class_against_the_null_condition_has_the_reference_values() -> None:
+    np.testing.assert_allclose(exact.null_floor([1 / 10, 1 / 1000]), [0.2417, 0.0057], atol=5e-5)
+    # a class that is everything cannot be told from it; one that is nothing can
+    assert exact.null_floor(1.0) == pytest.approx(1.0)
+    assert exact.null_floor(0.0) == 0.0
+
+
+@given(mass=st.floats(0.01, 1.0), prior=st.floats(0.01, 0.99))
+@settings(deadline=None, max_examples=40)
+def test_the_floor_is_the_entropy_of_a_table_of_side_and_class(mass: float, prior: float) -> None:
+    # rows: the class, the null condition; columns: samples that look like the class, the others
+    table = np.array([[prior, 0.0], [(1 - prior) * mass, (1 - prior) * (1 - mass)]])
+    column = table.sum(axis=0)
+    given_column = np.divide(table, column, out=np.ones_like(table), where=table > 0)
+    assert exact.null_floor(mass, prior) == pytest.approx(-np.sum(table * np.log2(given_column)), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("mass", "prior", "named"), [(1.5, 0.5, "mass=1.5"), (0.1, -1, "prior=-1"), ("x", 0.5, "mass=")]
+)
+def test_a_floor_needs_probabilities(mass: object, prior: float, named: str) -> None:
+    with pytest.raises(SpecentError, match=named):
+        exact.null_floor(mass, prior)  # type: ignore[arg-type]

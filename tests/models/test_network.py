@@ -22,8 +22,7 @@ def denoised(x: Tensor, sigma: float, condition: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("prediction", "schedule"),
-    [(p, s) for p in ("data", "noise", "v", "score") for s in (VE(), VP(), DDPM("cosine"), FlowMatching())]
-    + [("velocity", FlowMatching())],
+    [(p, s) for p in ("data", "noise", "v", "score", "velocity") for s in (VE(), VP(), DDPM("cosine"), FlowMatching())],
     ids=str,
 )
 def test_every_prediction_converts_to_the_denoiser(prediction: str, schedule: Schedule) -> None:
@@ -47,7 +46,9 @@ def test_every_prediction_converts_to_the_denoiser(prediction: str, schedule: Sc
 
 
 def test_candidates_equal_one_call_per_condition() -> None:
-    model = sp.models.network(lambda x, t, c: denoised(x, float(t[0]), c), ["a", "b"], (1,), dtype=torch.float64)
+    model = sp.models.network(
+        lambda x, t, c: denoised(x, float(t[0]), c), ["a", "b"], (1,), dtype=torch.float64, prediction="data"
+    )
     x = torch.linspace(-3, 3, 4, dtype=torch.float64)[:, None]
     together = model.candidates(x, 0.8, torch.tensor([2, 0]))
     for column, condition in enumerate((2, 0)):
@@ -77,26 +78,26 @@ def test_bad_networks_are_refused_early() -> None:
         return x
 
     with pytest.raises(SpecentError, match="not callable"):
-        sp.models.network(3, labels, shape)
+        sp.models.network(3, labels, shape, prediction="data")
     with pytest.raises(SpecentError, match="prediction='eps'"):
         sp.models.network(net, labels, shape, prediction="eps")
-    with pytest.raises(SpecentError, match="FlowMatching"):
-        sp.models.network(net, labels, shape, prediction="velocity")
+    with pytest.raises(TypeError, match="prediction"):  # no default: a wrong guess gives smooth and wrong curves
+        sp.models.network(net, labels, shape)
     with pytest.raises(SpecentError, match="float16"):
-        sp.models.network(net, labels, shape, dtype=torch.float16)
+        sp.models.network(net, labels, shape, dtype=torch.float16, prediction="data")
     with pytest.raises(SpecentError, match="distinct"):
-        sp.models.network(net, ["a", "a"], shape)
+        sp.models.network(net, ["a", "a"], shape, prediction="data")
     with pytest.raises(SpecentError, match="null"):
-        sp.models.network(net, ["a", "null"], shape)
+        sp.models.network(net, ["a", "null"], shape, prediction="data")
     with pytest.raises(SpecentError, match="shape"):
-        sp.models.network(net, labels, (3, 4))
+        sp.models.network(net, labels, (3, 4), prediction="data")
     with pytest.raises(SpecentError, match="label_prior"):
-        sp.models.network(net, labels, shape, label_prior=[0.5, 0.6])
+        sp.models.network(net, labels, shape, label_prior=[0.5, 0.6], prediction="data")
     broken = torch.nn.Linear(1, 1)
     broken.weight.data[:] = np.nan
     with pytest.raises(SpecentError, match="weight 'weight'"):
-        sp.models.network(broken, labels, shape)
-    wrong = sp.models.network(lambda x, t, c: x[:, :0], labels, shape)
+        sp.models.network(broken, labels, shape, prediction="data")
+    wrong = sp.models.network(lambda x, t, c: x[:, :0], labels, shape, prediction="data")
     with pytest.raises(SpecentError, match="returned shape"):
         wrong.denoise(torch.zeros(2, 1), 1.0, torch.zeros(2, dtype=torch.int64))
 
@@ -148,14 +149,14 @@ def test_a_network_that_works_in_place_gives_what_it_gives_on_a_copy(prediction:
     ids=str,
 )
 def test_arguments_that_cannot_be_used_are_named(change: dict[str, object], message: str) -> None:
-    good = {"net": lambda x, t, c: x, "labels": ["a", "b"], "shape": (1,)}
+    good = {"net": lambda x, t, c: x, "labels": ["a", "b"], "shape": (1,), "prediction": "data"}
     with pytest.raises(ModelError, match=message):
         sp.models.network(**{**good, **change})
 
 
 def test_a_prior_may_be_a_tensor_that_requires_a_gradient() -> None:
     prior = torch.tensor([0.25, 0.75], requires_grad=True)
-    model = sp.models.network(lambda x, t, c: x, ["a", "b"], (1,), label_prior=prior)
+    model = sp.models.network(lambda x, t, c: x, ["a", "b"], (1,), label_prior=prior, prediction="data")
     assert model.label_prior.tolist() == [0.25, 0.75]
 
 
@@ -167,9 +168,64 @@ def test_a_module_with_extra_state_is_accepted() -> None:
         def set_extra_state(self, state: object) -> None:
             pass
 
-    assert sp.models.network(Extra(1, 1), ["a"], (1,)).labels == ("a",)
+    assert sp.models.network(Extra(1, 1), ["a"], (1,), prediction="data").labels == ("a",)
 
 
 def test_an_odd_embedding_is_refused() -> None:
     with pytest.raises(ModelError, match="embedding=3 must be even"):
         EDMNetwork(4, 2, embedding=3)
+
+
+def test_a_module_that_takes_gradients_itself_is_told_to_come_as_a_function() -> None:
+    class Energy(torch.nn.Module):
+        """The score of a standard normal, as the gradient of its energy."""
+
+        @torch.enable_grad()
+        def forward(self, x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+            x.requires_grad_(True)
+            (gradient,) = torch.autograd.grad((x**2 / (2 * (1 + sigma[:, None] ** 2))).sum(), x)
+            return -gradient
+
+    net = Energy()
+    x, condition = torch.tensor([[2.0]]), torch.tensor([0])
+    with pytest.raises(ModelError, match="pass a function that calls it"):
+        sp.models.network(net, ["a"], (1,), prediction="score").denoise(x, 1.0, condition)
+    made = sp.models.network(lambda *given: net(*given), ["a"], (1,), prediction="score")
+    assert made.denoise(x, 1.0, condition).item() == pytest.approx(1.0)
+
+
+def test_whole_times_are_handed_over_as_whole_numbers_and_others_refused() -> None:
+    seen: list[Tensor] = []
+
+    def net(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        seen.append(time)
+        return x
+
+    ddpm = DDPM("linear")
+    model = sp.models.network(net, ["a"], (1,), prediction="noise", schedule=ddpm, integer_times=True)
+    x, condition = torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64)
+    for step in (0, 417, 999):
+        model.denoise(x, float(ddpm.noise_level(step)), condition)
+        assert seen[-1].dtype == torch.int64
+        assert seen[-1].tolist() == [step] * 3
+    # levels that went through single precision are still whole times
+    model.check_levels(ddpm.noise_level(np.arange(1, 999)).astype(np.float32).astype(np.float64))
+    assert model.identity["integer_times"] is True
+    for call in (lambda level: model.check_levels(np.array([level])), lambda level: model.denoise(x, level, condition)):
+        with pytest.raises(ModelError, match=r"is at time 400\.5 .* whole times only .*np\.arange"):
+            call(float(ddpm.noise_level(400.5)))
+    with pytest.raises(ModelError, match="integer_times=True does not go with the flow_matching schedule"):
+        sp.models.network(net, ["a"], (1,), prediction="velocity", schedule=FlowMatching(), integer_times=True)
+
+
+def test_the_raw_output_converts_to_what_denoise_returns() -> None:
+    model = sp.models.network(
+        lambda x, t, c: torch.tanh(x) + t[:, None], ["a", "b"], (2,), prediction="v_prediction", schedule=VP()
+    )
+    x, condition = torch.linspace(-2, 2, 6).reshape(3, 2), torch.tensor([0, 1, 2])
+    made = model.raw(x, 0.7, condition)
+    assert (made.alpha, made.sigma) == (float(VP().alpha(made.time)), float(VP().sigma(made.time)))
+    torch.testing.assert_close(made.state, x * made.alpha)
+    # v = alpha eps - sigma x_0 with x = alpha x_0 + sigma eps and alpha^2 + sigma^2 = 1
+    expected = made.alpha * made.state - made.sigma * (torch.tanh(made.state) + made.time)
+    torch.testing.assert_close(model.denoise(x, 0.7, condition), expected)

@@ -63,7 +63,10 @@ def test_the_settings_are_checked_first() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": sp.models.network(lambda x, t, c: x, ["a", "b"], (1,))}, "models.finite or models.mixture"),
+        (
+            {"model": sp.models.network(lambda x, t, c: x, ["a", "b"], (1,), prediction="data")},
+            "models.finite or models.mixture",
+        ),
         ({"model": None}, "model=None .* models.finite or models.mixture"),
         ({"schedule": "ve"}, "schedule='ve' is a str"),
         ({"time": [1e-160, 1.0]}, "sigma/alpha=1e-160"),

@@ -208,3 +208,37 @@ def picture_runs() -> xr.Dataset:
         xr.Dataset(data, coords), "trajectories", title="Pictures", settings={}, schedule=VE().to_json(),
         model='{"name": "drawn"}', guidance_formula=FORMULA, seed=2, seed_rule="none",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def guided_differences() -> xr.Dataset:
+    """Two settings less unguided, for five classes against the rest: humps of known height at known places."""
+    settings = [Guidance(2.0), Guidance(3.0, (0.5, 5.0))]
+    labels = DIGITS[:5]
+    time = edm_grid(48)
+    estimators = ("path", "cross_entropy")
+    shape = (len(estimators), len(settings), len(labels), len(time))
+    hump = np.exp(-2 * np.log(time / 2) ** 2)
+    factor = np.array([1.0, 5.0, 3.0, 2.0, 4.0])
+    values = np.broadcast_to(factor[:, None] * hump, shape) * np.array([1.0, -1.0])[:, None, None]
+    values = values * np.array([1.0, 0.5])[:, None, None, None]
+    whole, summary = ("estimator", "guidance", "partition", "time"), ("estimator", "guidance", "time")
+    data = {}
+    for name in ("entropy_difference", "entropy_rate_difference"):
+        rows = {name: (whole, values)}
+        for prefix, level in (("lower_quartile", 0.25), ("median", 0.5), ("upper_quartile", 0.75)):
+            rows[f"{prefix}_{name}"] = (summary, np.quantile(values, level, axis=2))
+        for key, (dims, value) in rows.items():
+            data |= {
+                f"{key}{end}": (dims, value + shift) for end, shift in (("", 0), ("_lower", -0.1), ("_upper", 0.1))
+            }
+    coords = {
+        "estimator": list(estimators),
+        **coordinates.settings(settings),
+        **coordinates.questions([Partition.one_vs_rest(label, labels) for label in labels]),
+        **coordinates.clock(VE(), time),
+    }
+    return schema.finish(
+        xr.Dataset(data, coords), "differences", title="Humps", settings={}, rate_axis="log_snr",
+        schedule=VE().to_json(), reference="unguided",
+    )  # fmt: skip

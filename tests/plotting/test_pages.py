@@ -59,11 +59,13 @@ def read(path: Path) -> Reader:
 @pytest.fixture(scope="module")
 def whole(
     tmp_path_factory: pytest.TempPathFactory, digit_profiles: xr.Dataset, vp_profiles: xr.Dataset,
-    vp_fit: tuple[xr.Dataset, xr.Dataset], picture_runs: xr.Dataset, summary: Summary,
+    vp_fit: tuple[xr.Dataset, xr.Dataset], picture_runs: xr.Dataset, guided_differences: xr.Dataset, summary: Summary,
+    make_dataset: Callable[..., xr.Dataset],
 ) -> Path:  # fmt: skip
     """A page with every figure there is."""
     path = tmp_path_factory.mktemp("page") / "page.html"
-    datasets = [digit_profiles, summary(digit_profiles), vp_profiles, *vp_fit, picture_runs]
+    datasets = [digit_profiles, summary(digit_profiles), vp_profiles, *vp_fit, picture_runs, guided_differences]
+    datasets.append(make_dataset("quality"))
     return sp.plot.page(datasets, path, title="All <figures>")
 
 

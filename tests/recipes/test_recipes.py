@@ -28,7 +28,13 @@ def run(name: str, _target: Path, /, **settings: object) -> tuple[Path, ...]:
 
 
 def test_there_is_a_recipe_for_every_study() -> None:
-    wanted = {"quickstart", "gmm_1d", "gmm_partition", "gmm_scaling", "digits", "train_digits", "mixture_runs"}
+    wanted = {
+        "quickstart", "gmm_1d", "gmm_partition", "gmm_scaling", "digits", "train_digits", "mixture_runs",
+        "digits_guidance", "imagenet_edm2", "imagenet_guidance",
+        "train_ddpm", "cifar10_ddpm",
+        "sd15_attributes",
+        "shapes_attributes", "null_study",
+    }  # fmt: skip
     assert set(recipe_names()) == wanted
 
 

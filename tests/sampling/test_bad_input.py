@@ -92,7 +92,7 @@ GOOD = {"schedule": VE(), "time": edm_grid(6), "samples": 2, "progress": False}
 )
 def test_arguments_are_checked_before_the_network_runs(change: dict[str, object], message: str) -> None:
     net = Counting()
-    model = sp.models.network(net, ["a", "b"], (1,))
+    model = sp.models.network(net, ["a", "b"], (1,), prediction="data")
     with pytest.raises(SpecentError, match=message):
         sp.sample(model, **{**GOOD, **change})
     assert net.calls == 0
@@ -104,7 +104,7 @@ def test_a_bare_network_is_told_how_to_become_a_model() -> None:
 
 
 def test_guidance_needs_a_null_condition() -> None:
-    model = sp.models.network(Counting(), ["a", "b"], (1,), null=False)
+    model = sp.models.network(Counting(), ["a", "b"], (1,), null=False, prediction="data")
     with pytest.raises(SpecentError, match="null condition"):
         sp.sample(model, guidance=sp.Guidance(2.0), **GOOD)
 
@@ -113,7 +113,7 @@ def test_cuda_asked_for_and_absent_is_said_at_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     net = Counting()
     with pytest.raises(SpecentError, match="device='cuda'"):
-        sp.sample(sp.models.network(net, ["a", "b"], (1,)), device="cuda", **GOOD)
+        sp.sample(sp.models.network(net, ["a", "b"], (1,), prediction="data"), device="cuda", **GOOD)
     assert net.calls == 0
 
 
@@ -127,7 +127,7 @@ def test_a_cuda_index_beyond_the_last_gpu_is_said_at_once(monkeypatch: pytest.Mo
 
 def test_memory_is_compared_with_the_whole_result(monkeypatch: pytest.MonkeyPatch) -> None:
     net = Counting()
-    model = sp.models.network(net, ["a", "b"], (1,), null=False)
+    model = sp.models.network(net, ["a", "b"], (1,), null=False, prediction="data")
     made = sp.sample(model, **GOOD)
     size = sum(value.nbytes for value in made.data_vars.values())
     net.calls = 0
@@ -140,7 +140,7 @@ def test_memory_is_compared_with_the_whole_result(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_generator_or_a_single_partition_counts_as_a_list() -> None:
-    model = sp.models.network(Counting(), ["a", "b"], (1,))
+    model = sp.models.network(Counting(), ["a", "b"], (1,), prediction="data")
     full = sp.Partition.full(["a", "b"])
     for partitions in (full, (one for one in [full])):
         assert sp.sample(model, partitions=partitions, **GOOD).partition.values.tolist() == ["full"]
@@ -269,16 +269,16 @@ def test_what_a_network_may_not_return_is_named_with_its_step_and_noise_level(an
 
     level = edm_grid(6)[-2]
     with pytest.raises(ModelError, match=rf"at step 1 of 6 \(noise level {level:.4g}\): .*{message}"):
-        sp.sample(sp.models.network(late, ["a", "b"], (1,)), **GOOD)
+        sp.sample(sp.models.network(late, ["a", "b"], (1,), prediction="data"), **GOOD)
 
 
 def test_a_missing_null_condition_is_suggested() -> None:
     table = torch.nn.Embedding(2, 1)
-    model = sp.models.network(lambda x, t, c: x + table(c), ["a", "b"], (1,))
+    model = sp.models.network(lambda x, t, c: x + table(c), ["a", "b"], (1,), prediction="data")
     with pytest.raises(ModelError, match=r"at step 0 .* raised IndexError: .*null=False") as caught:
         sp.sample(model, **GOOD)
     assert isinstance(caught.value.__cause__, IndexError)
-    without = sp.models.network(lambda x, t, c: table(c), ["a", "b"], (1,), null=False)
+    without = sp.models.network(lambda x, t, c: table(c), ["a", "b"], (1,), null=False, prediction="data")
     assert sp.sample(without, **GOOD).sizes["candidate"] == 2
 
 
@@ -289,12 +289,12 @@ def test_an_output_that_requires_a_gradient_is_detached() -> None:
     def net(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
         return weight * 0.1 * x
 
-    assert np.isfinite(sp.sample(sp.models.network(net, ["a", "b"], (1,)), **GOOD).final).all()
+    assert np.isfinite(sp.sample(sp.models.network(net, ["a", "b"], (1,), prediction="data"), **GOOD).final).all()
 
 
 @pytest.mark.filterwarnings("ignore:time ends at:specent.errors.SpecentWarning")  # so large from the start
 def test_results_too_large_to_be_kept_are_refused_with_their_place() -> None:
-    model = sp.models.network(lambda x, t, c: 1e37 * (c == 1)[:, None] + 0 * x, ["a", "b"], (1,))
+    model = sp.models.network(lambda x, t, c: 1e37 * (c == 1)[:, None] + 0 * x, ["a", "b"], (1,), prediction="data")
     where = r"denoiser_distance is inf at step 0|denoiser_distance is inf at step 5"
     with pytest.raises(ModelError, match=rf"({where}) of 6 .*guidance 'unguided', class 'a', sample 0"):
         sp.sample(model, **GOOD)
@@ -302,13 +302,13 @@ def test_results_too_large_to_be_kept_are_refused_with_their_place() -> None:
 
 def test_a_state_that_overflowed_is_not_blamed_on_the_weights() -> None:
     # beyond single precision after the first step, so that the network is handed an infinity at the second
-    model = sp.models.network(lambda x, t, c: 1e45 * x.double(), ["a", "b"], (1,))
+    model = sp.models.network(lambda x, t, c: 1e45 * x.double(), ["a", "b"], (1,), prediction="data")
     with pytest.raises(ModelError, match=r"at step 1 of 6 .*the state itself had grown to 1?.*e\+4"):
         sp.sample(model, **GOOD)
 
 
 def test_a_nan_from_the_network_names_step_and_class() -> None:
-    model = sp.models.network(Counting(broken_below=1.0), ["a", "b"], (1,))
+    model = sp.models.network(Counting(broken_below=1.0), ["a", "b"], (1,), prediction="data")
     step = int(np.argmax(edm_grid(6)[::-1] < 1.0))
     with pytest.raises(SpecentError, match=rf"at step {step} of 6 .* for class 'b', on a trajectory driven by 'a'"):
         sp.sample(model, **GOOD)

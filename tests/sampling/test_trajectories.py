@@ -141,7 +141,10 @@ def test_batches_and_the_order_of_classes_do_not_change_a_trajectory(batch_size:
     for value in net.parameters():
         torch.nn.init.normal_(value, std=0.2)
     model = sp.models.network(
-        lambda x, s, c: net(x.reshape(len(x), -1), s, net.modulation(s, c)).reshape(x.shape), ["a", "b", "c"], (1, 2, 2)
+        lambda x, s, c: net(x.reshape(len(x), -1), s, net.modulation(s, c)).reshape(x.shape),
+        ["a", "b", "c"],
+        (1, 2, 2),
+        prediction="data",
     )
     options = {"schedule": VE(), "time": edm_grid(12, 0.05), "samples": 5, "seed": 9, "progress": False}
     options |= {"guidance": [sp.Guidance(), sp.Guidance(2.0)], "partitions": [sp.Partition.pair("a", "c")]}

@@ -1,0 +1,241 @@
+"""When a DDPM of CIFAR-10 decides between classes, and from the null condition (arXiv 2506.10433, sec. 4).
+
+A conditional and an unconditional network, the ancestral chain through all 1000 times, 1000 trajectories a side. Asked
+are pairs of classes (deer or automobile, deer or cat) and every class against the null condition. What is to be seen:
+production peaks at intermediate times and vanishes at both ends, unlike pairs decide earlier in generation than like
+ones, profiles differ by class.
+
+Networks come from specent run train_ddpm --data cifar10:PATH --networks two, or are pipelines of diffusers. Each
+question is sampled by itself, with its own two candidates; its trajectories are kept beside OUTPUT, which holds the
+profiles of all. A question takes 4 million evaluations of a network, which is work for a GPU.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+import specent as sp
+from specent import checks
+from specent._shipped import recorded, tell, tiny
+from specent.models import Model
+from specent.models.base import resolve_device
+from specent.models.ddpm_model import is_ddpm
+from specent.models.ddpm_network import TIMES, need_diffusers
+from specent.models.ddpm_run import Keeping, run
+from specent.models.ddpm_training import DDPMSettings, Examples, Trainer
+from specent.schema import NULL
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_WHERE = "the folder of specent run train_ddpm --data cifar10:PATH --networks two, or a pipeline of diffusers"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the CIFAR-10 study.
+
+    Parameters
+    ----------
+    network : str
+        Folder of train_ddpm, or a pipeline of diffusers with class labels: a folder, or a name on the hub.
+    unconditional : str, optional
+        Pipeline of the unconditional network, if it is not part of the first.
+    labels : tuple of str
+        Names of the classes, if the network is no folder of train_ddpm.
+    output : Path
+        Archive of profiles to write; the trajectories of each question are written beside it.
+    overwrite : bool
+        Replace existing archives.
+    tiny : bool
+        Run in seconds on sizes that show nothing but that it works, without any network given.
+    seed : int
+        Seed of the random streams.
+    samples : int
+        Trajectories per side.
+    steps : int
+        Times of the chain: all 1000 of the network, or so many spread evenly over them, rounded.
+    pairs : tuple of str
+        Pairs of classes, each as "one|other"; the unlike one first, for the comparison that is printed.
+    against_null : tuple of str
+        Classes held against the null condition; "all", or "none".
+    batch_size : int, optional
+        Trajectories at a time; the numbers do not depend on it.
+    device : {"cpu", "cuda"}
+        Where the networks run.
+    """
+
+    network: str = ""
+    unconditional: str | None = None
+    labels: tuple[str, ...] = CLASSES
+    output: Path = Path("cifar10_ddpm.nc")
+    overwrite: bool = False
+    tiny: bool = False
+    seed: int = 0
+    samples: int = 1000
+    steps: int = TIMES
+    pairs: tuple[str, ...] = ("deer|automobile", "deer|cat")
+    against_null: tuple[str, ...] = ("all",)
+    batch_size: int | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        checks.whole(self.seed, "seed")
+        checks.whole(self.samples, "samples", least=2, most=1_000_000)
+        checks.whole(self.steps, "steps", least=4, most=TIMES)
+        if self.batch_size is not None:
+            checks.whole(self.batch_size, "batch_size", least=1)
+        if not self.network and not self.tiny:
+            raise sp.SpecentError(f"network='' names no network; give {_WHERE}")
+        if self.network and not is_ddpm(self.network):
+            questions(self, self.labels, null=True)
+        resolve_device(self.device)
+
+
+def main(settings: Settings) -> tuple[Path, ...]:
+    """Sample every question, write its trajectories, and the profiles of all."""
+    if settings.tiny:
+        settings = tiny(settings, samples=4, steps=16, against_null=("deer", "cat"))
+    need_diffusers()
+    first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    with ExitStack() as stack:
+        place = settings.network or untrained(Path(stack.enter_context(tempfile.TemporaryDirectory())), settings.seed)
+        model = opened(settings, place)
+        asked = questions(settings, model.labels, model.null)
+        paths = [first.with_name(f"{first.stem}_{'_'.join(question.labels)}.nc") for question in asked]
+        for path in paths:
+            sp.archive.check_output(path, overwrite=settings.overwrite)
+        profiles = [study(settings, model, *each) for each in zip(asked, paths, strict=True)]
+    joined = beside(profiles)
+    joined = sp.schema.with_settings(joined, recipe="cifar10_ddpm", recipe_settings=recorded(settings))
+    sp.write(joined, first, overwrite=settings.overwrite)
+    tell(lambda: table(joined))
+    return (first, *paths)
+
+
+def opened(settings: Settings, network: str) -> Model:
+    """The networks as one model, whose last condition is the unconditional one."""
+    if is_ddpm(network):
+        if settings.unconditional is not None:
+            raise sp.SpecentError(
+                f"unconditional={settings.unconditional!r}: {network!r} brings its own null condition"
+            )
+        return sp.models.ddpm(network)
+    return sp.models.pipeline(
+        network, labels=settings.labels, unconditional=settings.unconditional, device=settings.device
+    )
+
+
+def questions(settings: Settings, labels: tuple[str, ...], null: bool) -> list[sp.Partition]:
+    """The pairs of classes, and the classes against the null condition."""
+    held = settings.against_null
+    chosen = labels if held == ("all",) else () if held == ("none",) else held
+    if chosen and not null:
+        raise sp.SpecentError(
+            f"against_null={list(held)}: the network has no null condition; give unconditional=, or against_null=none"
+        )
+    asked = [sp.Partition.parse(text, labels) for text in settings.pairs]
+    for partition in asked:
+        if len(partition.sides) != 2 or len(partition.labels) != 2:
+            raise sp.SpecentError(f"pairs: {partition.name!r} is no pair of two classes, such as 'deer|cat'")
+    asked += [sp.Partition.pair(label, NULL) for label in chosen]
+    for partition in asked[len(settings.pairs) :]:
+        partition.check([*labels, NULL])
+    if len({partition.name for partition in asked}) < len(asked) or not asked:
+        raise sp.SpecentError(f"pairs={settings.pairs} and against_null={held} ask a question twice, or none at all")
+    return asked
+
+
+def study(settings: Settings, model: Model, question: sp.Partition, path: Path) -> xr.Dataset:
+    """Sample one question, write its trajectories, and return their profiles."""
+    # the two conditions drive the trajectories, and are scored along them
+    names = question.labels
+    runs = sp.sample(
+        model,
+        schedule=sp.schedules.DDPM("linear"),
+        time=chain(settings.steps),
+        samples=settings.samples,
+        classes=names,
+        candidates=names,
+        partitions=[question],
+        distances=False,
+        seed=settings.seed,
+        device=settings.device,
+        batch_size=settings.batch_size,
+    )
+    runs = sp.schema.with_settings(runs, recipe="cifar10_ddpm", recipe_settings=recorded(settings))
+    # each is written as soon as it is there, so that a later failure costs none
+    sp.write(runs, path, overwrite=settings.overwrite)
+    return sp.entropy(runs)
+
+
+def chain(steps: int) -> NDArray[np.float64]:
+    """Times of the ancestral chain, first and last of the network's own included."""
+    return np.unique(np.linspace(0, TIMES - 1, steps).round())
+
+
+def beside(profiles: list[xr.Dataset]) -> xr.Dataset:
+    """The profiles of all questions along one dimension."""
+    joined = xr.concat(profiles, "partition", coords="minimal", compat="override", join="exact", combine_attrs="drop")
+    first = profiles[0].attrs
+    return sp.schema.finish(
+        joined,
+        "profiles",
+        title="Entropy profiles of a DDPM, each question from trajectories of its own",
+        settings={"function": "concat"},
+        parents=profiles,
+        rate_axis=first["rate_axis"],
+        schedule=first["schedule"],
+    )
+
+
+def table(profiles: xr.Dataset) -> Iterator[str]:
+    """Lines of text: where every question peaks and is half decided, and which of two pairs is decided earlier."""
+    path = profiles.sel(estimator=["path"])
+    yield "\nPeak of the entropy production per log-SNR, and half-entropy place, both as log-SNR, with 95 % intervals"
+    found = {}
+    for name in path.partition.values:
+        try:
+            found[str(name)] = place = sp.speciation(path.sel(partition=[name]), axis="log_snr").squeeze()
+        except sp.SpecentError as error:
+            # half of the one bit may stay where networks tell two conditions apart badly
+            yield f"{name:>22}  no place: {error}"
+            continue
+        yield f"{name:>22}  peak {interval(place, 'peak_time')}  half {interval(place, 'half_time')}"
+    pairs = [name for name in found if NULL not in name]
+    if len(pairs) >= 2:
+        first, second = sorted(pairs[:2], key=lambda name: float(found[name].half_time))
+        gap = float(found[second].half_time - found[first].half_time)
+        apart = float(found[first].half_time_upper) < float(found[second].half_time_lower)
+        yield (
+            f"In generation {first!r} is half decided {gap:.2f} of log-SNR before {second!r}; their intervals "
+            f"{'do not overlap' if apart else 'overlap'}"
+        )
+
+
+def interval(place: xr.Dataset, name: str) -> str:
+    """A place with its interval."""
+    value, low, high = (float(place[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
+    return f"{value:6.2f} ({low:.2f} to {high:.2f})"
+
+
+def untrained(folder: Path, seed: int) -> str:
+    """Two networks that saw a handful of random pictures, for a tiny run."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(len(CLASSES))
+    images = torch.rand((len(CLASSES), 3, 8, 8), generator=generator) * 2 - 1
+    options = DDPMSettings(steps=4, batch=8, channels=(8, 16), label_dropout=0.0, seed=seed)
+    for place, count, null in ((folder / "unconditional", None, "itself"), (folder, len(CLASSES), "network")):
+        card = {
+            "name": "untrained", "data": {"name": "noise"}, "null": null, "labels": list(CLASSES),
+            "label_prior": [1 / len(CLASSES)] * len(CLASSES),
+        }  # fmt: skip
+        run(place, Trainer(options, Examples(images, labels, count, None)), Keeping(4, 0), card, progress=False)
+    return str(folder)

@@ -1,0 +1,340 @@
+"""How good is the null model as a stand-in for all other classes? (The open question of arXiv 2506.10433.)
+
+One class of K against the rest, at prior 1/2, in three ways: with the denoisers of all classes (mixture), with the null
+condition less the class (complement), and with the null condition as it is (shortcut), which has a floor in closed
+form. Three archives of profiles are written. OUTPUT holds Gaussian mixtures of up to 1000 classes, asked of their noisy
+states, where all is exact; ..._paths.nc the same questions asked of sampled paths, at two numbers of steps;
+..._digits.nc the trained model of the digits beside the exact posterior of its data. The tables give the error of each
+way at the clean end, at its largest, and in the half-entropy noise level. Takes about two minutes on one core.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from tqdm.auto import tqdm
+
+import specent as sp
+from specent import checks, coordinates
+from specent._shipped import recorded, tell, tiny
+from specent.analysis.assembling import assembled
+from specent.analysis.bootstrap import skewed_interval
+from specent.analysis.places import crossings
+from specent.errors import CalibrationWarning
+from specent.guidance import FORMULA
+from specent.models import FiniteModel, Model
+from specent.models.digits import digits_data
+from specent.schema import NULL
+
+Array = NDArray[np.float64]
+Made = tuple[xr.Dataset, list[float]]
+
+CLOCK = sp.schedules.VE()
+WAYS = ("mixture", "complement", "shortcut")
+# length of the mean of every component, whose variance is 1: classes are far apart once the noise is gone
+RADIUS = 16.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study of the null condition.
+
+    Parameters
+    ----------
+    output : Path
+        Archive of profiles of noisy states to write; those of paths and of the digits are written beside it.
+    overwrite : bool
+        Replace existing archives.
+    tiny : bool
+        Run in seconds on sizes that show nothing but that it works.
+    seed : int
+        Seed of the random streams.
+    classes : tuple of int
+        Numbers of classes of the mixtures.
+    draws : int
+        Noisy states of a class, of the rest and of the null condition.
+    path_classes : tuple of int
+        Numbers of classes of the mixtures that are sampled.
+    path_samples : int
+        Trajectories of each of these mixtures, shared out evenly among its classes and the null condition.
+    refinement : int
+        Into how many steps each step of a path is cut the second time.
+    steps : int
+        Noise levels.
+    digits_samples : int
+        Trajectories of every digit and of the null condition.
+    """
+
+    output: Path = Path("null_study.nc")
+    overwrite: bool = False
+    tiny: bool = False
+    seed: int = 0
+    classes: tuple[int, ...] = (2, 3, 4, 10, 32, 100, 1000)
+    draws: int = 10000
+    path_classes: tuple[int, ...] = (2, 10, 32)
+    path_samples: int = 2200
+    refinement: int = 4
+    steps: int = 64
+    digits_samples: int = 200
+
+    def __post_init__(self) -> None:
+        checks.whole(self.seed, "seed")
+        for name in ("classes", "path_classes"):
+            numbers = [checks.whole(value, name, least=2, most=100_000) for value in getattr(self, name)]
+            if not numbers or len(set(numbers)) < len(numbers):
+                raise sp.SpecentError(f"{name}={checks.shown(numbers)} must hold one number at least and none twice")
+        checks.whole(self.draws, "draws", least=2, most=1_000_000)
+        checks.whole(self.path_samples, "path_samples", least=2 * (1 + max(self.path_classes)), most=1_000_000)
+        checks.whole(self.refinement, "refinement", least=2, most=1000)
+        checks.whole(self.steps, "steps", least=4, most=100_000)
+        checks.whole(self.digits_samples, "digits_samples", least=2, most=1_000_000)
+
+
+def main(settings: Settings) -> tuple[Path, ...]:
+    """Work out the three archives, write each as soon as it is there, and print the tables."""
+    if settings.tiny:
+        small: dict[str, Any] = {"classes": (2, 10, 1000), "path_classes": (2, 10), "path_samples": 44}
+        settings = tiny(settings, draws=20, steps=12, refinement=2, digits_samples=4, **small)
+    first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    beside = [first.with_name(f"{first.stem}_{what}.nc") for what in ("paths", "digits")]
+    paths = [first, *(sp.archive.check_output(path, overwrite=settings.overwrite) for path in beside)]
+    headings = (
+        "Noisy states of Gaussian mixtures, exact",
+        "Sampled paths of Gaussian mixtures, with the steps given and with finer ones",
+        "Handwritten digits and their trained network, mean over the classes",
+    )
+    for make, path, heading in zip((states, walks, digits), paths, headings, strict=True):
+        made, floors = make(settings)
+        made = sp.schema.with_settings(made, recipe="null_study", recipe_settings=recorded(settings))
+        sp.write(made, path, overwrite=settings.overwrite)
+        tell(partial(report, made, floors, heading))
+    return tuple(paths)
+
+
+def states(settings: Settings) -> Made:
+    """Profiles of mixtures from their noisy states, and their floors."""
+    time = grid(settings)
+    found = [by_states(count, settings, time) for count in tqdm(settings.classes, desc="noisy states")]
+    names = {f"1 of {count}": float(sp.exact.null_floor(1 / count)) for count in settings.classes}
+    return profiles(found, names, "Class against rest of Gaussian mixtures, by noisy states", settings, time)
+
+
+def walks(settings: Settings) -> Made:
+    """Profiles of mixtures from sampled paths, beside those from noisy states."""
+    time, cut = grid(settings), settings.refinement
+    fine = np.geomspace(time[0], time[-1], cut * (len(time) - 1) + 1)
+    found, names = [], {}
+    for count in settings.path_classes:
+        labels = [str(k) for k in range(count)]
+        model = sp.models.mixture(sp.exact.GaussianMixture(RADIUS * np.eye(count), labels=labels))
+        exact = by_states(count, settings, time).sel(estimator=["exact"])
+        for levels, every in ((time, 1), (fine, cut)):
+            runs = sampled(model, levels, settings.path_samples // (count + 1), settings.seed)
+            ways = three_ways(runs.isel(time=slice(None, None, every)), labels, labels)
+            found.append(xr.concat([exact, ways], "estimator"))
+            names[f"1 of {count}, {len(levels)} steps"] = float(sp.exact.null_floor(1 / count))
+    return profiles(found, names, "Class against rest of Gaussian mixtures, by paths", settings, time)
+
+
+def digits(settings: Settings) -> Made:
+    """Profiles of the digits from paths of the trained network, beside the exact ones of their data."""
+    time = np.geomspace(0.02, 100.0, settings.steps)
+    data, network = sp.models.finite(*digits_data(), name="digits"), sp.models.digits()
+    labels = network.labels
+    known = evidence(noisy(data, settings, time), labels, data.label_prior, time, data.identity)
+    exact = three_ways(known, labels, labels).sel(estimator=["mixture", "shortcut"])
+    exact = exact.assign_coords(estimator=["exact", "exact shortcut"])
+    ways = three_ways(sampled(network, time, settings.digits_samples, settings.seed), labels, labels)
+    names = {f"1 of {len(labels)} digits": float(sp.exact.null_floor(network.label_prior).mean())}
+    both = xr.concat([exact, ways], "estimator")
+    return profiles([both], names, "Class against rest of the digits", settings, time)
+
+
+def grid(settings: Settings) -> Array:
+    """Noise levels for the mixtures, from none to speak of to nothing but noise."""
+    return np.geomspace(0.1, 20 * RADIUS, settings.steps)
+
+
+def sampled(model: Model, time: Array, samples: int, seed: int) -> xr.Dataset:
+    """Paths of every class and of the null condition."""
+    drivers = [*model.labels, NULL]
+    return sp.sample(model, schedule=CLOCK, time=time, samples=samples, classes=drivers, distances=False, seed=seed)
+
+
+def by_states(count: int, settings: Settings, time: Array) -> xr.Dataset:
+    """The three ways for one class of a mixture from noisy states; that of all classes is exact."""
+    prior = np.array([1 / count, 1 - 1 / count])
+    labels = ("class", "rest")
+    made = evidence(simplex(count, settings, time), labels, prior, time, {"name": f"simplex of {count}"})
+    return three_ways(made, labels, labels[:1]).assign_coords(estimator=["exact", *WAYS[1:]])
+
+
+def simplex(count: int, settings: Settings, time: Array) -> Array:
+    """Log-densities of noisy states under a class, the rest and the null condition, shape (driver, sample, time, 3).
+
+    The means are orthogonal and of one length, so that all classes are alike: one of them stands for all. The states of
+    the drivers are of that class, of another one, and of either, as the null condition has it.
+    """
+    stream = np.random.default_rng([settings.seed, count])
+    out = np.empty((3, settings.draws, len(time), 3))
+    rows = max(1, 2**20 // count)
+    for driver, low in product(range(3), range(0, settings.draws, rows)):
+        part = out[driver, low : low + rows]
+        noise = stream.standard_normal((len(part), count))
+        own = stream.random(len(part)) > 1 / count if driver == 2 else np.full(len(part), driver == 1)
+        for i, variance in enumerate(1 + time**2):
+            state = np.sqrt(variance) * noise
+            state[np.arange(len(part)), own.astype(int)] += RADIUS
+            # what a density has beyond this score is shared by all classes
+            score = RADIUS / variance * state
+            rest = logsumexp(score[:, 1:], axis=1)
+            null = np.logaddexp(score[:, 0], rest)
+            part[:, i] = np.stack([score[:, 0], rest - np.log(count - 1), null - np.log(count)], axis=-1)
+    return out
+
+
+def noisy(data: FiniteModel, settings: Settings, time: Array) -> Array:
+    """Log-densities of noisy pictures under every label and the null condition, the drivers first."""
+    stream = np.random.default_rng([settings.seed, 0])
+    samples, sizes = settings.digits_samples, np.array(data.counts)
+    mixed = stream.choice(len(sizes), samples, p=data.label_prior)
+    label = np.append(np.arange(len(sizes)).repeat(samples), mixed)
+    picked = (np.cumsum(sizes) - sizes)[label] + (stream.random(len(label)) * sizes[label]).astype(int)
+    state = data.images[torch.as_tensor(picked)]
+    noise = torch.as_tensor(stream.standard_normal(tuple(state.shape)))
+    density = np.stack([data.log_density(state + level * noise, float(level)).numpy() for level in time], axis=1)
+    null = logsumexp(density + np.log(data.label_prior), axis=-1, keepdims=True)
+    return np.concatenate([density, null], axis=-1).reshape(-1, samples, len(time), len(sizes) + 1)
+
+
+def evidence(density: Array, labels: Sequence[str], prior: Array, time: Array, model: dict[str, Any]) -> xr.Dataset:
+    """Independent states in place of paths, their log-densities in place of the evidence, for the same estimators.
+
+    The labels, and the null condition behind them, are the drivers and the candidates.
+    """
+    names, priors = [*labels, NULL], np.append(prior, 0.0)
+    coords = {
+        **coordinates.clock(CLOCK, time),
+        **coordinates.settings([sp.Guidance()]),
+        "class_label": names,
+        "label_prior": ("class_label", priors),
+        "candidate": names,
+        "candidate_prior": ("candidate", priors),
+    }
+    relative = density - np.einsum("kntk->knt", density)[..., None]
+    run = ("guidance", "class_label", "sample")
+    final = np.zeros((1, *density.shape[:2], 1), dtype=np.float32)
+    return sp.schema.finish(
+        xr.Dataset(
+            {"log_likelihood": ((*run, "time", "candidate"), relative[None]), "final": ((*run, "feature"), final)}
+        ).assign_coords(coords),
+        "trajectories",
+        title="Evidence of independent noisy states",
+        settings={"function": "evidence", "model": model},
+        schedule=CLOCK.to_json(),
+        model=json.dumps(model),
+        guidance_formula=FORMULA,
+        seed=0,
+        seed_rule="one stream per model",
+    )
+
+
+def three_ways(runs: xr.Dataset, labels: Sequence[str], ones: Sequence[str]) -> xr.Dataset:
+    """Entropy of each of `ones` against the rest in all ways, with its replicates, averaged over them.
+
+    All ways share the resampling, so replicates of their differences are paired.
+    """
+    rest = [sp.Partition.one_vs_rest(one, labels) for one in ones]
+    null = [sp.Partition.pair(one, NULL) for one in ones]
+    with warnings.catch_warnings():
+        # that the null condition disagrees is what is measured
+        warnings.simplefilter("ignore", CalibrationWarning)
+        found = [
+            sp.entropy(runs, rest, ("path", "null"), rate="differences"),
+            sp.entropy(runs, null, "path", rate="differences"),
+        ]
+    curves, clipped = [], []
+    for made in found:
+        best = made.entropy.expand_dims(replicate=[-1])
+        curves.append(xr.concat([best, made.entropy_replicate.astype(np.float64)], "replicate").mean("partition"))
+        clipped.append(made.get("clipped_ratios", xr.zeros_like(made.entropy)).sum("partition"))
+    both = {name: xr.concat(parts, "estimator") for name, parts in (("curve", curves), ("clipped", clipped))}
+    made = xr.Dataset(both).isel(guidance=0).reset_coords(drop=True)
+    return made.drop_vars(["time", "replicate"]).assign_coords(estimator=list(WAYS))
+
+
+def profiles(found: list[xr.Dataset], floors: dict[str, float], title: str, settings: Settings, time: Array) -> Made:
+    """The curves as profiles of partitions that are called as the floors are, and the floors."""
+    whole = xr.concat(found, "partition")
+    sides = {"class": ["class"], "rest": ["rest"]}
+    made = assembled(
+        whole.curve.transpose("replicate", "estimator", "partition", "time"),
+        [1.0] * len(floors),
+        CLOCK,
+        time,
+        [sp.Partition.groups(sides, prior=(0.5, 0.5), name=name) for name in floors],
+        title=title,
+        settings={"function": "null_study", "floors": floors, "seed": settings.seed},
+        clipped=whole.clipped,
+    )
+    return made, list(floors.values())
+
+
+def report(made: xr.Dataset, floors: list[float], heading: str) -> Iterator[str]:
+    """Lines of text: each way at the clean end, its largest error, and that of its half-entropy noise level."""
+    yield f"\n{heading}; bits and noise levels with 95 % intervals"
+    titles = ("clean end", "floor", "largest error", "half-entropy sigma", "its error", "clipped")
+    widths = (27, 8, 28, 26, 26, 9)
+    yield f"{'':>18} {'way':>14}" + "".join(f"{text:>{width}}" for text, width in zip(titles, widths, strict=True))
+    for name, floor in zip(made.partition.values, floors, strict=True):
+        part = made.sel(partition=name).isel(guidance=0)
+        curves = {str(way): replicas(part.sel(estimator=way)) for way in part.estimator.values}
+        for way, curve in curves.items():
+            clipped = int(part.clipped_ratios.sel(estimator=way).max())
+            cells = [interval(curve[:, 0], 4), f"{floor:.4f}" if way.endswith("shortcut") else ""]
+            cells += [*compared(part, curve, curves["exact"]), str(clipped) if clipped else ""]
+            row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            yield f"{name:>18} {way:>14}{row}"
+
+
+def compared(part: xr.Dataset, curve: Array, truth: Array) -> list[str]:
+    """Largest error of a curve, its half-entropy noise level, and the error of that, as text."""
+    error = curve - truth
+    worst = int(np.argmax(abs(error[0])))
+    half, reference = (half_sigma(part.log_snr.values, values) for values in (curve, truth))
+    if np.isnan(half[0]):
+        return [interval(error[:, worst], 4), "never", ""]
+    if curve is truth:
+        return ["", interval(half, 3), ""]
+    return [interval(error[:, worst], 4), interval(half, 3), interval(half - reference, 3)]
+
+
+def replicas(part: xr.Dataset) -> Array:
+    """A curve and its bootstrap replicates, shape (1 + replicates, time)."""
+    rest = part.entropy_replicate.transpose("replicate", "time").values
+    return np.concatenate([part.entropy.values[None], rest.astype(np.float64)])
+
+
+def half_sigma(log_snr: Array, curves: Array) -> Array:
+    """Noise levels at which curves fall to half a bit, NaN where they never do."""
+    return np.exp(-0.5 * crossings(log_snr[::-1], curves[:, ::-1], np.array([0.5]))[:, 0])
+
+
+def interval(values: Array, digits: int) -> str:
+    """An estimate and the bounds of its 95 % interval from the replicates behind it."""
+    ends = skewed_interval(values[np.isfinite(values)], 0.95)
+    # no minus sign before a zero
+    best, lower, upper = (f"{round(float(value), digits) + 0.0:.{digits}f}" for value in (values[0], *ends))
+    return f"{best} ({lower} .. {upper})"

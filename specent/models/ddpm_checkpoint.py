@@ -1,0 +1,194 @@
+"""Checkpoints of a training run: one safetensors file with all its tensors, and a card that vouches for it.
+
+The card is written last. A file without a card, or with another SHA-256 than the card says, was not finished or is
+damaged, and the one before is taken: two are kept. Nothing in either is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from specent.errors import ModelError, SpecentWarning
+
+KEPT = 2
+_NAME = re.compile(r"step_(\d{8})\.json")
+
+
+class Checkpoint(NamedTuple):
+    """A whole checkpoint: after how many steps, its tensors, and what its card says."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    card: dict[str, Any]
+
+
+def write(folder: Path, step: int, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> Path:
+    """Write a checkpoint, whole or not at all, and remove all but the newest two.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing folder of the checkpoints.
+    step : int
+        Steps done.
+    tensors : mapping of str to Tensor
+        Whatever is needed to go on.
+    card : mapping
+        What else is to be known, JSON serialisable.
+
+    Returns
+    -------
+    Path
+        The safetensors file.
+    """
+    path = folder / f"step_{step:08d}.safetensors"
+    data = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+    text = json.dumps({**card, "step": step, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
+    write_whole(path, data)
+    write_whole(path.with_suffix(".json"), text.encode())
+    kept = [card for number, card in _cards(folder) if number <= step][:KEPT]
+    # those of a later step were damaged, or the training would have gone on from there
+    for _, old in _cards(folder):
+        if old not in kept:
+            # the card first: what is left without one counts for nothing
+            old.unlink(missing_ok=True)
+            old.with_suffix(".safetensors").unlink(missing_ok=True)
+    return path
+
+
+def newest(folder: Path) -> Checkpoint | None:
+    """The newest whole checkpoint of a folder, None if there is none at all.
+
+    Raises
+    ------
+    ModelError
+        If there are checkpoints, but none of them is whole.
+
+    Warns
+    -----
+    SpecentWarning
+        If a newer one was passed over because it is damaged.
+    """
+    cards = _cards(folder)
+    problems = []
+    for step, card in cards:
+        try:
+            found = _read(step, card)
+        except ModelError as error:
+            problems.append(str(error))
+            continue
+        if problems:
+            told = f"{'; '.join(problems)}; the training goes on from step {step}, which is whole"
+            warnings.warn(told, SpecentWarning, stacklevel=2)
+        return found
+    if problems:
+        raise ModelError(f"no checkpoint is whole: {'; '.join(problems)}; start again with overwrite=True")
+    return None
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file under a temporary name, bring it to the disk, then give it its name."""
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ModelError(f"{path} could not be written ({error.strerror}); is the disk full?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cards(folder: Path) -> list[tuple[int, Path]]:
+    """Steps and cards of a folder, the newest first."""
+    if not folder.is_dir():
+        return []
+    found = [(match, entry) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name))]
+    return sorted(((int(match[1]), entry) for match, entry in found), reverse=True)
+
+
+def _read(step: int, path: Path) -> Checkpoint:
+    file = path.with_suffix(".safetensors")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path.with_suffix('')} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not JSON ({error})") from error
+    if not isinstance(card, dict) or card.get("step") != step:
+        raise ModelError(f"{path} is not the card of step {step}")
+    if hashlib.sha256(data).hexdigest() != card.get("sha256"):
+        raise ModelError(f"{file} is damaged: its SHA-256 is not that of its card")
+    try:
+        return Checkpoint(step, load(data), card)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"{file} is not a whole safetensors file ({error})") from error
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimiser as tensors, by place of the parameter and name."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{place}.{key}": value for place, entry in state.items() for key, value in entry.items()}
+
+
+def restore(checkpoint: Checkpoint, net: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Fill networks and optimiser from a checkpoint, strictly.
+
+    Raises
+    ------
+    ModelError
+        If a tensor is missing, left over or of another shape.
+    """
+    parts: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}, "optimiser": {}}
+    for key, value in checkpoint.tensors.items():
+        part, _, name = key.partition(".")
+        if part in parts:
+            parts[part][name] = value
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in parts["optimiser"].items():
+        place, _, name = key.partition(".")
+        state.setdefault(int(place), {})[name] = value
+    try:
+        net.load_state_dict(parts["net"], strict=True)
+        average.load_state_dict(parts["average"], strict=True)
+        _check_optimiser(state, list(net.parameters()))
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    except (RuntimeError, ValueError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise ModelError(f"the checkpoint of step {checkpoint.step} does not fit: {told}") from error
+
+
+def _check_optimiser(state: dict[int, dict[str, Tensor]], parameters: list[nn.Parameter]) -> None:
+    if set(state) != set(range(len(parameters))):
+        raise ValueError(f"{len(state)} states of the optimiser for {len(parameters)} parameters")
+    for place, parameter in enumerate(parameters):
+        entry = state[place]
+        if set(entry) != {"step", "exp_avg", "exp_avg_sq"} or entry["exp_avg"].shape != parameter.shape:
+            raise ValueError(f"the state of parameter {place} of the optimiser is of another shape")

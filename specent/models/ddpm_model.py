@@ -1,0 +1,120 @@
+"""The networks that ``specent run train_ddpm`` leaves in a folder, opened with their labels and null condition."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from specent import checks
+from specent.errors import ModelError
+from specent.models.ddpm_network import need_diffusers
+from specent.models.ddpm_run import CARD, UNCONDITIONAL, WEIGHTS
+from specent.models.network import NetworkModel
+
+_MEND = "train it again, or fetch the whole folder"
+
+
+def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
+    """Open a DDPM of ``specent run train_ddpm``.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder of the training, with the card ``specent.json``. Other pipelines of diffusers are opened by
+        `specent.models.pipeline`.
+
+    Returns
+    -------
+    NetworkModel
+        With the labels of the data and their frequencies as prior, a trained null condition, and the schedule of
+        linear betas with times 0 .. 999. Pixels run from -1 to 1.
+
+    Raises
+    ------
+    ModelError
+        If the training is not finished, the card does not serve, or the weights are not those it names.
+
+    Examples
+    --------
+    >>> ddpm("no such folder")
+    Traceback (most recent call last):
+    specent.errors.ModelError: folder='no such folder' is no folder; pass the output of specent run train_ddpm
+    """
+    # the pipelines are many modules, which only who opens one has to load
+    from specent.models.pipelines.opened import Options, PipelineModel
+    from specent.models.pipelines.pixels import open_pixels
+    from specent.models.pipelines.sources import find
+
+    need_diffusers()
+    place = _folder(folder)
+    card = _card(place)
+    try:
+        labels = checks.names(card["labels"], "labels", error=ModelError)
+        prior = checks.array(card["label_prior"], "label_prior", error=ModelError)
+        name = checks.name(card["name"], "name", error=ModelError)
+        null, data = card["null"], checks.instance(card["data"], dict, "data", "give a JSON object", error=ModelError)
+        facts = {"data": {"name": data.get("name"), "sha256": data.get("sha256")}, "training": card["settings"]}
+    except KeyError as error:
+        raise ModelError(f"{place / CARD} lacks {error}; {_MEND}") from error
+    except ModelError as error:
+        raise ModelError(f"{place / CARD} does not serve: {error}; {_MEND}") from error
+    if null not in ("embedding", "network"):
+        raise ModelError(f"{place / CARD}: null={checks.shown(null)}; open the folder of the network with labels")
+    free = place / UNCONDITIONAL if null == "network" else None
+    if free is not None:
+        _card(free)
+    options = Options(
+        labels=labels,
+        null=True if free is None else None,
+        unconditional=None if free is None else find(free, "unconditional"),
+    )
+    opened = open_pixels(find(place), options)
+    return PipelineModel(replace(opened, facts={**opened.facts, **facts}), name, prior)
+
+
+def _folder(folder: Any) -> Path:
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ModelError(f"folder={checks.shown(folder)} is a {type(folder).__name__}; pass the path of a training")
+    try:
+        place = Path(folder).expanduser()
+        found = place.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"folder={checks.shown(folder)} cannot be the name of a folder ({error})") from error
+    if not found:
+        raise ModelError(f"folder={str(place)!r} is no folder; pass the output of specent run train_ddpm")
+    return place
+
+
+def _card(place: Path) -> dict[str, Any]:
+    """The card of a finished network, whose weights it names."""
+    file = place / CARD
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        hint = "its training is not finished; run it again to go on" if (place / "checkpoints").is_dir() else (
+            "it is no output of specent run train_ddpm; other pipelines are opened by specent.models.pipeline"
+        )  # fmt: skip
+        raise ModelError(f"folder={str(place)!r} has no {CARD}: {hint}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read as JSON ({error}); {_MEND}") from error
+    if not isinstance(card, dict):
+        raise ModelError(f"{file} is not a card: it must be a JSON object; {_MEND}")
+    try:
+        found = hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{place / WEIGHTS} cannot be read ({error.strerror}); {_MEND}") from error
+    if found != card.get("sha256"):
+        raise ModelError(f"{place / WEIGHTS} is damaged or another file: its SHA-256 is not that of {CARD}; {_MEND}")
+    return card
+
+
+def is_ddpm(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a card of a training."""
+    try:
+        return (Path(folder).expanduser() / CARD).is_file()
+    except (OSError, RuntimeError, ValueError):
+        return False

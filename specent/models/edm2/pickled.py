@@ -1,0 +1,278 @@
+"""The published pickles, read without running anything in them.
+
+A file is a pickle of a mapping whose entry ``ema`` is the network. Its modules are stored as calls of one function on
+one mapping, which holds the attributes of the module and, as text, source code that a normal load would execute. Here
+the whole file becomes inert records (`specent.unpickling`); the weights are picked out of them by name, the source code
+is never looked at, and the sizes of the network follow from the recorded fields and the shapes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from specent.checks import shown
+from specent.errors import ArchiveError, ModelError
+from specent.models.arguments import check_memory
+from specent.models.edm2.layers import CLIP, RESIDUAL_BALANCE
+from specent.models.edm2.network import Config, Precond
+from specent.models.outputs import told
+from specent.unpickling import Record, unpickle
+
+OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
+MODULES = "torch.nn.modules.container.ModuleDict"
+PARAMETER = "torch._utils._rebuild_parameter"
+TENSOR = "torch._utils._rebuild_tensor_v2"
+STORAGE = "torch.storage._load_from_bytes"
+
+# what the standard library has for plain data; anything else of it is asked for only by those who mean harm
+_PLAIN = {
+    "builtins": ("set", "frozenset", "slice", "range", "complex", "bytearray", "list", "dict", "tuple", "object"),
+    "_codecs": ("encode",),
+    "copyreg": ("_reconstructor", "__newobj__"),
+    "functools": ("partial",),
+    "collections": ("OrderedDict", "defaultdict", "deque"),
+    "datetime": ("datetime", "date", "timedelta"),
+    "pathlib": ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+}
+_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_DEEPEST = 32
+_LAYER = re.compile(r"unet\.enc\.(\d+)x\1_block(\d+)\.conv_res1\.weight")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A network as it stands in a file: its weights by name, its sizes, and the file's SHA-256."""
+
+    state: dict[str, Tensor]
+    config: Config
+    sha256: str
+
+
+def read_pickle(path: Path, argument: str = "source") -> Stored:
+    """The network in a published file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    argument : str
+        What to call it in messages.
+
+    Returns
+    -------
+    Stored
+        Weights of the type in which they are stored, mostly half precision.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, is no whole pickle, asks for something that no network needs, or holds something
+        else than an EDM2 network. Nothing in it is run in any case.
+    """
+    what = f"{argument}={path.name!r}"
+    try:
+        size = path.stat().st_size
+        check_memory(3 * size, what, "convert it on a machine with more memory")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{what} cannot be read: {error.strerror}") from error
+    try:
+        made = unpickle(data, allowed=_allowed, what=what)
+    except ArchiveError as error:
+        raise ModelError(str(error)) from error
+    held = _mapping(made)
+    if held is None or not isinstance(held.get("ema"), Record) or held["ema"].name != OBJECT:
+        raise ModelError(f"{what} is no EDM2 network: a published file is a mapping whose entry 'ema' is the network")
+    top = _attributes(held["ema"], what)
+    state = dict(_tensors(held["ema"], "", what, {}, set()))
+    config = _config(top, state, what)
+    check_state(state, config, what)
+    return Stored(state, config, hashlib.sha256(data).hexdigest())
+
+
+def check_state(state: Mapping[str, Tensor], config: Config, what: str) -> None:
+    """Refuse weights whose names, shapes or types are not those of a network of these sizes, or that are not finite.
+
+    Raises
+    ------
+    ModelError
+        Naming the first tensor that does not fit.
+    """
+    with torch.device("meta"):
+        expected = Precond(config).state_dict()
+    missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    if missing or extra:
+        raise ModelError(
+            f"{what} is of another architecture than the EDM2 networks: it lacks {missing[:3]}, and has {extra[:3]} "
+            "more"
+        )
+    for key, value in state.items():
+        if value.shape != expected[key].shape:
+            raise ModelError(
+                f"{what} is of another architecture than the EDM2 networks: {key} has shape {tuple(value.shape)}, not "
+                f"{tuple(expected[key].shape)}"
+            )
+        if value.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+            raise ModelError(f"{what}: {key} holds {value.dtype}; half or single precision is needed")
+        if not torch.isfinite(value).all():
+            raise ModelError(f"{what}: {key} holds a NaN or an infinity; fetch the file again")
+
+
+def _allowed(module: str, name: str) -> bool:
+    """Whether a file may hold a name, inert as it is: libraries of networks, and plain data of the standard library."""
+    module = _RENAMED.get(module, module)
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return name in _PLAIN.get(module, ())
+    # a path of attributes leads out of the module it starts from
+    return "." not in name
+
+
+def _mapping(value: Any) -> dict[Any, Any] | None:
+    """A mapping, or a record of one, as a plain mapping; None if it is none."""
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, Record):
+        return None
+    pairs = [item for item in value.items if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)]
+    return dict(pairs) if len(pairs) == len(value.items) else None
+
+
+def _attributes(record: Record, what: str) -> dict[Any, Any]:
+    """Attributes of a stored module."""
+    state: Any = record.state
+    if record.name == OBJECT:
+        described = _mapping(record.arguments[0]) if len(record.arguments) == 1 else None
+        state = None if described is None else described.get("state")
+    if not isinstance(state, dict):
+        raise ModelError(f"{what} is no EDM2 network: {shown(record)} does not hold the attributes of a module")
+    return state
+
+
+def _class(record: object) -> str:
+    """Name of the class of a stored module, empty if it is none."""
+    if not isinstance(record, Record) or record.name != OBJECT or len(record.arguments) != 1:
+        return ""
+    return str((_mapping(record.arguments[0]) or {}).get("class_name", ""))
+
+
+def _tensors(
+    record: Record, prefix: str, what: str, storages: dict[int, Tensor], seen: set[int]
+) -> Iterator[tuple[str, Tensor]]:
+    """Names and values of all parameters and buffers of a module and those inside it."""
+    if prefix.count(".") > _DEEPEST or id(record) in seen:
+        raise ModelError(f"{what} is no EDM2 network: its modules hold each other, or one twice")
+    seen.add(id(record))
+    state = _attributes(record, what)
+    _check_settings(state, _class(record), f"{what}: {prefix or 'ema'}")
+    for kind in ("_parameters", "_buffers"):
+        for name, value in (_mapping(state.get(kind)) or {}).items():
+            if value is not None:
+                yield f"{prefix}{name}", _tensor(value, f"{what}: {prefix}{name}", storages)
+    for name, value in (_mapping(state.get("_modules")) or {}).items():
+        if value is None:
+            continue
+        if not isinstance(value, Record) or value.name not in (OBJECT, MODULES):
+            raise ModelError(f"{what} is of another architecture than the EDM2 networks: it holds {shown(value)}")
+        # the network inside its preconditioning is known by its class
+        place = "unet" if not prefix and _class(value) == "UNet" else name
+        yield from _tensors(value, f"{prefix}{place}.", what, storages, seen)
+
+
+def _check_settings(state: Mapping[Any, Any], kind: str, what: str) -> None:
+    """Refuse a block that was trained with other constants than those that are built in here."""
+    if kind != "Block":
+        return
+    for name, value in state.items():
+        meant = RESIDUAL_BALANCE if str(name).endswith("balance") else CLIP if str(name).startswith("clip") else value
+        if isinstance(value, (int, float)) and value != meant:
+            raise ModelError(f"{what} has {name}={value}, where the EDM2 networks have {meant:g}")
+
+
+def _tensor(value: Any, what: str, storages: dict[int, Tensor]) -> Tensor:
+    if isinstance(value, Record) and value.name == PARAMETER and value.arguments:
+        value = value.arguments[0]
+    if not isinstance(value, Record) or value.name != TENSOR or len(value.arguments) < 4:
+        raise ModelError(f"{what} is {shown(value)}, not a tensor")
+    storage, offset, size, stride = value.arguments[:4]
+    whole = [offset, *size, *stride] if isinstance(size, tuple) and isinstance(stride, tuple) else [None]
+    if not all(type(number) is int and number >= 0 for number in whole) or len(size) != len(stride):
+        raise ModelError(f"{what} has shape {shown(size)} and strides {shown(stride)}; fetch the file again")
+    if id(storage) not in storages:
+        storages[id(storage)] = _storage(storage, what)
+    numbers, count = storages[id(storage)], torch.Size(size).numel()
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    # more numbers than are stored would be repeated ones, in memory that the file does not fill
+    if count > len(numbers) or (count and last >= len(numbers)):
+        raise ModelError(f"{what} has shape {shown(size)}, but the file holds {len(numbers)} numbers for it")
+    return numbers.as_strided(size, stride, offset).clone(memory_format=torch.contiguous_format)
+
+
+def _storage(record: Any, what: str) -> Tensor:
+    """Numbers of a storage, as a vector; its bytes are read by torch, with weights only."""
+    if not isinstance(record, Record) or record.name != STORAGE or len(record.arguments) != 1:
+        raise ModelError(f"{what} has no storage, but {shown(record)}")
+    data = _bytes(record.arguments[0])
+    if not isinstance(data, bytes):
+        raise ModelError(f"{what} has a storage of {shown(data)}, not of bytes")
+    try:
+        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged storage fails in many ways
+        raise ModelError(f"{what}: its numbers cannot be read ({told(error)}); fetch the file again") from error
+    if not isinstance(found, torch.storage.TypedStorage):
+        raise ModelError(f"{what} has a storage that holds a {type(found).__name__}; it is not to be trusted")
+    return torch.empty(0, dtype=found.dtype).set_(found._untyped_storage)
+
+
+def _bytes(value: Any) -> Any:
+    """Bytes, which the oldest protocols store as text that is to be encoded."""
+    if isinstance(value, Record) and value.name == "_codecs.encode" and value.arguments[1:] == ("latin1",):
+        return str(value.arguments[0]).encode("latin1", "replace")
+    return value
+
+
+def _config(top: dict[Any, Any], state: Mapping[str, Tensor], what: str) -> Config:
+    """Sizes from the fields of the preconditioning and the shapes of the weights."""
+    fields = {}
+    for name in ("img_resolution", "img_channels", "label_dim"):
+        if type(top.get(name)) is not int:
+            raise ModelError(f"{what} is no EDM2 network: its {name} is {shown(top.get(name))}, not a whole number")
+        fields[name] = top[name]
+    layers = [(int(match[1]), int(match[2]), key) for key in state if (match := _LAYER.fullmatch(key))]
+    noise = state.get("unet.emb_noise.weight")
+    if not layers or noise is None or noise.ndim != 2:
+        raise ModelError(f"{what} is of another architecture than the EDM2 networks: it has no U-Net of theirs")
+    sizes = sorted({size for size, _, _ in layers}, reverse=True)
+    outputs = {size: len(state[key]) for size, number, key in layers if number == 0}
+    attends = tuple(size for size in sizes if f"unet.enc.{size}x{size}_block0.attn_qkv.weight" in state)
+    unet = next(
+        (_attributes(part, what) for part in (_mapping(top.get("_modules")) or {}).values() if _class(part) == "UNet"),
+        {},
+    )
+    return Config(
+        resolution=fields["img_resolution"],
+        channels=fields["img_channels"],
+        label_dim=fields["label_dim"],
+        blocks=tuple(outputs.get(size, 0) for size in sizes),
+        noise_channels=noise.shape[1],
+        embedding_channels=noise.shape[0],
+        per_level=1 + max(number for _, number, _ in layers),
+        attention=attends,
+        sigma_data=_number(top, "sigma_data", 0.5),
+        **{name: _number(unet, name, 0.5) for name in ("label_balance", "concat_balance")},
+    )
+
+
+def _number(fields: dict[Any, Any], name: str, default: float) -> Any:
+    """A recorded setting: a field of its own, an argument of the class, or what it is by default."""
+    arguments = _mapping(fields.get("_init_kwargs")) or {}
+    return fields.get(name, arguments.get(name, default))

@@ -1,0 +1,162 @@
+"""The latents of the networks for ImageNet-512, and the autoencoder that makes pictures of them (arXiv 2312.02696).
+
+The networks see latents of Stable Diffusion's autoencoder, channel by channel brought to mean 0 and standard deviation
+1/2. Noise levels are in these units: they are no noise levels of pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from specent.checks import shown
+from specent.errors import ModelError
+from specent.models.outputs import told
+
+NAME = "stabilityai/sd-vae-ft-mse"
+"""The autoencoder that the networks were trained with."""
+
+MEAN = (5.81, 3.25, 0.12, -2.15)
+DEVIATION = (4.17, 4.62, 3.71, 3.28)
+"""Of the raw latents, without the factor 0.18215 of diffusers."""
+
+SPREAD = 0.5
+
+_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
+# pictures decoded at a time: one of 512 x 512 takes about a gigabyte
+_TOGETHER = 4
+
+
+def scaled(raw: Tensor) -> Tensor:
+    """What the networks see, of raw latents (batch, 4, height, width).
+
+    Examples
+    --------
+    >>> scaled(torch.tensor(MEAN)[None, :, None, None]).abs().max().item()
+    0.0
+    """
+    mean, deviation = _moments(raw)
+    return (raw - mean) * (SPREAD / deviation)
+
+
+def unscaled(latents: Tensor) -> Tensor:
+    """Raw latents (batch, 4, height, width) of what the networks see: the inverse of `scaled`."""
+    mean, deviation = _moments(latents)
+    return latents * (deviation / SPREAD) + mean
+
+
+def _moments(like: Tensor) -> tuple[Tensor, Tensor]:
+    mean, deviation = (like.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    return mean, deviation
+
+
+class LatentDecoder:
+    """Pictures of latents.
+
+    Parameters
+    ----------
+    vae : AutoencoderKL
+        Of diffusers.
+    facts : dict
+        What it is, for archives.
+    """
+
+    def __init__(self, vae: Any, facts: dict[str, Any]) -> None:
+        self.vae, self.facts = vae, facts
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Pictures (batch, 3, 8 height, 8 width) from 0 to 1 of latents (batch, 4, height, width)."""
+        self.vae.to(x.device)
+        parts = torch.split(unscaled(x.float()), _TOGETHER)
+        pictures = [self.vae.decode(part, return_dict=False)[0] for part in parts]
+        return (0.5 * torch.cat(pictures) + 0.5).clamp(0, 1)
+
+
+def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecoder:
+    """The autoencoder in a folder, or of that name on the Hugging Face hub.
+
+    Parameters
+    ----------
+    name : str or Path
+        A folder written by diffusers, or a name, normally `NAME`.
+    local_files_only : bool
+        Whether to use only what was fetched before.
+
+    Returns
+    -------
+    LatentDecoder
+
+    Raises
+    ------
+    ModelError
+        If it cannot be found or read, or is no autoencoder of four channels.
+    """
+    if not isinstance(name, (str, Path)) or not str(name):
+        raise ModelError(f"vae={shown(name)} must be a folder, or a name of the hub such as {NAME!r}")
+    try:
+        from diffusers import AutoencoderKL
+
+        from specent.models.pipelines.weights import quiet
+    except ImportError as error:
+        raise ModelError(f"vae={shown(name)}: decoding needs diffusers and transformers ({told(error)})") from error
+    folder = _folder(name, local_files_only)
+    called = folder.resolve().name if Path(name).expanduser() == folder else str(name)
+    config, weights = (_read(folder / file, called) for file in _FILES)
+    channels = _entry(config, "latent_channels", called)
+    if _entry(config, "_class_name", called) != "AutoencoderKL" or channels != len(MEAN):
+        raise ModelError(
+            f"vae={called!r} is no AutoencoderKL of {len(MEAN)} channels (it has {shown(channels)}); the networks were "
+            f"trained on latents of {NAME!r}"
+        )
+    try:
+        with quiet():
+            vae, report = AutoencoderKL.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            )
+    except Exception as error:
+        raise ModelError(f"vae={called!r} cannot be loaded ({told(error)}); fetch it again") from error
+    if report["missing_keys"]:
+        raise ModelError(f"vae={called!r} lacks the tensor {sorted(report['missing_keys'])[0]!r}; fetch it again")
+    return LatentDecoder(vae.eval(), {"name": called, "sha256": hashlib.sha256(weights).hexdigest()})
+
+
+def _folder(name: str | Path, local_files_only: bool) -> Path:
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError, ValueError):
+        pass
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=list(_FILES), local_files_only=local_files_only))
+    except Exception as error:
+        raise ModelError(
+            f"vae={shown(str(name))} is no folder here, and cannot be fetched from the hub ({told(error)}); where the "
+            f"hub can be reached run `hf download {NAME} --local-dir FOLDER`, then pass vae=FOLDER"
+        ) from error
+
+
+def _read(path: Path, called: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"vae={called!r}: {path.name} cannot be read ({error.strerror}); give the folder that save_pretrained of "
+            "diffusers wrote, with weights as safetensors"
+        ) from error
+
+
+def _entry(config: bytes, name: str, called: str) -> Any:
+    try:
+        held = json.loads(config)
+        return held.get(name)
+    except (AttributeError, RecursionError, ValueError) as error:
+        raise ModelError(f"vae={called!r}: config.json is no JSON object ({told(error)})") from error

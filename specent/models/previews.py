@@ -1,0 +1,144 @@
+"""Predictions of the data as pictures, kept in an archive beside the predictions themselves.
+
+A model of latents decodes them through its autoencoder, so whoever opens the archive sees pictures without the model.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from tqdm.auto import tqdm
+
+from specent import checks, schema
+from specent.errors import ModelError, SpecentError
+from specent.models.base import Model, resolve_device
+from specent.models.outputs import told
+
+_RUN = ("guidance", "class_label", "sample", "prediction_time")
+_PICTURE = ("preview_channel", "preview_y", "preview_x")
+_DATA = ("channel", "y", "x")
+
+
+def previews(
+    model: Model, runs: xr.Dataset, *, batch_size: int = 8, device: str = "cpu", progress: bool = True
+) -> xr.Dataset:
+    """Decode the predictions of a run into pictures.
+
+    Parameters
+    ----------
+    model : Model
+        The model of the run; its `decode` makes the pictures.
+    runs : Dataset
+        Of kind ``trajectories``, with ``prediction`` over (channel, y, x).
+    batch_size : int
+        Predictions decoded at a time.
+    device : {"cpu", "cuda"}
+        Where they are decoded.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Dataset
+        `runs` with ``preview``, 0 black to 255 white; one that is there is replaced.
+
+    Raises
+    ------
+    SpecentError
+        If there are no predictions of pictures, they are not of this model, or the model cannot decode them.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> data = sp.models.finite([[[[-1.0]]], [[[1.0]]]], ["dark", "bright"])
+    >>> options = {"schedule": sp.schedules.VE(), "time": [0.01, 1.0, 80.0], "predictions": [0.01], "progress": False}
+    >>> runs = sp.sample(data, samples=2, **options)
+    >>> previews(data, runs, progress=False).preview.squeeze().values.tolist()
+    [[255, 255], [0, 0]]
+    """
+    mend = "pass the specent.models.Model that was sampled"
+    checks.instance(model, Model, "model", mend)  # type: ignore[type-abstract]
+    size = checks.whole(batch_size, "batch_size", least=1)
+    shows, place = checks.flag(progress, "progress"), resolve_device(device)
+    _check(model, runs)
+    data = runs["prediction"].transpose(*_RUN, *_DATA)
+    counts = [data.sizes[dim] for dim in _RUN]
+    made: Any = None
+    with tqdm(total=int(np.prod(counts)), desc="decoding", unit="picture", disable=not shows, mininterval=1.0) as bar:
+        # a lazy archive is read a class at a time
+        for block in np.ndindex(*counts[:2]):
+            values = np.asarray(data[block].values).reshape(-1, *model.shape)
+            for low in range(0, len(values), size):
+                pictures = _decoded(model, values[low : low + size], place)
+                if made is None:
+                    made = np.empty((*counts[:2], len(values), *pictures.shape[1:]), np.uint8)
+                made[block][low : low + size] = pictures
+                bar.update(len(pictures))
+    return _kept(runs, made.reshape(*counts, *made.shape[3:]))
+
+
+def _check(model: Model, runs: xr.Dataset) -> None:
+    """The runs must hold predictions of pictures, of this model."""
+    schema.need(runs, "trajectories", "runs")
+    if "prediction" not in runs or not set(_DATA) <= set(runs["prediction"].dims):
+        raise SpecentError(
+            "runs hold no predictions of pictures over (channel, y, x); sample a model of pictures or their latents "
+            "with predictions=[...]"
+        )
+    shape = tuple(runs.sizes[dim] for dim in _DATA)
+    if shape != model.shape:
+        raise ModelError(f"runs hold predictions of shape {shape}, the model denoises {model.shape}; pass its model")
+    own, other = json.dumps(model.identity, sort_keys=True), str(runs.attrs["model"])
+    if own != other:
+        differs = _differing(json.loads(own), json.loads(other))
+        raise ModelError(
+            f"runs were sampled from another model: it differs in {', '.join(differs)}; pass the model of the runs"
+        )
+
+
+def _differing(own: dict[str, Any], other: Any) -> list[str]:
+    """In which entries two identities differ."""
+    if not isinstance(other, dict):
+        return ["its description"]
+    return [repr(key) for key in sorted({*own, *other}) if own.get(key) != other.get(key)]
+
+
+def _decoded(model: Model, values: np.ndarray[Any, Any], device: torch.device) -> np.ndarray[Any, Any]:
+    """Pictures (batch, 1 or 3, height, width) in whole numbers, of predictions (batch, channel, y, x)."""
+    try:
+        made = model.decode(torch.from_numpy(np.array(values, dtype=np.float32)).to(device))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{type(model).__name__}.decode raised {told(error)}") from error
+    if not isinstance(made, torch.Tensor) or made.ndim != 4 or len(made) != len(values) or made.shape[1] not in (1, 3):
+        shown = tuple(made.shape) if isinstance(made, torch.Tensor) else checks.shown(made)
+        raise ModelError(
+            f"{type(model).__name__}.decode returned {shown} for {len(values)} predictions; (batch, 1 or 3, height, "
+            "width) is needed"
+        )
+    if not torch.isfinite(made).all():
+        raise ModelError(f"{type(model).__name__}.decode made a NaN or an infinity; its autoencoder overflows")
+    whole: np.ndarray[Any, Any] = (255 * made.detach().double().clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
+    return whole
+
+
+def _kept(runs: xr.Dataset, pictures: np.ndarray[Any, Any]) -> xr.Dataset:
+    """The runs with their pictures, which are the only change."""
+    sizes = dict(zip(_PICTURE, pictures.shape[4:], strict=True))
+    bare = runs.drop_vars([name for name in ("preview", *_PICTURE) if name in runs.variables])
+    made = bare.assign_coords({dim: np.arange(size) for dim, size in sizes.items()})
+    made = made.assign(preview=((*_RUN, *_PICTURE), pictures))
+    for name in _PICTURE:
+        made[name].attrs = schema.COORDINATES[name].attributes(runs.attrs)
+    made["preview"].attrs = schema.KINDS["trajectories"]["preview"].attributes(runs.attrs)
+    made = schema.ordered(made, "trajectories")
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} Decoded previews of the predictions"
+    made.attrs["history"] = f"{runs.attrs['history']}\n{now}"
+    schema.check(made)
+    return made

@@ -1,0 +1,182 @@
+"""What an object must have to count as a model, without inheriting from anything.
+
+A denoiser is called as ``D(x, t, condition)`` and returns :math:`E[x_0 | x_t, c]`, with states and times of its own
+`schedule`. Beside that it says its conditions and the shape of one sample; the rest has defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from specent import checks
+from specent.errors import ModelError
+from specent.models.base import Model
+from specent.models.network import NetworkModel, check_weights
+from specent.schedules import Schedule
+
+
+class Denoiser(Protocol):
+    """The protocol; nothing needs to be inherited.
+
+    Beside the attributes below an object may have ``null_condition`` (True if it was trained without a label under the
+    number of conditions as index; False by default), ``label_prior`` (uniform by default), ``name`` or ``identity``
+    (for archives; the name of its class by default), ``integer_times`` (see `network`), ``to(device)``, and
+    ``decode(x)`` for pictures. ``labels`` is another name for ``conditions``.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        The clock and the coordinates of the states.
+    conditions : sequence of str
+        Class labels or prompts.
+    shape : sequence of int
+        Shape of one sample: (features,) or (channels, height, width).
+    """
+
+    schedule: Schedule
+    conditions: Sequence[str]
+    shape: Sequence[int]
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """Expected data given the noisy state.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, *shape)``
+            States ``alpha * data + sigma * noise`` of `schedule`, in single precision, or in that of the weights if
+            they are double.
+        t : Tensor, shape (batch,)
+            Time of `schedule`, the same for the whole batch.
+        condition : Tensor of int64, shape (batch,)
+            Index of the condition, or the number of conditions for the null condition.
+
+        Returns
+        -------
+        Tensor, shape ``(batch, *shape)``
+        """
+
+
+class ProtocolModel(NetworkModel):
+    """An object that follows the protocol, as a model; see `as_model`."""
+
+    def to(self, device: torch.device) -> ProtocolModel:
+        move_parts(self.net, device)
+        return self
+
+    def decode(self, x: Tensor) -> Tensor:
+        own = getattr(self.net, "decode", None)
+        return own(x) if callable(own) else super().decode(x)
+
+
+def as_model(thing: Any) -> Model:
+    """A model, whether it is one already or merely follows the protocol `Denoiser`.
+
+    Parameters
+    ----------
+    thing : Model or Denoiser
+        The object.
+
+    Returns
+    -------
+    Model
+        `thing` itself if it is a `Model`.
+
+    Raises
+    ------
+    ModelError
+        If something is missing; the message lists what, and how else a model is made.
+
+    Examples
+    --------
+    >>> from specent.schedules import VE
+    >>> class Gaussian:
+    ...     schedule, conditions, shape = VE(), ["origin", "two"], (1,)
+    ...     def __call__(self, x, t, condition):
+    ...         mean = 2.0 * (condition == 1)[:, None]
+    ...         return mean + (x - mean) / (1 + t[:, None] ** 2)
+    >>> as_model(Gaussian()).denoise(torch.tensor([[4.0]]), 1.0, torch.tensor([1])).item()
+    3.0
+    """
+    if isinstance(thing, Model):
+        return thing
+    kind = type(thing).__name__
+    missing = _missing(thing)
+    if missing:
+        raise ModelError(f"model={checks.shown(thing)} is {_article(kind)}: {'; '.join(missing)}; {_mend(thing)}")
+    check_weights(thing)
+    labels = thing.conditions if hasattr(thing, "conditions") else thing.labels
+    null = checks.flag(getattr(thing, "null_condition", False), f"{kind}.null_condition", error=ModelError)
+    whole = checks.flag(getattr(thing, "integer_times", False), f"{kind}.integer_times", error=ModelError)
+    prior, schedule = getattr(thing, "label_prior", None), thing.schedule
+    return ProtocolModel(
+        thing, labels, thing.shape, "data", schedule, prior, null, _identity(thing), state_type(thing), whole
+    )
+
+
+def move_parts(thing: Any, device: torch.device) -> None:
+    """Move an object: by its own method ``to``, or the torch modules and tensors that it holds."""
+    if callable(getattr(thing, "to", None)):
+        thing.to(device)
+        return
+    for name, value in list(vars(thing).items()) if hasattr(thing, "__dict__") else ():
+        if isinstance(value, nn.Module):
+            value.to(device)
+        elif isinstance(value, Tensor):
+            setattr(thing, name, value.to(device))
+
+
+def state_type(thing: Any) -> torch.dtype:
+    """Type of the states for an object: double if its weights are, single otherwise."""
+    modules = [thing] if isinstance(thing, nn.Module) else list(getattr(thing, "__dict__", {}).values())
+    weights = [weight for module in modules if isinstance(module, nn.Module) for weight in module.parameters()]
+    wide = next((weight.dtype for weight in weights if weight.is_floating_point()), None) == torch.float64
+    return torch.float64 if wide else torch.float32
+
+
+def _missing(thing: Any) -> list[str]:
+    """What keeps an object from being a denoiser."""
+    if isinstance(thing, type):
+        return ["it is a class; pass an instance of it, with its weights"]
+    found = [] if callable(thing) else ["it cannot be called as D(x, t, condition)"]
+    schedule = getattr(thing, "schedule", None)
+    if schedule is None:
+        found.append("it lacks schedule, for example specent.schedules.VE()")
+    elif not isinstance(schedule, Schedule):
+        found.append(f"its schedule={checks.shown(schedule)} is none of specent.schedules")
+    if not hasattr(thing, "conditions") and not hasattr(thing, "labels"):
+        found.append("it lacks conditions, the list of labels or prompts")
+    if not hasattr(thing, "shape"):
+        found.append("it lacks shape, that of one sample")
+    return found
+
+
+def _mend(thing: Any) -> str:
+    """How else the object becomes a model."""
+    if type(thing).__module__.partition(".")[0] == "diffusers":
+        return "load its folder or hub name with specent.models.pipeline(...)"
+    if callable(thing) and callable(getattr(thing, "schedule", None)):
+        return "wrap a denoiser with a schedule(t) -> (alpha, sigma) of its own with specent.models.foreign(...)"
+    return "add what is missing, or wrap a network with specent.models.network(...)"
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}, not a model"
+
+
+def _identity(thing: Any) -> dict[str, Any]:
+    """What the object says it is, for archives."""
+    kind = type(thing).__name__
+    given = getattr(thing, "identity", {})
+    if not isinstance(given, dict):
+        raise ModelError(f"model: {kind}.identity={checks.shown(given)} must be a dictionary with a 'name'")
+    name = given.get("name", getattr(thing, "name", kind))
+    return {
+        **given,
+        "name": checks.name(name, f"model: {kind}.name", error=ModelError),
+        "prediction": "data",
+        "schedule": thing.schedule.to_json(),
+    }

@@ -1,0 +1,136 @@
+"""Arithmetic of the network: full single precision by default, or reduced where the user asks for speed.
+
+Class evidence lives in differences of denoisers, small against the denoisers themselves, and matrix units round to 8 or
+11 bits where they are let. So they are kept from it unless asked for, and what reduced precision does to the entropy is
+measured on a few trajectories before the run. Differences and evidence are in double precision always.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from specent import checks, evidence
+from specent.errors import SpecentError, SpecentWarning
+from specent.guidance import Setting
+from specent.sampling.chain import Plan, Record, run_batch
+from specent.sampling.streams import Streams
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+
+PRECISIONS: dict[str, torch.dtype | None] = {
+    "float32": None, "tf32": None, "bfloat16": torch.bfloat16, "float16": torch.float16,
+}  # fmt: skip
+
+PROBE_BITS = 0.02
+"""Change of an entropy by reduced precision, in bits, beyond which a warning is given."""
+
+_PROBED = 32
+
+
+def check_precision(precision: Any) -> str:
+    """The name of a precision.
+
+    Examples
+    --------
+    >>> check_precision("tf32")
+    'tf32'
+    """
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise SpecentError(f"precision={checks.shown(precision)} must be one of {', '.join(map(repr, PRECISIONS))}")
+    return precision
+
+
+@contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Within it, networks on `device` compute in that precision.
+
+    Parameters
+    ----------
+    precision : {"float32", "tf32", "bfloat16", "float16"}
+        ``"float32"`` keeps the matrix units of a GPU from rounding to TF32, which torch lets them do in convolutions.
+    device : torch.device
+        Where the network runs.
+    """
+    backends: Any = torch.backends
+    places = (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
+    before = [place.fp32_precision for place in places]
+    dtype = PRECISIONS[precision]
+    with ExitStack() as stack:
+        if dtype is not None:
+            stack.enter_context(torch.autocast(device.type, dtype=dtype))
+        try:
+            for place in places:
+                place.fp32_precision = "ieee" if precision == "float32" else "tf32"
+            yield
+        finally:
+            for place, value in zip(places, before, strict=True):
+                place.fp32_precision = value
+
+
+def probe(plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: int, precision: str) -> float:
+    """Largest change that reduced precision makes to an entropy on a few trajectories; warns beyond `PROBE_BITS`.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run, with its model on its device.
+    guidance : Guidance or FeedbackGuidance
+        The setting that is tried.
+    keys : sequence of (str, int)
+        Class label and sample of every trajectory of the run; 32 of them, evenly spread, are tried.
+    seed : int
+        Of the run.
+    precision : str
+        The reduced precision.
+
+    Returns
+    -------
+    float
+        In bits, over all times and recorded partitions (the full label set if there are none). The trajectories of both
+        precisions share their noise.
+    """
+    some = [keys[i] for i in np.unique(np.linspace(0, len(keys) - 1, _PROBED).round().astype(int))]
+    plain, reduced = (_entropies(plan, guidance, some, seed, name) for name in ("float32", precision))
+    change = float(np.abs(reduced - plain).max())
+    if change > PROBE_BITS:
+        warnings.warn(
+            f"precision={precision!r} changes an entropy by {change:.2g} bit on {len(some)} trajectories, more than "
+            f"{PROBE_BITS} bit; use precision='float32'",
+            SpecentWarning,
+            stacklevel=3,
+        )
+    return change
+
+
+def _entropies(
+    plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: int, precision: str
+) -> NDArray[np.float64]:
+    """Mean entropy of the path posterior in bits, shape (time, partitions)."""
+    features = int(np.prod(plan.model.shape))
+    streams = Streams(seed, keys, features, len(plan.log_snr))
+    drivers = np.array([plan.candidates.index(label) for label, _ in keys])
+    groups = plan.record.log_priors or ((np.array([0]), _full(plan)),)
+    with arithmetic(precision, plan.device):
+        made = run_batch(replace(plan, record=Record()), guidance, drivers, streams, lambda: None)
+    posteriors = [evidence.posterior(made["log_likelihood"], log_prior)[0] for _, log_prior in groups]
+    means = [evidence.entropy(log_side).mean(axis=0) / np.log(2) for log_side in posteriors]
+    return np.concatenate(means, axis=-1)
+
+
+def _full(plan: Plan) -> NDArray[np.float64]:
+    """Every label among the candidates a side of its own, shape (1, labels, candidates)."""
+    labels = [name for name in plan.candidates if name in plan.model.labels]
+    prior = np.array([plan.model.label_prior[plan.model.labels.index(name)] for name in labels])
+    joint = np.zeros((1, len(labels), len(plan.candidates)))
+    for i, name in enumerate(labels):
+        joint[0, i, plan.candidates.index(name)] = prior[i] / prior.sum()
+    found: NDArray[np.float64] = evidence.log_weights(joint)
+    return found

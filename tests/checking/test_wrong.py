@@ -1,0 +1,261 @@
+"""Wrong adapters fail, each for its own reason, and the report names it."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import specent as sp
+from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule
+
+LINEAR = DDPM("linear")
+
+
+def ddpm_noise(shop: Any, exact: Any, net: Any = None, **options: Any) -> Any:
+    """An adapter of the noise-predicting network with integer times, right but for `net` and the options."""
+    net = shop.disguise(exact, "noise", LINEAR) if net is None else net
+    return shop.adapted(net, exact, **{"prediction": "noise", "schedule": LINEAR, "integer_times": True, **options})
+
+
+def test_noise_declared_as_v(shop: Any, digits: Any) -> None:
+    report = shop.check(ddpm_noise(shop, digits[0], prediction="v"), digits)
+    assert report.failed == ("denoising", "prediction")
+    assert report["prediction"].cause == "the network predicts 'noise', not 'v'"
+    assert report["prediction"].mend == "say prediction='noise'"
+    # what is wrong is not blamed on anything else
+    assert {report[name].verdict for name in ("input scale", "time", "labels")} == {"pass"}
+
+
+@pytest.mark.parametrize("declared", ["noise", "v", "score", "data", "velocity"])
+@pytest.mark.parametrize("truth", ["noise", "v", "score", "data", "velocity"])
+def test_every_prediction_taken_for_another(shop: Any, mixture: Any, truth: str, declared: str) -> None:
+    exact = mixture[0]
+    schedule = FlowMatching() if "v" in truth else LINEAR
+    model = shop.adapted(shop.disguise(exact, truth, schedule), exact, declared, schedule)
+    report = shop.check(model, mixture, samples=400)
+    assert (report["prediction"].verdict == "fail") == (truth != declared)
+    assert truth == declared or f"the network predicts '{truth}'" in report["prediction"].cause
+    assert report["input scale"].verdict != "fail"
+
+
+def test_a_flow_of_the_opposite_sign(shop: Any, digits: Any) -> None:
+    flow = shop.disguise(digits[0], "velocity", FlowMatching())
+    model = shop.adapted(lambda x, t, c: -flow(x, t, c), digits[0], "velocity", FlowMatching())
+    report = shop.check(model, digits)
+    assert report["prediction"].verdict == "fail"
+    assert report["prediction"].mend == "say prediction='velocity' and return the output with its sign turned"
+
+
+def at_level(net: Any, schedule: Schedule, clock: Schedule) -> Any:
+    """A network of `schedule` told the time of `clock`, but handed the states of that clock as they are."""
+
+    def told(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        own = float(schedule.time(clock.log_snr(float(time[0]))))
+        return net(x, torch.full_like(time, own), condition)
+
+    return told
+
+
+@pytest.mark.parametrize("prediction", ["noise", "v"])
+def test_states_with_sigma_handed_to_a_network_of_alpha_scaled_ones(shop: Any, digits: Any, prediction: str) -> None:
+    exact = digits[0]
+    net = at_level(shop.disguise(exact, prediction, VP()), VP(), VE())
+    report = shop.check(shop.adapted(net, exact, prediction, VE()), digits)
+    assert "input scale" in report.failed
+    assert "variance-preserving" in report["input scale"].cause
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise", "score"])
+def test_alpha_scaled_states_handed_to_a_network_of_states_with_sigma(shop: Any, digits: Any, prediction: str) -> None:
+    exact = digits[0]
+    net = at_level(shop.disguise(exact, prediction, VE()), VE(), LINEAR)
+    report = shop.check(shop.adapted(net, exact, prediction, LINEAR), digits)
+    assert "input scale" in report.failed
+    assert "EDM" in report["input scale"].cause
+
+
+def test_alpha_scaled_states_handed_to_a_trained_network(shop: Any, trained: Any) -> None:
+    net = at_level(lambda x, s, c: trained[0].denoise(x, float(s[0]), c), VE(), LINEAR)
+    report = shop.check(shop.adapted(net, trained[0], "data", LINEAR), trained, samples=1024)
+    assert report.failed == ("input scale",)
+    # the network is poor at little noise, where it likes other times; that is no time off by one
+    assert "poorly fitted" in report["time"].cause
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("shift", "word", "mend"), [(1, "earlier", "time - 1"), (-1, "later", "time + 1")])
+def test_a_time_off_by_one(shop: Any, digits: Any, shift: int, word: str, mend: str, whole: bool) -> None:
+    net = shop.disguise(digits[0], "noise", LINEAR).told(shift)
+    report = shop.check(ddpm_noise(shop, digits[0], net, integer_times=whole), digits)
+    assert report.failed == ("time",)
+    assert f"one step {word}" in report["time"].cause
+    assert mend in report["time"].mend
+
+
+def test_a_noise_level_told_half_as_large(shop: Any, digits: Any) -> None:
+    net = shop.disguise(digits[0], "noise", VE())
+    model = shop.adapted(lambda x, s, c: net(x, 0.5 * s, c), digits[0], "noise", VE())
+    report = shop.check(model, digits)
+    assert "time" in report.failed
+
+
+@pytest.mark.parametrize("shift", [1, -1])
+def test_labels_shifted_by_one(shop: Any, digits: Any, shift: int) -> None:
+    order = [*((label + shift) % 5 for label in range(5)), 5]
+    report = shop.check(ddpm_noise(shop, digits[0], shop.disguise(digits[0], "noise", LINEAR).asked(order)), digits)
+    assert report.failed == ("labels",)
+    assert f"conditions are shifted by {-shift}" in report["labels"].cause
+    assert f"fit condition '{-shift % 5}'" in report["labels"].figure
+
+
+def test_labels_of_a_trained_network_shifted_by_one_show_on_few_images(shop: Any, trained: Any) -> None:
+    model = shop.adapted(lambda x, s, c: trained[0].denoise(x, float(s[0]), torch.where(c < 10, (c + 1) % 10, c)),
+                         trained[0], "data", VE())  # fmt: skip
+    for seed in range(3):
+        assert shop.check(model, trained, samples=64, seed=seed).failed == ("labels",)
+
+
+def test_swapped_conditions(shop: Any, digits: Any) -> None:
+    net = shop.disguise(digits[0], "noise", LINEAR).asked([0, 3, 2, 1, 4, 5])
+    report = shop.check(ddpm_noise(shop, digits[0], net), digits)
+    assert report.failed == ("labels",)
+    assert report["labels"].cause == "the conditions '1' and '3' are swapped"
+
+
+def test_swapped_conditions_of_two(shop: Any) -> None:
+    mix = sp.exact.GaussianMixture([[-1.0, 0.0], [1.0, 0.5]], labels=["cat", "dog"])
+    generator = np.random.default_rng(0)
+    index = generator.integers(2, size=1000)
+    data = (sp.models.mixture(mix), mix.means[index] + generator.standard_normal((1000, 2)), index)
+    net = shop.disguise(data[0], "data", VE()).asked([1, 0, 2])
+    report = shop.check(shop.adapted(net, data[0], "data", VE()), data, samples=500)
+    assert report.failed == ("labels",)
+    assert report["labels"].cause == "the conditions 'cat' and 'dog' are swapped"
+
+
+def with_null(model: Any, embedding: Tensor) -> Any:
+    """The shipped network with another embedding for its null condition."""
+    net = copy.deepcopy(model.net)
+    net.embed_class.weight.data[len(model.labels)] = embedding
+    return type(model)(net, model.labels, model.shape, model.label_prior, model.identity)
+
+
+@pytest.mark.parametrize("data", [True, False])
+@pytest.mark.parametrize("kind", ["random 0", "random 1", "random 2", "zero"])
+def test_a_null_condition_that_was_not_trained(shop: Any, trained: Any, kind: str, data: bool) -> None:
+    weight = trained[0].net.embed_class.weight.detach()
+    generator = torch.Generator().manual_seed(int(kind[-1]) if kind != "zero" else 0)
+    drawn = weight[:10].std() * torch.randn(weight.shape[1], generator=generator)
+    report = shop.check(with_null(trained[0], torch.zeros_like(drawn) if kind == "zero" else drawn),
+                        trained if data else None)  # fmt: skip
+    assert report.failed == ("null",)
+    assert "not trained" in report["null"].cause
+
+
+@pytest.mark.parametrize("null", [0, 3])
+def test_a_null_condition_that_is_one_of_the_labels(shop: Any, digits: Any, null: int) -> None:
+    net = shop.disguise(digits[0], "noise", LINEAR).asked([0, 1, 2, 3, 4, null])
+    report = shop.check(ddpm_noise(shop, digits[0], net), digits)
+    assert report.failed == ("null",)
+
+
+def test_an_untrained_null_condition_among_many_labels(shop: Any) -> None:
+    generator = np.random.default_rng(1)
+    means = generator.standard_normal((40, 32))
+    mix = sp.exact.GaussianMixture(means, variance=0.05, labels=[str(i) for i in range(40)])
+    index = generator.integers(40, size=1500)
+    data = (sp.models.mixture(mix), means[index] + 0.05**0.5 * generator.standard_normal((1500, 32)), index)
+    net = shop.disguise(data[0], "data", VE()).asked([*range(40), 7])
+    report = shop.check(shop.adapted(net, data[0], "data", VE()), data, samples=500)
+    assert report.failed == ("null",)
+
+
+def test_overflow_in_half_precision_names_the_noise_level(shop: Any, trained: Any) -> None:
+    def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        scaled = x.half() * 500  # half precision ends at 65504, so beyond |x| = 131
+        return trained[0].denoise(scaled.float() / 500, float(sigma[0]), condition)
+
+    report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
+    assert report.failed == ("finite",)
+    level = float(report["finite"].figure.split("noise level ")[1].split()[0])
+    # the largest of 4 * 64 normal numbers lies between 2 and 5
+    assert 131 / 5 < level < 131 / 2 * (80 / 0.002) ** (1 / 15)
+    assert "half precision" in report["finite"].cause
+    assert {line.verdict for line in report.lines[1:]} == {"skip"}
+
+
+def test_dropout_that_stays_on(shop: Any, trained: Any) -> None:
+    drop = torch.nn.Dropout(0.1)
+
+    def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        return drop(trained[0].denoise(x, float(sigma[0]), condition))
+
+    report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
+    assert {"repeatable", "batches"} <= set(report.failed)
+    assert ".eval()" in report["repeatable"].mend
+
+
+def test_the_first_condition_taken_for_all(shop: Any, trained: Any) -> None:
+    def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        return trained[0].denoise(x, float(sigma[0]), condition[:1].expand(len(x)))
+
+    assert "batches" in shop.check(shop.adapted(net, trained[0], "data", VE()), trained).failed
+
+
+def test_a_condition_that_is_not_handed_on(shop: Any, trained: Any) -> None:
+    def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        return trained[0].denoise(x, float(sigma[0]), torch.full_like(condition, 10))
+
+    report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
+    assert report.failed == ("labels",)
+    assert "condition is not handed" in report["labels"].cause
+
+
+class Autocast(torch.nn.Module):
+    """The shipped network, which multiplies in half precision unless it is in double precision as a whole."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.net = model.net
+
+    def forward(self, x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=x.dtype == torch.float32):
+            made = self.net(x.reshape(len(x), -1), sigma, self.net.modulation(sigma, condition))
+        return made.to(x.dtype).reshape(x.shape)
+
+
+def test_half_precision_inside_shows_as_a_difference_to_double(shop: Any, trained: Any) -> None:
+    report = shop.check(shop.adapted(Autocast(copy.deepcopy(trained[0])).eval(), trained[0], "data", VE()))
+    share = float(report["precision"].figure.split(" by ")[1].split()[0])
+    # bfloat16 rounds by 2^-9 = 0.002; differences of conditions are smaller than what they are differences of
+    assert 0.002 < share < 1
+    assert report["precision"].verdict in ("warn", "fail")
+    assert "half precision" in report["precision"].cause
+
+
+def test_images_in_another_range(shop: Any, trained: Any) -> None:
+    report = shop.check(trained[0], (trained[0], 127.5 * (trained[1] + 1), trained[2]))
+    assert "denoising" in report.failed
+    assert "-1 to 1" in report["denoising"].mend
+
+
+def test_weights_that_were_not_loaded(shop: Any, trained: Any) -> None:
+    model = copy.deepcopy(trained[0])
+    torch.manual_seed(0)
+    for weight in model.net.parameters():
+        torch.nn.init.normal_(weight, std=0.05)
+    report = shop.check(model, trained)
+    assert "denoising" in report.failed
+    assert "weights" in report["denoising"].cause
+
+
+def test_a_network_that_raises_is_a_line_of_the_report(shop: Any, trained: Any) -> None:
+    def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+        return torch.nn.functional.embedding(condition, torch.zeros(10, 64)).reshape(x.shape)
+
+    report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
+    assert report.failed == ("finite",)
+    assert "null=False" in report["finite"].figure

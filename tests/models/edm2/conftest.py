@@ -1,0 +1,123 @@
+"""Networks saved as the published files are, by Python's own pickling of objects of the classes that they name."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import pickle
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import pytest
+from torch import nn
+
+from specent.models.edm2.network import Precond
+from specent.models.edm2.tiny import tiny_networks
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The second implementation."""
+    spec = importlib.util.spec_from_file_location("edm2_reference", Path(__file__).with_name("reference.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _reconstruct_persistent_obj(_meta: Any) -> None:
+    raise AssertionError("a file of weights was loaded by running it")
+
+
+class EasyDict(dict):
+    """Stands for the class of mappings in the published files."""
+
+
+class Persistent(nn.Module):
+    """Stands for a module of the published files: pickled as a call on a description with its source code."""
+
+    def __init__(self, module: nn.Module, source: str, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self.__dict__ |= {name: value for name, value in vars(module).items() if name in ("_parameters", "_buffers")}
+        self._buffers.pop("frozen", None)
+        own = fields if isinstance(module, Precond) else {}
+        for name, part in module.named_children():
+            self._modules[name] = persistent(part, source, fields)
+        described = {"type": "class", "version": 6, "module_src": source, "class_name": type(module).__name__}
+        self.__dict__["described"] = described
+        self.__dict__ |= own
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: value for name, value in vars(self).items() if name != "described"}
+        return _reconstruct_persistent_obj, ({**self.described, "state": state},)
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
+        return self.__reduce__()
+
+
+def persistent(module: nn.Module, source: str, fields: dict[str, Any]) -> nn.Module:
+    """A module and all inside it, as instances of the stand-in; mappings of modules stay what they are."""
+    if isinstance(module, nn.ModuleDict):
+        return nn.ModuleDict({name: persistent(part, source, fields) for name, part in module.items()})
+    return Persistent(module, source, fields)
+
+
+def pickled(held: Any, protocol: int = 4) -> bytes:
+    """A pickle that names modules which are nowhere to be imported."""
+    library = {"torch_utils": types.ModuleType("torch_utils"), "dnnlib": types.ModuleType("dnnlib")}
+    library["torch_utils.persistence"] = types.ModuleType("torch_utils.persistence")
+    library["dnnlib.util"] = types.ModuleType("dnnlib.util")
+    places = ((_reconstruct_persistent_obj, "torch_utils.persistence"), (EasyDict, "dnnlib.util"))
+    before = [thing.__module__ for thing, _ in places]
+    try:
+        for thing, module in places:
+            setattr(library[module], thing.__name__, thing)
+            thing.__module__ = module
+        with mock.patch.dict(sys.modules, library):
+            return pickle.dumps(held, protocol)
+    finally:
+        for (thing, _), module in zip(places, before, strict=True):
+            thing.__module__ = module
+
+
+def held(net: Precond, source: str = "", **changes: Any) -> EasyDict:
+    """What a published file holds."""
+    half = copy.deepcopy(net)
+    for value in half.parameters():
+        value.data = value.data.half()
+    config = net.config
+    fields = {
+        "img_resolution": config.resolution, "img_channels": config.channels, "label_dim": config.label_dim,
+        "use_fp16": True, "sigma_data": 0.5, "_init_args": (), "_init_kwargs": EasyDict(model_channels=16), **changes,
+    }  # fmt: skip
+    return EasyDict(ema=persistent(half, source, fields), encoder=None, dataset_kwargs=EasyDict(path="images"))
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Save a network like a published file: ``save(net, "a.pkl", source="code", label_dim=5)``."""
+
+    def saved(net: Precond, name: str = "net.pkl", source: str = "", protocol: int = 4, **changes: Any) -> Path:
+        path = tmp_path / name
+        path.write_bytes(pickled(held(net, source, **changes), protocol))
+        return path
+
+    return saved
+
+
+@pytest.fixture(scope="session")
+def networks() -> tuple[Precond, Precond]:
+    """A conditional network and its unconditional one, with weights that half precision holds."""
+    made = tiny_networks(seed=3)
+    for net in made:
+        for value in net.parameters():
+            value.data = value.data.half().float()
+    return made

@@ -1,0 +1,119 @@
+"""Latents are decoded by the autoencoder that they are latents of, in its own units."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import specent as sp
+from specent.errors import ModelError
+from specent.models.edm2 import vae
+from specent.models.edm2.network import Precond
+from specent.models.edm2.vae import load_vae, scaled, unscaled
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny autoencoder of four channels with random weights, saved as diffusers does."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vae") / "tiny-vae"
+    net = AutoencoderKL(
+        block_out_channels=(4, 4, 4, 4), down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4, latent_channels=4, norm_num_groups=2, layers_per_block=1,
+    )  # fmt: skip
+    net.save_pretrained(path)
+    return path
+
+
+def test_scaled_latents_have_the_spread_of_the_data() -> None:
+    mean, deviation = torch.tensor([5.81, 3.25, 0.12, -2.15]), torch.tensor([4.17, 4.62, 3.71, 3.28])
+    raw = mean[:, None, None] + deviation[:, None, None] * torch.randn(64, 4, 16, 16)
+    made = scaled(raw)
+    # 16384 numbers per channel: standard error of mean and deviation 0.004 and 0.003
+    torch.testing.assert_close(made.mean((0, 2, 3)), torch.zeros(4), atol=0.016, rtol=0)
+    torch.testing.assert_close(made.std((0, 2, 3)), torch.full((4,), 0.5), atol=0.012, rtol=0)
+    torch.testing.assert_close(unscaled(made), raw, atol=1e-4, rtol=1e-5)
+
+
+def test_pictures_are_those_of_the_autoencoder_itself(
+    networks: tuple[Precond, Precond], save: Save, folder: Path
+) -> None:
+    from diffusers import AutoencoderKL
+
+    model = sp.models.edm2(save(networks[0]), vae=folder)
+    latents = 0.5 * torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    made = model.decode(latents)
+    assert made.shape == (6, 3, 64, 64)
+    mean = torch.tensor([5.81, 3.25, 0.12, -2.15])[:, None, None]
+    deviation = torch.tensor([4.17, 4.62, 3.71, 3.28])[:, None, None]
+    with torch.no_grad():
+        plain = AutoencoderKL.from_pretrained(folder).decode(latents * deviation / 0.5 + mean).sample
+    torch.testing.assert_close(made, (plain / 2 + 0.5).clamp(0, 1), rtol=1e-4, atol=1e-5)
+    facts = model.identity["vae"]
+    assert facts["name"] == "tiny-vae"
+    weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert facts["sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_previews_of_a_run_can_be_decoded(networks: tuple[Precond, Precond], save: Save, folder: Path) -> None:
+    from specent.models.previews import previews
+
+    model = sp.models.edm2(save(networks[0]), vae=folder)
+    runs = sp.sample(
+        model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(6), samples=2, classes=["0"],
+        predictions=[0.01, 1.0, 40.0], progress=False,
+    )  # fmt: skip
+    made = previews(model, runs, progress=False)
+    assert made.preview.shape == (1, 1, 2, 3, 3, 64, 64)
+    sp.validate(made)
+
+
+def test_what_is_no_such_autoencoder_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(ModelError, match=r"vae='other': config.json cannot be read"):
+        load_vae(other)
+    config = json.loads((folder / "config.json").read_text())
+    weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
+    (other / "diffusion_pytorch_model.safetensors").write_bytes(weights)
+    for change, message in (
+        ("junk", "no JSON object"),
+        ("[]", "no JSON object"),
+        (json.dumps({**config, "latent_channels": 16}), r"no AutoencoderKL of 4 channels \(it has 16\)"),
+        (json.dumps({**config, "_class_name": "UNet2DModel"}), "no AutoencoderKL"),
+        (json.dumps({**config, "layers_per_block": 2}), "cannot be loaded|lacks the tensor"),
+    ):
+        (other / "config.json").write_text(change)
+        with pytest.raises(ModelError, match=rf"vae='other'.*({message})"):
+            load_vae(other)
+    (other / "config.json").write_text(json.dumps(config))
+    (other / "diffusion_pytorch_model.safetensors").write_bytes(weights[:-100])
+    with pytest.raises(ModelError, match="vae='other' cannot be loaded"):
+        load_vae(other)
+
+
+@pytest.mark.parametrize("name", ["", 5, None])
+def test_what_names_no_autoencoder_is_refused(name: object) -> None:
+    with pytest.raises(ModelError, match="must be a folder, or a name of the hub such as 'stabilityai/sd-vae-ft-mse'"):
+        load_vae(name)
+
+
+def test_a_name_that_cannot_be_fetched_says_how_to_pass_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def unreachable(*_: object, **options: object) -> None:
+        assert options["allow_patterns"] == ["config.json", "diffusion_pytorch_model.safetensors"]
+        raise OSError("we are offline")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(ModelError, match=r"vae='stabilityai/sd-vae-ft-mse' is no folder here.*pass vae=FOLDER"):
+        load_vae(vae.NAME)

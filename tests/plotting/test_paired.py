@@ -1,0 +1,102 @@
+"""Differences between guidance settings as data: medians, quartiles, intervals, and where each setting guides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pytest
+import xarray as xr
+
+import specent as sp
+from specent.errors import SpecentError
+
+
+def options(element: Any, group: str = "plot") -> dict[str, Any]:
+    return dict(hv.Store.lookup_options("bokeh", element, group).kwargs)
+
+
+def parts(figure: Any, kind: type) -> list[Any]:
+    return [part for part in figure if type(part) is kind]
+
+
+def test_curves_are_the_medians_and_bands_the_quartiles_and_intervals(guided_differences: xr.Dataset) -> None:
+    figure = sp.plot.differences(guided_differences, estimator="path")
+    curves, bands = parts(figure, hv.Curve), parts(figure, hv.Area)
+    assert [curve.label for curve in curves] == ["w=2", "w=3 for 0.5<sigma<=5"]
+    assert len(bands) == 4
+    chosen = guided_differences.sel(estimator="path")
+    for i, curve in enumerate(curves):
+        one = chosen.isel(guidance=i)
+        np.testing.assert_array_equal(curve.dimension_values("log_snr"), one.log_snr)
+        np.testing.assert_array_equal(curve.dimension_values("entropy_rate"), one.median_entropy_rate_difference)
+        quartiles, interval = bands[i], bands[2 + i]
+        np.testing.assert_array_equal(quartiles.dimension_values(1), one.lower_quartile_entropy_rate_difference)
+        np.testing.assert_array_equal(quartiles.dimension_values(2), one.upper_quartile_entropy_rate_difference)
+        np.testing.assert_array_equal(interval.dimension_values(1), one.median_entropy_rate_difference_lower)
+    assert "median of 5 partitions" in options(figure)["title"]
+    assert curves[0].vdims[0].pprint_label == "entropy rate less unguided (bit per unit of log_snr)"
+
+
+def test_bars_at_the_foot_span_the_levels_at_which_a_setting_guides(guided_differences: xr.Dataset) -> None:
+    figure = sp.plot.differences(guided_differences, "entropy", "sigma")
+    everywhere, limited = parts(figure, hv.Segments)
+    level = guided_differences.sigma.values
+    np.testing.assert_allclose(everywhere.dimension_values("sigma"), level.min())
+    np.testing.assert_allclose(everywhere.dimension_values("end"), level.max())
+    np.testing.assert_allclose(limited.dimension_values("sigma"), 0.5)
+    np.testing.assert_allclose(limited.dimension_values("end"), 5.0)
+    lowest = min(float(band.dimension_values(1).min()) for band in parts(figure, hv.Area))
+    assert float(everywhere.dimension_values("entropy")[0]) < lowest
+    # a bar has the colour of its curves, and every setting its own
+    curves = parts(figure, hv.Curve)
+    colours = [options(part, "style")["color"] for part in (everywhere, limited)]
+    assert len(set(colours)) == 2
+    assert {options(part, "style")["color"] for part in curves if "w=2" in part.label} == {colours[0]}
+
+
+def test_named_partitions_are_drawn_one_by_one(guided_differences: xr.Dataset) -> None:
+    figure = sp.plot.differences(
+        guided_differences, partition=["1 | rest", "3 | rest"], guidance="w=2", estimator="path"
+    )
+    first, second = parts(figure, hv.Curve)
+    assert [first.label, second.label] == ["1 | rest", "3 | rest"]
+    wanted = guided_differences.entropy_rate_difference.sel(guidance="w=2", estimator="path", partition="3 | rest")
+    np.testing.assert_array_equal(second.dimension_values("entropy_rate"), wanted)
+    assert len(parts(figure, hv.Area)) == 2
+    assert options(figure)["title"] == ""
+
+
+def test_estimators_differ_by_their_dash(guided_differences: xr.Dataset) -> None:
+    curves = parts(sp.plot.differences(guided_differences), hv.Curve)
+    assert len(curves) == 4
+    dashes = {(curve.label.split(", ")[-1], options(curve, "style")["line_dash"]) for curve in curves}
+    assert dashes == {("path", "solid"), ("cross_entropy", "dotted")}
+
+
+def test_a_page_of_selected_partitions_shows_no_median_of_all(guided_differences: xr.Dataset, tmp_path: Path) -> None:
+    path = sp.plot.page([guided_differences], tmp_path / "page.html", partition="1 | rest")
+    text = path.read_text(encoding="utf-8")
+    assert text.count('<figure class="differences">') == 2
+    assert "median of" not in text
+    assert "median of 5 partitions" in sp.plot.page([guided_differences], tmp_path / "all.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"quantity": "rate"}, "quantity='rate' is not one of entropy_rate, entropy"),
+        ({"axis": "noise"}, "axis='noise'"),
+        ({"guidance": "w=9"}, "'w=9' is not in the dataset"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(guided_differences: xr.Dataset, given: dict[str, str], message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.plot.differences(guided_differences, **given)
+
+
+def test_another_kind_is_refused(pair_profiles: xr.Dataset) -> None:
+    with pytest.raises(SpecentError, match="kind 'differences' is needed"):
+        sp.plot.differences(pair_profiles)

@@ -1,0 +1,76 @@
+"""The figure of sample quality shows the numbers of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import holoviews as hv
+import numpy as np
+import pytest
+import xarray as xr
+
+import specent as sp
+from specent.errors import SpecentError
+
+MEASURES = ["frechet_limit", "precision", "recall", "accuracy"]
+
+
+@pytest.fixture
+def table(make_dataset: Callable[..., xr.Dataset]) -> xr.Dataset:
+    return make_dataset("quality")
+
+
+def test_every_measure_has_a_panel_with_its_numbers_and_intervals(table: xr.Dataset) -> None:
+    figure = sp.plot.quality(table, title="Buys what?")
+    assert len(figure) == 4
+    for panel, name in zip(figure, MEASURES, strict=True):
+        dots = next(part for part in panel if isinstance(part, hv.Scatter) and "who" in part)
+        np.testing.assert_array_equal(dots.dimension_values(name), table[name])
+        assert dots.dimension_values("who").tolist() == table.guidance.values.tolist()
+        (bars,) = [part for part in panel if isinstance(part, hv.Segments)]
+        np.testing.assert_array_equal(bars.dimension_values("lower"), table[f"{name}_lower"])
+        np.testing.assert_array_equal(bars.dimension_values("upper"), table[f"{name}_upper"])
+        (line,) = [part for part in panel if isinstance(part, hv.VLine)]
+        assert line.data == float(table[name].sel(guidance="unguided"))
+        # first setting on top
+        assert (np.diff(dots.dimension_values("row")) < 0).all()
+    plain = next(part for part in figure[0] if isinstance(part, hv.Scatter) and "who" not in part)
+    np.testing.assert_array_equal(plain.dimension_values("frechet_limit"), table.frechet_distance)
+
+
+def test_settings_can_be_chosen_and_the_unguided_line_stays(table: xr.Dataset) -> None:
+    name = str(table.guidance.values[1])
+    panel = next(iter(sp.plot.quality(table, guidance=name)))
+    (line,) = [part for part in panel if isinstance(part, hv.VLine)]
+    assert line.data == float(table.frechet_limit[0])
+    dots = next(part for part in panel if isinstance(part, hv.Scatter) and "who" in part)
+    assert dots.dimension_values("who").tolist() == [name]
+    with pytest.raises(SpecentError, match="guidance: 'w=9'"):
+        sp.plot.quality(table, guidance="w=9")
+
+
+def test_tables_without_accuracy_or_an_unguided_row_can_be_drawn(table: xr.Dataset, tmp_path: Path) -> None:
+    some = table.drop_vars(["accuracy", "accuracy_lower", "accuracy_upper"]).isel(guidance=[1])
+    figure = sp.plot.quality(some)
+    assert len(figure) == 3
+    assert not [part for panel in figure for part in panel if isinstance(part, hv.VLine)]
+    page = sp.plot.page([some], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<figure class="quality">' in page
+    assert "how much of the data is reached" in page
+
+
+def test_on_a_page_a_table_stays_whatever_is_chosen_of_the_curves(
+    table: xr.Dataset, guided_differences: xr.Dataset, tmp_path: Path
+) -> None:
+    chosen = {"estimator": "path", "partition": "0 | rest", "guidance": ["unguided", "w=2"]}
+    page = sp.plot.page([guided_differences, table], tmp_path / "page.html", **chosen).read_text(encoding="utf-8")
+    assert '<figure class="quality">' in page
+    assert '<figure class="differences">' in page
+    with pytest.raises(SpecentError, match="guidance: 'w=9'"):
+        sp.plot.page([guided_differences, table], tmp_path / "other.html", guidance="w=9")
+
+
+def test_other_kinds_are_refused(make_dataset: Callable[..., xr.Dataset]) -> None:
+    with pytest.raises(SpecentError, match="quality"):
+        sp.plot.quality(make_dataset("speciation"))

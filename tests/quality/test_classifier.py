@@ -1,0 +1,74 @@
+"""The classifier of the digits: it is right on images it has not seen, and its features tell classes apart."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.models.digits import digits_data
+from specent.quality import digits_classifier, frechet_distance, precision_recall
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    return torch.as_tensor((digits_data()[0] + 1) / 2)
+
+
+def test_it_is_nearly_always_right_on_images_it_was_not_trained_on() -> None:
+    made = digits_classifier()
+    # a plain perceptron reaches 0.97
+    assert made.held_out.value > 0.97
+    assert made.held_out.lower < made.held_out.value
+    assert made.identity["held_out_accuracy"] == made.held_out.value
+
+
+def test_it_tells_the_shipped_images_and_their_inverses_apart(pictures: torch.Tensor) -> None:
+    made = digits_classifier()
+    names = digits_data()[1]
+    assert (made.classify(pictures) == names).mean() > 0.98
+    assert (made.classify(1 - pictures) == names).mean() < 0.5
+    known, inverse = made(pictures), made(1 - pictures)
+    assert known.shape == (1797, 32)
+    halves = known[::2], known[1::2]
+    assert float(frechet_distance(*halves)) < 0.05 * float(frechet_distance(halves[0], inverse))
+    assert precision_recall(*halves)[0].value > 0.9
+    assert precision_recall(halves[0], inverse)[0].value < 0.1
+
+
+def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
+    torch.manual_seed(123)
+    expected = torch.rand(3)
+    first = digits_classifier(1)
+    torch.manual_seed(123)
+    digits_classifier.cache_clear()
+    again = digits_classifier(1)
+    assert torch.equal(torch.rand(3), expected)
+    assert again is not first
+    assert again.identity == first.identity
+    assert digits_classifier(0).identity["weights_sha256"] != first.identity["weights_sha256"]
+
+
+def test_it_is_trained_even_where_gradients_are_off() -> None:
+    with torch.no_grad():
+        digits_classifier.cache_clear()
+        assert digits_classifier().held_out.value > 0.97
+
+
+def test_what_is_no_digit_is_refused(pictures: torch.Tensor) -> None:
+    made = digits_classifier()
+    for bad, message in (
+        (pictures[:, 0], "pictures of shape (1797, 8, 8)"),
+        (np.zeros((2, 1, 8, 8)), "a tensor of shape"),
+        (2 * pictures, "pictures run from 0 to 2"),
+        (torch.full((1, 1, 8, 8), torch.nan), "pictures run from nan to nan"),
+    ):
+        with pytest.raises(SpecentError, match=re.escape(message)):
+            made(bad)  # type: ignore[arg-type]
+    with pytest.raises(SpecentError, match="seed=-1"):
+        digits_classifier(-1)
+    assert sp.quality.digits_classifier is digits_classifier

@@ -1,0 +1,208 @@
+"""The training recipe: killed at any step and started again, it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import specent as sp
+from specent import cli
+from specent._shipped import recipe
+from specent.errors import SpecentError, SpecentWarning
+from specent.models.ddpm_run import CHECKPOINTS
+
+module = recipe("train_ddpm")
+
+# a run of no significance: what it measures is not to be trusted, and says so
+pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
+
+SMALL = {"steps": 24, "batch": 8, "channels": (8, 16), "layers": 1, "attention": (0,), "warmup": 4, "checkpoints": 5,
+         "pictures": 0, "check": 0, "threads": 1}  # fmt: skip
+
+# kills its own process, as the system would, in the given step counted from its start
+KILLED = """
+import os, signal, sys
+import torch
+from specent._shipped import recipe
+
+folder, last = sys.argv[1], int(sys.argv[2])
+calls, step = 0, torch.optim.Adam.step
+
+def dying(*arguments, **named):
+    global calls
+    calls += 1
+    if calls == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments, **named)
+
+torch.optim.Adam.step = dying
+module = recipe("train_ddpm")
+module.main(module.Settings(output=folder, **{small}))
+"""
+
+
+def losses(folder: Path) -> str:
+    return (folder / "loss.csv").read_text()
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody cut off."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    module.main(module.Settings(output=folder, **SMALL))
+    return folder
+
+
+def test_killed_at_three_random_steps_it_ends_with_the_same_losses(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    rng = np.random.default_rng(7)
+    reached = []
+    for death in (1 + rng.integers(5, 10), 1 + rng.integers(1, 10), 1 + rng.integers(1, 10)):
+        code = KILLED.replace("{small}", repr(SMALL))
+        done = subprocess.run([sys.executable, "-c", code, str(folder), str(death)], capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        assert not (folder / "specent.json").exists()
+        newest = max((folder / CHECKPOINTS).glob("*.json"))
+        reached.append(int(newest.stem.removeprefix("step_")))
+    # each run went on from the checkpoint before; which are written every fifth step
+    assert 0 < reached[0] <= reached[1] <= reached[2] < 24
+    module.main(module.Settings(output=folder, **SMALL))
+    assert losses(folder) == losses(whole)
+    assert weights(folder) == weights(whole)
+
+
+def test_losses_fall_and_do_not_depend_on_how_often_it_is_saved(whole: Path, tmp_path: Path) -> None:
+    module.main(module.Settings(output=tmp_path / "run", **{**SMALL, "checkpoints": 24}))
+    assert losses(tmp_path / "run") == losses(whole)
+    curve = [float(line.split(",")[1]) for line in losses(whole).splitlines()[1:]]
+    assert len(curve) == 24
+    assert np.mean(curve[-6:]) < np.mean(curve[:6])
+
+
+def test_other_settings_are_refused_in_a_folder_with_checkpoints(whole: Path) -> None:
+    before = losses(whole)
+    with pytest.raises(SpecentError, match=r"holds a training with batch=8, now 16; .*overwrite=True"):
+        module.main(module.Settings(output=whole, **{**SMALL, "batch": 16}))
+    assert losses(whole) == before
+
+
+def test_overwriting_starts_again(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    module.main(module.Settings(output=folder, **{**SMALL, "seed": 1}))
+    assert losses(folder) != losses(whole)
+    module.main(module.Settings(output=folder, overwrite=True, **SMALL))
+    assert losses(folder) == losses(whole)
+
+
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_serves(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    module.main(module.Settings(output=folder, **SMALL))
+    newest = max((folder / CHECKPOINTS).glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(SpecentWarning, match="damaged.*goes on from step 20"):
+        module.main(module.Settings(output=folder, **SMALL))
+    assert losses(folder) == losses(whole)
+
+
+def test_the_tiny_run_goes_through_all_of_it_and_its_archive_validates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    card, profiles = module.main(module.Settings(output=folder, tiny=True))
+    sp.validate(profiles)
+    made = sp.open(profiles)
+    assert made.estimator.values.tolist() == ["exact", "path", "cross_entropy", "denoiser_gap"]
+    assert json.loads(made.attrs["settings"])["recipe_settings"]["data"] == "digits"
+    assert json.loads(card.read_text())["data"]["sha256"] == sp.images.digits().sha256
+    assert sp.models.ddpm(folder).labels == tuple("0123456789")
+    assert list(folder.glob("samples_*.png"))
+    assert "1797 pictures" in capsys.readouterr().out
+
+
+def test_two_networks_are_trained_side_by_side(tmp_path: Path, two_dogs: Path) -> None:
+    folder = tmp_path / "run"
+    settings = module.Settings(data=f"folder:{two_dogs}", output=folder, networks="two", **{**SMALL, "steps": 4})
+    module.main(settings)
+    model = sp.models.ddpm(folder)
+    assert model.labels == ("cat", "dog")
+    assert model.label_prior.tolist() == [0.4, 0.6]
+    assert model.null
+    x, conditions = torch.zeros(1, 3, 8, 8), torch.arange(3)
+    denoised = model.candidates(x, 5.0, conditions)[0]
+    assert (denoised[2] - denoised[0]).abs().max() > 1e-4
+
+
+@pytest.fixture
+def two_dogs(tmp_path: Path) -> Path:
+    """Two cats and three dogs."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label, count in (("cat", 2), ("dog", 3)):
+        (tmp_path / "animals" / label).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "animals" / label / f"{i}.png")
+    return tmp_path / "animals"
+
+
+def test_sizes_follow_from_the_pictures_unless_given() -> None:
+    small, medium, large = (module.training(module.Settings(), height) for height in (8, 32, 64))
+    assert small.channels == (32, 64)
+    assert medium.channels == (128, 256, 256, 256)
+    assert large.steps == medium.steps > small.steps
+    given = module.Settings(steps=5, channels=(8, 8), attention=(0,), label_dropout=0.2, flip=True)
+    assert module.training(given, 32) == replace(
+        medium, steps=5, channels=(8, 8), attention=(), label_dropout=0.2, flip=True
+    )
+    assert module.training(module.Settings(networks="two"), 8).label_dropout == 0
+    assert not small.flip
+    assert module.training(module.Settings(), 32, mirrored=True).flip
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("--data mnist", "data='mnist'"),
+        ("--data folder:/nowhere", "is no folder"),
+        ("--output /dev/null", "is a file"),
+        ("--output none/run", "does not exist"),
+        ("--steps 0", "steps=0"),
+        ("--batch 0", "batch=0"),
+        ("--learning-rate -1", "learning_rate=-1.0"),
+        ("--label-dropout 1", "label_dropout=1.0"),
+        ("--networks two --label-dropout 0.1", "label_dropout=0.1 is for one network"),
+        ("--channels 0", "channels=0"),
+        ("--channels 30 60", "channels=[30, 60]"),
+        ("--channels 8 8 8 8 8", "cannot be divided"),
+        ("--checkpoints 0", "checkpoints=0"),
+        ("--check 1", "check=1"),
+        ("--levels 3", "levels=3"),
+        ("--threads -1", "threads=-1"),
+        ("--seed -1", "seed=-1"),
+        ("--precision bfloat16", "precision='bfloat16'"),
+        ("--device abacus", "device='abacus'"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_nothing_is_written(
+    command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "train_ddpm", *command.split()]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("specent: ")
+    assert error.count("\n") == 1
+    assert said in error
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,134 @@
+"""Whatever a pickle asks for is taken down and never done."""
+
+import collections
+import copyreg
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specent.errors import SpecentError
+from specent.unpickling import Record, unpickle
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_values_come_back_as_they_are(protocol: int) -> None:
+    value = {"a": [1, 2.5, None, True, 2**100], "b": ("text ü", {1: (2,)}), 3: []}
+    assert unpickle(pickle.dumps(value, protocol=protocol), allowed=[]) == value
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_bytes_and_sets_come_back_where_the_protocol_knows_them(protocol: int) -> None:
+    value = [b"bytes", *([{1, 2}, frozenset({3})] if protocol > 3 else [])]
+    assert unpickle(pickle.dumps(value, protocol=protocol), allowed=[]) == value
+
+
+class Harm:
+    """Would write a file if it were loaded."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.target}",)
+
+
+class Nested:
+    """Would call what another call returns."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return eval, (f"open({str(self.target)!r}, 'w')", Harm(self.target))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("kind", [Harm, Nested])
+def test_nothing_runs_and_what_was_asked_for_is_told(kind: type, protocol: int, tmp_path: Path) -> None:
+    target = tmp_path / "harm"
+    data = pickle.dumps({"x": [kind(target)]}, protocol=protocol)
+    (record,) = unpickle(data)["x"]
+    assert isinstance(record, Record)
+    assert record.name in ("posix.system", "builtins.eval", "__builtin__.eval")
+    assert str(target) in record.arguments[0]
+    with pytest.raises(SpecentError, match=r"asks for '\w+.\w+'.* not run"):
+        unpickle(data, allowed=["numpy.dtype"])
+    assert not target.exists()
+
+
+def test_calls_of_calls_are_refused() -> None:
+    # (getattr(os, 'system'))('true'), written out: the result of one call is called
+    data = b"cbuiltins\ngetattr\n(cos\n__dict__\nS'system'\ntR(S'true'\ntR."
+    with pytest.raises(SpecentError, match="damaged"):
+        unpickle(data)
+
+
+def test_what_another_pickle_has_fetched_by_number_is_not_handed_out(tmp_path: Path) -> None:
+    """An extension number that was used once hands out the function itself, without asking for its name again."""
+    data = b"\x80\x02\x82\xf0U" + bytes([len(command := f"touch {tmp_path}/harm".encode())]) + command + b"\x85R."
+    copyreg.add_extension("os", "system", 240)
+    try:
+        pickle.loads(b"\x80\x02\x82\xf0.")
+        with pytest.raises(SpecentError, match="extension number 240"):
+            unpickle(data)
+    finally:
+        copyreg.remove_extension("os", "system", 240)
+        copyreg._extension_cache.clear()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_function_may_say_which_names_are_allowed() -> None:
+    data = pickle.dumps(collections.OrderedDict(a=1), protocol=4)
+    assert unpickle(data, allowed=lambda module, name: (module, name) == ("collections", "OrderedDict")).items
+    with pytest.raises(SpecentError, match=r"asks for 'collections.OrderedDict'"):
+        unpickle(data, allowed=lambda module, name: module != "collections")
+
+
+def test_objects_are_taken_down_with_their_state_and_entries() -> None:
+    ordered = unpickle(pickle.dumps(collections.OrderedDict(a=1, b=2), protocol=4))
+    assert ordered.name == "collections.OrderedDict"
+    assert ordered.items == [("a", 1), ("b", 2)]
+    array = unpickle(pickle.dumps(np.arange(3, dtype=np.uint8), protocol=2))
+    assert array.name in ("numpy._core.multiarray._reconstruct", "numpy.core.multiarray._reconstruct")
+    # a name that is handed over, not called
+    assert issubclass(array.arguments[0], Record)
+    assert array.arguments[0].name == "numpy.ndarray"
+    _, shape, kind, _, _ = array.state
+    assert shape == (3,)
+    assert kind.arguments[0] == "u1"
+
+
+def test_members_of_sequences_and_sets_are_taken_down() -> None:
+    appended = unpickle(pickle.dumps(collections.deque([1, 2, 3]), protocol=4))
+    assert appended.items == [1, 2, 3]
+    one = unpickle(b"cx\ny\n)RI1\na.")
+    assert one.items == [1]
+
+
+def test_old_text_may_stay_bytes() -> None:
+    assert unpickle(b"\x80\x02U\x02\xff\xfe.", encoding="bytes") == b"\xff\xfe"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"no pickle", b"\x80\x04\x95", b"\x80\x09.", b".", b"(", b"R.", pickle.dumps(list(range(1000)))[:-10],
+        b"\x80\x02P1\n.", b"\x80\x02K\x01Q.", b"\x80\x02U\x02\xff\xfe.", b"h\x05.", b"\x80\x04\x82\x01.",
+        b"Nr\xff\xff\xff\xffX", b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.", b"cos\n\x00.", b"(K\x01K\x02R.",
+    ],
+    ids=range(17),
+)  # fmt: skip
+def test_damaged_pickles_are_one_error(data: bytes) -> None:
+    with pytest.raises(SpecentError, match="the pickle is damaged, cut short or no pickle"):
+        unpickle(data)
+
+
+def test_the_names_of_one_file_are_not_those_of_another() -> None:
+    """What a file fills a class with cannot reach the next file."""
+    first, second = (unpickle(b"cx\ny\n.") for _ in range(2))
+    assert first is not second
+    assert first.name == second.name == "x.y"
+    assert Record.name == ""
