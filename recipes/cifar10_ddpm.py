@@ -12,6 +12,7 @@ profiles of all. A question takes 4 million evaluations of a network, which is w
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -189,7 +190,7 @@ def beside(profiles: list[xr.Dataset]) -> xr.Dataset:
         joined,
         "profiles",
         title="Entropy profiles of a DDPM, each question from trajectories of its own",
-        settings={"function": "concat"},
+        settings={"function": "concat", "parts": [json.loads(part.attrs["settings"]) for part in profiles]},
         parents=profiles,
         rate_axis=first["rate_axis"],
         schedule=first["schedule"],

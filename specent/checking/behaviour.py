@@ -20,6 +20,8 @@ _SWEEP = 16
 _STATES = 4
 _ENDS = 32
 _BATCH = 6
+# deviation of samples, relative to the largest noise level, beyond which that does not swamp them
+_SWAMPED = 0.3
 # of differences relative to what they are differences of: beyond the first a warning, beyond the second a failure
 _ROUNDING = (1e-5, 1e-3)
 
@@ -101,12 +103,19 @@ def noisy_end(trial: Trial, examples: Examples) -> Line:
         f"at noise level {level:.4g} D varies by {found / spread:.3f} of the data's deviation under {where} "
         f"({expected / spread:.3f} expected){_own(examples)}"
     )
+    if examples.own and spread > _SWAMPED * level:
+        return Line(
+            "noisy end", "warn", f"samples of the model itself have a deviation of {spread:.3g} at noise levels up to "
+            f"{level:.4g}",
+            "the model does not denoise, or its data are larger than the noise that is to swamp them",
+            "give data; give levels= up to ten times the deviation of the data",
+        )  # fmt: skip
     if found <= 2 * expected + 0.15 * spread:
         return Line("noisy end", "pass", figure)
     if found <= 2 * expected + 0.2 * level:
         return Line(
             "noisy end", "warn", figure,
-            "the error of the network itself, which a noise prediction multiplies by sigma / alpha",
+            "the error of the network itself, which a noise prediction multiplies by sigma / alpha; or a wrong one",
             "end the grid at lower noise, where the data is swamped already but the network is better",
         )  # fmt: skip
     return Line(

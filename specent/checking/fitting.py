@@ -26,8 +26,8 @@ MOST = 100.0
 _BETTER = 0.1
 # an error below this share of that of D = x is rounding
 _ROUNDING = 0.01
-# how often an unsettled comparison is tried with other noise
-_ROUNDS = 4
+# how often an unsettled comparison is tried with other noise, at most, and with how many numbers in all
+_ROUNDS, _NUMBERS = 8, 2**18
 # of the error of a linear denoiser, beyond which a reading is no reading
 _USELESS = 1.1
 # an output may also be of the opposite sign: a flow from noise to data, for instance
@@ -108,7 +108,8 @@ class Fits:
     @property
     def settled(self) -> bool:
         """Whether more noise would change nothing."""
-        if self.rounds >= _ROUNDS or self.best != self.declared:
+        numbers = len(self.mean(self.declared)) * self.size
+        if self.rounds >= min(_ROUNDS, max(1, _NUMBERS // numbers)) or self.best != self.declared:
             return True
         return all(gap.significant or nearest == declared for declared, nearest, gap in map(self.compared, (0, 1)))
 

@@ -220,7 +220,10 @@ def _null(trial: Trial, run: list[short_run.Run], errors: list[conditions.Errors
     if errors and len(trial.model.labels) > 1:
         return conditions.null_on_data(errors[0])
     return Line(
-        "null", "skip", "too many labels to be mixed, or one only", mend="give data: images= and labels=, or --data"
+        "null",
+        "skip",
+        "too many labels to be mixed, one only, or a run that starts too late",
+        mend="give data: images= and labels=, or --data",
     )
 
 

@@ -122,11 +122,14 @@ def null_in_run(trial: Trial, run: Run) -> Line | None:
     """Whether the null denoiser is the posterior mixture of the conditional ones; None if that cannot be said."""
     if not (trial.model.null and trial.complete and len(run.dataset["class_label"]) == trial.null > 1):
         return None
+    if run.notes:
+        # begun where labels are known already, the run does not know them
+        return None
     distance = run.dataset["denoiser_distance"].isel(guidance=0).values.astype(np.float64)
     prior, log_snr = np.asarray(trial.model.label_prior), run.dataset["log_snr"].values
     likelihood = run.dataset["log_likelihood"].isel(guidance=0).values[..., :-1]
     posterior = softmax(likelihood + np.log(prior), axis=-1)
-    least = _CLEAN * run.examples(trial).variance ** 0.5
+    least = max(_CLEAN * run.examples(trial).variance ** 0.5, 1e-100)
     wrong, blind = _excess(distance, posterior, prior, log_snr, least)
     ratio, error = _ratio(wrong, blind)
     middle, middle_error = _ratio(*_excess(distance, posterior, prior, log_snr, least, undecided=True))

@@ -37,7 +37,7 @@ def test_it_denoises_like_the_model_and_counts(shop: Any, digits: Any, schedule:
 def test_a_model_that_is_no_network_counts_as_one_that_returns_data(digits: Any) -> None:
     probe = Probe(digits[0], Count())
     assert (probe.prediction, probe.schedule) == ("data", VE())
-    assert probe.place(3.0) == (3.0, 1.0, 3.0, 3.0)
+    assert probe.place(3.0) == pytest.approx((3.0, 1.0, 3.0, 3.0))
     assert probe.range == (0.0, np.inf)
 
 

@@ -144,3 +144,26 @@ def test_a_model_without_a_null_condition_is_not_asked_for_it(shop: Any, mixture
     report = shop.check(shop.adapted(net, exact, "data", VE(), null=False), mixture)
     assert spoken(report) == []
     assert (report["null"].verdict, report["condition"].verdict) == ("skip", "skip")
+
+
+@pytest.mark.parametrize("levels", [(1.0, 1.5), (1e-5, 1e-3), (1e-5, 1e5)], ids=str)
+def test_any_range_of_noise_levels_may_be_asked_for(shop: Any, trained: Any, levels: tuple[float, float]) -> None:
+    report = shop.check(trained[0], trained, levels=levels)
+    assert report.ok
+    if levels[1] < 2:
+        # a run that starts there does not know what its states tell of their label
+        assert "wrong" in report["self-test"].cause
+        assert "in a run" not in report["null"].figure
+
+
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_few_images_settle_little_and_fail_nothing(shop: Any, trained: Any, count: int) -> None:
+    model, images, labels = trained
+    for seed in range(3):
+        assert shop.check(model, (model, images[:count], labels[:count]), seed=seed).ok
+
+
+def test_images_of_one_class_pass(shop: Any, trained: Any) -> None:
+    model, images, labels = trained
+    one = labels == "3"
+    assert shop.check(model, (model, images[one], labels[one])).ok

@@ -65,6 +65,7 @@ def test_an_object_or_a_function_of_a_file_is_a_model(folder: Path, name: str) -
 def test_checkpoints_and_folders_are_told_apart(folder: Path) -> None:
     shipped = sp._shipped.folder("datasets") / "digits.safetensors"
     assert model_of(str(shipped)).identity == model_of("digits").identity
+    (folder / "edm2").mkdir()
     network, null = write_tiny(folder / "edm2")
     assert not model_of(str(network)).null
     assert model_of(str(network), null=str(null), labels=["a", "b", "c"]).labels == ("a", "b", "c")

@@ -72,7 +72,8 @@ def test_states_with_sigma_handed_to_a_network_of_alpha_scaled_ones(shop: Any, d
 def test_alpha_scaled_states_handed_to_a_network_of_states_with_sigma(shop: Any, digits: Any, prediction: str) -> None:
     exact = digits[0]
     net = at_level(shop.disguise(exact, prediction, VE()), VE(), LINEAR)
-    report = shop.check(shop.adapted(net, exact, prediction, LINEAR), digits)
+    # denoised data depend weakly on the scale of the states, so that it takes all images to tell
+    report = shop.check(shop.adapted(net, exact, prediction, LINEAR), digits, samples=200)
     assert "input scale" in report.failed
     assert "EDM" in report["input scale"].cause
 
@@ -259,3 +260,43 @@ def test_a_network_that_raises_is_a_line_of_the_report(shop: Any, trained: Any) 
     report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
     assert report.failed == ("finite",)
     assert "null=False" in report["finite"].figure
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed"),
+    [
+        (lambda x: 0 * x, {"clean end", "denoising"}),
+        (lambda x: x, {"noisy end", "denoising"}),
+        (lambda x: 1e30 * x, {"clean end", "noisy end", "denoising", "self-test"}),
+        (lambda x: x / 0, {"finite"}),
+        (lambda x: (x,), {"finite"}),
+    ],
+    ids=["zeros", "identity", "huge", "infinite", "tuple"],
+)
+def test_what_is_no_denoiser_at_all(shop: Any, trained: Any, answer: Any, failed: set[str]) -> None:
+    model = shop.adapted(lambda x, t, c: answer(x), trained[0], "data", VE())
+    assert set(shop.check(model, trained).failed) == failed
+    # without data little can be said, but nothing raises
+    assert set(shop.check(model).failed) <= failed
+
+
+def test_samples_as_wide_as_the_noise_are_said_to_be(shop: Any, trained: Any) -> None:
+    report = shop.check(shop.adapted(lambda x, t, c: x, trained[0], "data", VE()))
+    assert report["noisy end"].verdict == "warn"
+    assert "does not denoise" in report["noisy end"].cause
+
+
+def test_candidates_that_are_not_what_denoise_returns(shop: Any, trained: Any) -> None:
+    class Crooked(sp.models.Model):
+        identity = {"name": "crooked"}  # noqa: RUF012
+
+        def to(self, device: torch.device) -> "Crooked":
+            return self
+
+        def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
+            return trained[0].denoise(x, sigma, condition)
+
+        def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
+            return super().candidates(x, sigma, conditions.flip(0))
+
+    assert "batches" in shop.check(Crooked(trained[0].labels, trained[0].shape), trained).failed

@@ -15,7 +15,8 @@ import specent as sp
 from specent import _shipped, cli, plotting, schema
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *STUDIES]
 CODE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -80,7 +81,13 @@ def test_the_list_of_names_holds_every_public_name() -> None:
     listed = set(re.findall(r"^   ([\w.]+)$", text, re.MULTILINE))
     heads = {name.partition(".")[0] for name in listed}
     assert {name for name in sp.__all__ if name not in heads} <= {"plot", "sampling"}
-    modules = (sp.exact, "exact"), (sp.models, "models"), (sp.analysis, "analysis"), (sp.quality, "quality")
+    modules = (
+        (sp.exact, "exact"),
+        (sp.models, "models"),
+        (sp.analysis, "analysis"),
+        (sp.quality, "quality"),
+        (sp.images, "images"),
+    )
     for module, name in (*modules, (plotting, "plotting")):
         public = {f"{name}.{entry}" for entry in module.__all__ if entry != "FIGURES"}
         assert {entry for entry in public if entry not in listed and entry.partition(".")[2] not in listed} == set()
@@ -95,8 +102,8 @@ def test_the_format_page_can_be_made_from_the_registry() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_between_pages_lead_to_pages_and_headings(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target, anchor in re.findall(r"\]\((\w+)\.md(?:#([\w-]+))?\)", text):
-        other = (ROOT / "docs" / f"{target}.md").read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([\w./]+)\.md(?:#([\w-]+))?\)", text):
+        other = (page.parent / f"{target}.md").read_text(encoding="utf-8")
         headings = {slug(head) for head in re.findall(r"^#+ (.*)$", other, re.MULTILINE)}
         headings |= set(re.findall(r"^\(([\w-]+)\)=$", other, re.MULTILINE))
         assert not anchor or anchor in headings, f"{target}.md#{anchor}"
@@ -105,3 +112,16 @@ def test_links_between_pages_lead_to_pages_and_headings(page: Path) -> None:
 def slug(heading: str) -> str:
     """Anchor of a heading, as GitHub and the documentation make it."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_study_is_of_a_recipe_shows_a_figure_and_stands_in_the_index() -> None:
+    pages = [page for page in STUDIES if page.stem != "index"]
+    index = (ROOT / "docs" / "studies" / "index.md").read_text(encoding="utf-8")
+    assert len(pages) >= 7
+    for page in pages:
+        assert page.stem in _shipped.recipe_names()
+        assert f"({page.name})" in index
+        figures = re.findall(r"!\[[^\]]+\]\((\.\./images/[^)]+)\)", page.read_text(encoding="utf-8"))
+        assert figures, f"{page.name} shows no figure"
+        for figure in figures:
+            assert (page.parent / figure).resolve().stat().st_size < 200_000
