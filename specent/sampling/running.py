@@ -117,10 +117,14 @@ def batch_size(plan: Plan) -> int:
     numbers = len(plan.candidates) * math.prod(plan.model.shape)
     if plan.device.type != "cuda":
         return fitting(_NUMBERS, numbers)
-    used = _needed(plan, 1), _needed(plan, 2)
-    if used[1] <= used[0]:
+    try:
+        one, two = _needed(plan, 1), _needed(plan, 2)
+    except Exception:  # memory that does not hold two, or a broken network: the run itself says which, and where
+        return 1
+    each = two - one
+    if each <= 0:
         return fitting(_NUMBERS, numbers)
-    return fitting(int(_SHARE * torch.cuda.mem_get_info(plan.device)[0]) - 2 * used[0] + used[1], used[1] - used[0])
+    return fitting(int(_SHARE * torch.cuda.mem_get_info(plan.device)[0]) - (one - each), each)
 
 
 def fitting(free: int, each: int) -> int:

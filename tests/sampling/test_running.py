@@ -1,5 +1,7 @@
 """Batches that do not fit are halved and the run goes on; the numbers do not know of it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,21 @@ def test_other_errors_pass_unchanged() -> None:
 
     with pytest.raises(ModelError, match="KeyError: 'weights'"):
         sp.sample(sp.models.network(broken, ["a", "b"], (2,), prediction="data"), **OPTIONS)
+
+
+def test_the_batch_on_a_gpu_fills_its_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = SimpleNamespace(device=torch.device("cuda"), candidates=("a", "b"), model=SimpleNamespace(shape=(4,)))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
+    # 100 bytes whatever the batch, and 50 for every trajectory
+    monkeypatch.setattr(running, "_needed", lambda plan, batch: 100 + 50 * batch)
+    size = running.batch_size(plan)
+    assert 100 + 50 * size <= 0.7 * 1000 < 100 + 50 * (size + 1)
+
+    def full(plan: object, batch: int) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(running, "_needed", full)
+    assert running.batch_size(plan) == 1
 
 
 @pytest.mark.gpu
