@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.config import Dict as ConfigDict
 
@@ -480,8 +481,15 @@ def _question(text: str, runs: xr.Dataset) -> Partition:
     from specent.partitions import Partition
     from specent.schema import NULL
 
-    if "partition" in runs.coords and text in runs["partition"].values:
+    named = [str(name) for name in runs["partition"].values] if "partition" in runs.coords else []
+    if text in named:
         return Partition.from_json(str(runs["definition"].sel(partition=text).item()))
+    if "|" not in text and text.strip() != "full":
+        known = ", ".join(map(repr, named[:8])) + (", ..." if len(named) > 8 else "")
+        raise SpecentError(
+            f"partition={text!r} is none of the archive's ({known}), nor a new one such as 'full', 'cat | dog' or "
+            "'cat | rest'"
+        )
     return Partition.parse(text, [str(name) for name in runs["candidate"].values if name != NULL])
 
 
@@ -496,9 +504,41 @@ def _summaries(profiles: xr.Dataset) -> list[xr.Dataset]:
         spec = analysis.speciation(profiles, axis=axis if scaled else "log_snr")
         return [spec, analysis.fit_scaling(spec, law)] if scaled else [spec]  # type: ignore[arg-type]
     except SpecentError as error:
-        # curves that never fall to half can still be drawn
-        print(f"specent: drawn without places: {error}", file=sys.stderr)
-        return []
+        kept, left_out = (profiles, []) if scaled else _falling(profiles)
+        if not left_out:
+            # curves that never fall to half can still be drawn
+            print(f"specent: drawn without places: {error}", file=sys.stderr)
+            return []
+        names = ", ".join(map(repr, left_out[:6])) + (", ..." if len(left_out) > 6 else "")
+        print(f"specent: drawn without the places of {names}, which never fall to half of their start", file=sys.stderr)
+        return [analysis.speciation(kept)]
+
+
+def _falling(profiles: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """The profiles without the partitions, or the estimators, that never fall to half; none left out if all are."""
+    from specent import analysis
+
+    def falls(part: xr.Dataset) -> bool:
+        try:
+            analysis.speciation(part)
+        except SpecentError:
+            return False
+        return True
+
+    sizes = {dim: profiles.sizes[dim] for dim in ("partition", "estimator")}
+    works = np.array(
+        [
+            [falls(profiles.isel(partition=[p], estimator=[e])) for e in range(sizes["estimator"])]
+            for p in range(sizes["partition"])
+        ]
+    )
+    # whichever leaves more
+    choices = {"partition": works.all(axis=1), "estimator": works.all(axis=0)}
+    dim = max(choices, key=lambda dim: choices[dim].sum() / sizes[dim])
+    chosen = choices[dim]
+    if not chosen.any():
+        return profiles, []
+    return profiles.isel({dim: chosen}), [str(name) for name in profiles[dim].values[~chosen]]
 
 
 if __name__ == "__main__":

@@ -481,3 +481,29 @@ def test_a_partition_that_was_not_named_before_can_be_asked_of_trajectories(tmp_
     assert cli.main([*arguments, "cat, car | dog", "full"]) == 0
     assert "cat+car | dog" in page.read_text()
     assert cli.main([*arguments, "cat | horse", "--overwrite"]) == 1
+
+
+def test_one_profile_that_never_falls_costs_only_its_own_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+    # the null condition contains the class: with two classes 0.69 bit are left of it
+    asked = [sp.Partition.full(mix.labels), sp.Partition.pair("left", "null")]
+    made = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(48, 0.05), asked)
+    path, page = sp.write(made, tmp_path / "both.nc"), tmp_path / "page.html"
+    assert cli.main(["plot", str(path), "-o", str(page)]) == 0
+    assert "drawn without the places of 'left | null', which never fall" in capsys.readouterr().err
+    text = page.read_text()
+    assert "half-entropy places" in text
+    place = sp.speciation(made.sel(partition=["full"]), axis="sigma").half_time.item()
+    assert f"{place:.4g}" in text
+
+
+def test_a_partition_that_is_neither_known_nor_a_question_is_answered_with_those_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sp.write(sp.archive.example(), tmp_path / "runs.nc")
+    assert cli.main(["plot", str(path), "-o", str(tmp_path / "page.html"), "--partition", "nope"]) == 1
+    error = capsys.readouterr().err
+    assert "partition='nope' is none of the archive's ('full'" in error
+    assert "'cat | rest'" in error

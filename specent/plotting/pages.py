@@ -212,7 +212,12 @@ def _tamed(together: list[xr.Dataset], name: str, best: str, wanted: _Wanted) ->
     """Only the best estimator and the exact one, where all would make too many curves and none was chosen."""
     names = [str(value) for value in together[0]["estimator"].values]
     kept = [one for one in names if one in ("exact", best)]
-    if "estimator" in wanted.chosen or len(kept) in (0, len(names)) or _count(together, name) <= style.EASY:
+    if (
+        "estimator" in wanted.chosen
+        or best not in names
+        or len(kept) == len(names)
+        or _count(together, name) <= style.EASY
+    ):
         return together, ""
     return [together[0].sel(estimator=kept), *together[1:]], f"estimator {best}"
 

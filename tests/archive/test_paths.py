@@ -107,14 +107,16 @@ def _no_links(*_: object) -> None:
 
 def test_a_file_system_without_links_is_written_to_and_does_not_overwrite(make_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(paths.os, "link", _no_links)
-    path = archive.write(make_dataset("scaling", seed=1), tmp_path / "a.nc")
+    # made once: its history says when, to the second
+    first = make_dataset("scaling", seed=1)
+    path = archive.write(first, tmp_path / "a.nc")
     with archive.open(path) as found:
-        assert found.identical(make_dataset("scaling", seed=1))
+        assert found.identical(first)
     monkeypatch.setattr(paths, "output", lambda *_: path)  # as if it had not been there yet
     with pytest.raises(ArchiveError, match="exists; pass overwrite=True"):
         archive.write(make_dataset("scaling", seed=2), path)
     with archive.open(path) as found:
-        assert found.identical(make_dataset("scaling", seed=1))
+        assert found.identical(first)
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -375,3 +375,14 @@ def test_a_browser_that_fails_is_reported(
     with pytest.raises(SpecentError, match=message):
         sp.plot.picture(ve_profiles, tmp_path / "figure.png", figures=["entropy"])
     assert not (tmp_path / "figure.png").exists()
+
+
+def test_estimators_of_ones_own_are_all_drawn_where_the_best_of_ours_is_missing(tmp_path: Path) -> None:
+    mix = sp.exact.GaussianMixture([[-9.0], [-3.0], [3.0], [9.0]], labels=list("abcd"))
+    asked = [sp.Partition.one_vs_rest(label, mix.labels) for label in mix.labels]
+    exact = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(12, 0.1), asked)
+    own = [exact.assign_coords(estimator=[name]) for name in ("mixture", "complement", "shortcut")]
+    made = xr.concat([exact, *own], "estimator", data_vars="minimal", coords="minimal", compat="override")
+    text = sp.plot.page(made, tmp_path / "page.html", figures=["entropy"]).read_text()
+    assert "estimator path" not in text
+    assert "shortcut" in text
