@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 import specent as sp
 from specent import checks
-from specent._shipped import recorded, tell, tiny
+from specent._shipped import meaningless, recorded, tell, tiny, titled
 from specent.models import Model
 from specent.models.base import resolve_device
 from specent.models.ddpm_model import is_ddpm
@@ -107,6 +107,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     need_diffusers()
     first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
     with ExitStack() as stack:
+        stack.enter_context(meaningless(not settings.network))
         place = settings.network or untrained(Path(stack.enter_context(tempfile.TemporaryDirectory())), settings.seed)
         model = opened(settings, place)
         asked = questions(settings, model.labels, model.null)
@@ -116,8 +117,8 @@ def main(settings: Settings) -> tuple[Path, ...]:
         profiles = [study(settings, model, *each) for each in zip(asked, paths, strict=True)]
     joined = beside(profiles)
     joined = sp.schema.with_settings(joined, recipe="cifar10_ddpm", recipe_settings=recorded(settings))
-    sp.write(joined, first, overwrite=settings.overwrite)
-    tell(lambda: table(joined))
+    sp.write(titled(joined, not settings.network), first, overwrite=settings.overwrite)
+    tell(lambda: table(joined, compared=bool(settings.network)))
     return (first, *paths)
 
 
@@ -173,7 +174,7 @@ def study(settings: Settings, model: Model, question: sp.Partition, path: Path) 
     )
     runs = sp.schema.with_settings(runs, recipe="cifar10_ddpm", recipe_settings=recorded(settings))
     # each is written as soon as it is there, so that a later failure costs none
-    sp.write(runs, path, overwrite=settings.overwrite)
+    sp.write(titled(runs, not settings.network), path, overwrite=settings.overwrite)
     return sp.entropy(runs)
 
 
@@ -197,8 +198,9 @@ def beside(profiles: list[xr.Dataset]) -> xr.Dataset:
     )
 
 
-def table(profiles: xr.Dataset) -> Iterator[str]:
+def table(profiles: xr.Dataset, compared: bool = True) -> Iterator[str]:
     """Lines of text: where every question peaks and is half decided, and which of two pairs is decided earlier."""
+    ends = profiles.log_snr.values[[0, -1]]
     path = profiles.sel(estimator=["path"])
     yield "\nPeak of the entropy production per log-SNR, and half-entropy place, both as log-SNR, with 95 % intervals"
     found = {}
@@ -209,9 +211,9 @@ def table(profiles: xr.Dataset) -> Iterator[str]:
             # half of the one bit may stay where networks tell two conditions apart badly
             yield f"{name:>22}  no place: {error}"
             continue
-        yield f"{name:>22}  peak {interval(place, 'peak_time')}  half {interval(place, 'half_time')}"
+        yield f"{name:>22}  peak {interval(place, 'peak_time', ends)}  half {interval(place, 'half_time', ends)}"
     pairs = [name for name in found if NULL not in name]
-    if len(pairs) >= 2:
+    if compared and len(pairs) >= 2:
         first, second = sorted(pairs[:2], key=lambda name: float(found[name].half_time))
         gap = float(found[second].half_time - found[first].half_time)
         apart = float(found[first].half_time_upper) < float(found[second].half_time_lower)
@@ -221,9 +223,13 @@ def table(profiles: xr.Dataset) -> Iterator[str]:
         )
 
 
-def interval(place: xr.Dataset, name: str) -> str:
-    """A place with its interval."""
+def interval(place: xr.Dataset, name: str, ends: NDArray[np.float64]) -> str:
+    """A place with its interval, or with what there is to say where it has none."""
     value, low, high = (float(place[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
+    if np.isclose(value, ends, rtol=0, atol=1e-6).any():
+        return f"{value:6.2f} (at the end of the grid)"
+    if f"{low:.2f}" == f"{high:.2f}":
+        return f"{value:6.2f} (no interval: all replicates agree)"
     return f"{value:6.2f} ({low:.2f} to {high:.2f})"
 
 

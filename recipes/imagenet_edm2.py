@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 
 import specent as sp
 from specent import checks
-from specent._shipped import recorded, tell, tiny
+from specent._shipped import meaningless, recorded, tell, tiny, titled
 from specent.models import EDM2Model
 from specent.models.base import resolve_device
 from specent.models.edm2.tiny import write_tiny
@@ -147,6 +147,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
     beside = sp.archive.check_output(first.with_name(f"{first.stem}_pictures.nc"), overwrite=settings.overwrite)
     with ExitStack() as stack:
+        stack.enter_context(meaningless(settings.network is None))
         model = opened(settings.network, settings.null_network, settings.label_names, settings.vae, stack)
         labels = chosen("classes", settings.classes, model.labels)
         shown = chosen("shown", settings.shown, model.labels)
@@ -155,7 +156,8 @@ def main(settings: Settings) -> tuple[Path, ...]:
         put(joined, first, settings)
         if shown:
             put(strips(settings, model, shown), beside, settings)
-    tell(lambda: table(joined, len(model.labels), [f"{label} | {NULL}" for label in shown]))
+    questions = [f"{label} | {NULL}" for label in shown]
+    tell(lambda: table(joined, len(model.labels), questions, ordered=settings.network is not None))
     return (first, beside) if shown else (first,)
 
 
@@ -229,6 +231,7 @@ def study(settings: Settings, model: EDM2Model, counts: dict[str, int], folder: 
             if settings.keep_trajectories:
                 put(runs, folder / f"{files[label].stem}_trajectories.nc", settings, overwrite=True)
             made = sp.schema.with_settings(sp.entropy(runs, replicates=settings.replicates), class_key=keys[label])
+            made = titled(made, settings.network is None)
             sp.write(made, files[label], overwrite=settings.overwrite)
             done[label] = made
     return joined([made for made in done.values() if made is not None])
@@ -309,10 +312,11 @@ def strips(settings: Settings, model: EDM2Model, shown: tuple[str, ...]) -> xr.D
 def put(made: xr.Dataset, path: Path, settings: Settings, overwrite: bool | None = None) -> None:
     """Write an archive with the settings of this run."""
     made = sp.schema.with_settings(made, recipe="imagenet_edm2", recipe_settings=recorded(settings))
+    made = titled(made, settings.network is None)
     sp.write(made, path, overwrite=settings.overwrite if overwrite is None else overwrite)
 
 
-def table(profiles: xr.Dataset, classes: int, shown: list[str]) -> Iterator[str]:
+def table(profiles: xr.Dataset, classes: int, shown: list[str], ordered: bool = True) -> Iterator[str]:
     """Lines of text: where the shown classes are half decided, and how all of them are spread."""
     floor = sp.exact.null_floor(1 / classes).item()
     path = profiles.sel(estimator="path", guidance="unguided")
@@ -333,4 +337,5 @@ def table(profiles: xr.Dataset, classes: int, shown: list[str]) -> Iterator[str]
         order = sorted(half, key=lambda name: half[name], reverse=True)
         quartiles = np.quantile(list(half.values()), [0.25, 0.5, 0.75])
         yield f"{len(half)} classes: median {quartiles[1]:.3g}, quartiles {quartiles[0]:.3g} and {quartiles[2]:.3g}"
-        yield f"decided first in generation: {', '.join(order[:5])}; last: {', '.join(order[-5:])}"
+        if ordered:
+            yield f"decided first in generation: {', '.join(order[:5])}; last: {', '.join(order[-5:])}"

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 import specent as sp
 from specent import checks
-from specent._shipped import recipe, recorded, tell, tiny
+from specent._shipped import meaningless, recipe, recorded, tell, tiny, titled
 from specent.models import EDM2Model
 from specent.models.base import resolve_device
 from specent.schema import NULL
@@ -131,13 +131,14 @@ def main(settings: Settings) -> tuple[Path, Path]:
     first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
     second = sp.archive.check_output(first.with_name(f"{first.stem}_differences.nc"), overwrite=settings.overwrite)
     with ExitStack() as stack:
+        stack.enter_context(meaningless(settings.network is None))
         model = edm2.opened(settings.network, settings.null_network, settings.label_names, None, stack)
         labels = edm2.chosen("classes", settings.classes, model.labels)
         profiles = study(settings, model, labels, edm2.class_folder(settings.folder, first))
     found = sp.analysis.differences(profiles)
     for made, path in ((profiles, first), (found, second)):
         made = sp.schema.with_settings(made, recipe="imagenet_guidance", recipe_settings=recorded(settings))
-        sp.write(made, path, overwrite=settings.overwrite)
+        sp.write(titled(made, settings.network is None), path, overwrite=settings.overwrite)
     tell(lambda: table(found))
     return first, second
 
@@ -175,6 +176,7 @@ def study(settings: Settings, model: EDM2Model, labels: tuple[str, ...], folder:
             runs = sampled(settings, model, label, progress=few)
             question = sp.Partition.pair(label, NULL)
             made = sp.entropy(runs, question, ("path", "cross_entropy"), replicates=settings.replicates)
+            made = titled(made, settings.network is None)
             done[label] = sp.schema.with_settings(made, class_key=keys[label])
             sp.write(done[label], files[label], overwrite=settings.overwrite)
     profiles: xr.Dataset = edm2.joined(list(done.values()))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import specent as sp
 from specent import checks
-from specent._shipped import recorded, tell, tiny
+from specent._shipped import meaningless, recorded, tell, tiny, titled
 from specent.models import PipelineModel
 from specent.models.base import resolve_device
 
@@ -126,7 +126,9 @@ def main(settings: Settings) -> tuple[Path, ...]:
     beside = [first.with_name(f"{first.stem}_{what}.nc") for what in ("profiles", "pictures")]
     paths = [first, *(sp.archive.check_output(path, overwrite=settings.overwrite) for path in beside)]
     with ExitStack() as stack:
-        if settings.tiny and settings.model == Settings.model:
+        random = settings.tiny and settings.model == Settings.model
+        stack.enter_context(meaningless(random))
+        if random:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tiny_random_pipeline"
             settings = replace(settings, model=str(random_pipeline(folder)))
         model = opened(settings)
@@ -137,14 +139,14 @@ def main(settings: Settings) -> tuple[Path, ...]:
         def put(made: xr.Dataset, path: Path) -> None:
             made = sp.schema.with_settings(made, recipe="sd15_attributes", recipe_settings=kept)
             # each is written as soon as it is there, so that a later failure costs no samples
-            sp.write(made, path, overwrite=settings.overwrite)
+            sp.write(titled(made, random), path, overwrite=settings.overwrite)
 
         runs = sampled(settings, model, time)
         put(runs, paths[0])
         profiles = sp.entropy(runs)
         put(profiles, paths[1])
         put(pictures(settings, model, time), paths[2])
-    tell(lambda: table(profiles))
+    tell(lambda: table(profiles, ordered=not random))
     return tuple(paths)
 
 
@@ -240,8 +242,8 @@ def pictures(settings: Settings, model: PipelineModel, time: Times) -> xr.Datase
     return sp.models.previews(model, runs, device=settings.device)
 
 
-def table(profiles: xr.Dataset) -> Iterator[str]:
-    """Lines of text: where every attribute is half decided, from high noise to low."""
+def table(profiles: xr.Dataset, ordered: bool = True) -> Iterator[str]:
+    """Lines of text: where every attribute is half decided, from high noise to low if their order means anything."""
     found, never = {}, []
     for name in profiles.partition.values:
         attribute = str(name).partition(" | ")[2]
@@ -251,9 +253,11 @@ def table(profiles: xr.Dataset) -> Iterator[str]:
         except sp.SpecentError:
             left = float(one.entropy.isel(time=0).squeeze())
             never.append(f"{attribute:>28}  never: {left:.3f} bit of it are open at the end")
-    yield "\nHalf-entropy place of every attribute (95 % interval), in the order in which they are decided"
+    order = ", in the order in which they are decided" if ordered else ""
+    yield f"\nHalf-entropy place of every attribute (95 % interval){order}"
     yield f"{'attribute':>28} {'sigma/alpha':>24} {'log-SNR':>24}"
-    for attribute, (level, log_snr) in sorted(found.items(), key=lambda item: -float(item[1][0].half_time)):
+    for attribute in sorted(found, key=lambda name: -float(found[name][0].half_time)) if ordered else found:
+        level, log_snr = found[attribute]
         yield f"{attribute:>28} {interval(level):>24} {interval(log_snr):>24}"
     yield from never
 

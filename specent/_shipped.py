@@ -8,15 +8,18 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from specent.errors import SpecentError
+from specent.errors import SpecentError, SpecentWarning
 
 if TYPE_CHECKING:
+    import xarray as xr
     from _typeshed import DataclassInstance
 
 _Settings = TypeVar("_Settings", bound="DataclassInstance")
@@ -155,6 +158,25 @@ def tiny(settings: _Settings, /, **small: Any) -> _Settings:
     """
     default = {field.name: field.default for field in fields(settings)}
     return replace(settings, **{key: value for key, value in small.items() if getattr(settings, key) == default[key]})
+
+
+@contextmanager
+def meaningless(yes: bool, network: str = "random") -> Iterator[None]:
+    """If so, say first that the numbers of a tiny run mean nothing; within it, no warning says so once more."""
+    if not yes:
+        yield
+        return
+    sys.stdout.write(f"A tiny run on a {network} network: the numbers below mean nothing.\n")
+    sys.stdout.flush()
+    with warnings.catch_warnings():
+        # what such a warning advises cannot help a network that knows nothing
+        warnings.simplefilter("ignore", SpecentWarning)
+        yield
+
+
+def titled(made: xr.Dataset, yes: bool, network: str = "random") -> xr.Dataset:
+    """If so, the dataset with a title that says that it comes from a tiny run."""
+    return made.assign_attrs(title=f"{made.attrs['title']} (tiny run, {network} network)") if yes else made
 
 
 def tell(lines: Callable[[], Iterable[str]]) -> None:

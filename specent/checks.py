@@ -16,6 +16,11 @@ from specent.errors import SpecentError
 _Kind = TypeVar("_Kind")
 
 
+# values come from files too, and one of a few bytes may hold itself over and over
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+
+
 def shown(value: object) -> str:
     """A short one-line text of any value, for messages.
 
@@ -25,7 +30,7 @@ def shown(value: object) -> str:
     '[0, 1, 2, 3, 4, 5, ...]'
     """
     try:
-        text = reprlib.repr(value)
+        text = _REPR.repr(value)
     except Exception:  # a foreign object's own repr may do anything
         text = f"<{type(value).__name__}>"
     return " ".join(text.split())

@@ -138,7 +138,7 @@ class FeedbackGuidance:
         The scale that `t_0` refers to, above ``1 / pi`` and at most `largest`.
     gap : float
         Squared distance between the means of the two transitions that counts as typical at `t_1`; 10 suits latents of
-        64 x 64 x 4, smaller data need less.
+        64 x 64 x 4, smaller data need less. From 1e-12 to 1e12.
     interval : tuple of float
         ``(sigma_lo, sigma_hi)``: guidance applies where ``sigma_lo < sigma / alpha <= sigma_hi``; evidence is gathered
         everywhere.
@@ -173,7 +173,7 @@ class FeedbackGuidance:
             "t_1": None if self.t_1 is None else checks.number(self.t_1, "t_1", least=0, most=1),
             "largest": checks.number(self.largest, "largest", above=1, most=1e6),
             "reference": checks.number(self.reference, "reference", above=1, most=1e6),
-            "gap": checks.number(self.gap, "gap", above=0),
+            "gap": checks.number(self.gap, "gap", least=1e-12, most=1e12),
             "interval": _interval(self.interval),
         }
         for name, value in found.items():

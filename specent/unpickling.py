@@ -3,6 +3,9 @@
 A pickle is a program: a normal load calls whatever the file names. Here every name becomes an inert `Record`, which
 remembers what it would have been called with, and the caller turns the records it knows into arrays and tables. There
 is no list of harmless functions to get wrong: no function can be reached at all.
+
+What a file names or nests is bounded too, for a few bytes of it may otherwise ask for any time or memory: keys and
+members of sets are single values, so that none takes long to hash, or is hashed so deeply that the stack runs out.
 """
 
 from __future__ import annotations
@@ -15,6 +18,15 @@ from typing import Any, ClassVar
 
 from specent import checks
 from specent.errors import ArchiveError
+
+OUTSIDE = "outside"
+"""Name of the record of something that a file refers to outside of the pickle."""
+
+# far beyond what a file of arrays has, and still read in seconds
+_MOST_INSTRUCTIONS = 2_000_000
+_MOST_NAMES = 10_000
+_LONGEST_NAME = 1000
+_MOST_ARGUMENTS = 64
 
 
 class Record:
@@ -70,12 +82,18 @@ class Record:
 
 # the reader in Python, not that in C: a number in the file cannot make it reserve memory, or overrun any
 class _Unpickler(pickle._Unpickler):
-    def __init__(self, data: bytes, encoding: str, allowed: Callable[[str, str], bool], what: str) -> None:
-        super().__init__(io.BytesIO(data), encoding=encoding)
-        self.allowed, self.what = allowed, what
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+
+    def __init__(
+        self, data: io.BytesIO, encoding: str, allowed: Callable[[str, str], bool], what: str, outside: bool
+    ) -> None:
+        super().__init__(data, encoding=encoding)
+        self.allowed, self.what, self.outside = allowed, what, outside
         self.known: dict[str, type[Record]] = {}
 
     def find_class(self, module: str, name: str) -> type[Record]:
+        if len(module) + len(name) > _LONGEST_NAME or len(self.known) > _MOST_NAMES:
+            raise pickle.UnpicklingError(f"it holds a name of more than {_LONGEST_NAME} letters, or too many names")
         called = f"{module}.{name}"
         if not self.allowed(module, name):
             raise ArchiveError(
@@ -87,32 +105,81 @@ class _Unpickler(pickle._Unpickler):
         return self.known[called]
 
     def persistent_load(self, pid: Any) -> Any:
+        if self.outside:
+            return type("Record", (Record,), {"name": OUTSIDE})(pid)
         raise pickle.UnpicklingError(f"it refers to an object outside of it, {checks.shown(pid)}")
 
 
-def _check_instructions(data: bytes) -> None:
+def _check_keys(values: Iterable[Any]) -> None:
+    """Refuse keys and members of sets that are no single values: a tuple of tuples may take forever to hash."""
+    for value in values:
+        plain = value is None or type(value) in (str, bytes, bool, float)
+        # of longer ones any number may be chosen that fall on one place of a table
+        if not plain and not (type(value) is int and -(2**63) <= value < 2**64):
+            raise pickle.UnpicklingError(
+                f"it has a {type(value).__name__} as a key or in a set, where text, bytes or a number of 64 bits belong"
+            )
+
+
+def _check_call(given: list[Any]) -> None:
+    for arguments in given:
+        if not isinstance(arguments, (tuple, dict)) or len(arguments) > _MOST_ARGUMENTS:
+            raise pickle.UnpicklingError(f"it makes a call that has not at most {_MOST_ARGUMENTS} arguments")
+
+
+def _keys(machine: Any, begin: int, step: int, into: Any) -> None:
+    if not isinstance(into, Record):
+        _check_keys(machine.stack[begin::step])
+
+
+def _checked(code: bytes, check: Callable[[Any], None]) -> None:
+    """Put a check before what the machine does at an instruction."""
+    act = pickle._Unpickler.dispatch[code[0]]
+
+    def checked(machine: Any) -> None:
+        check(machine)
+        act(machine)
+
+    _Unpickler.dispatch[code[0]] = checked
+
+
+# what lies on the stack then: entries since the mark, and what they go into before it; or a key and its value
+_checked(pickle.SETITEM, lambda machine: _keys(machine, -2, 2, machine.stack[-3]))
+_checked(pickle.SETITEMS, lambda machine: _keys(machine, 0, 2, machine.metastack[-1][-1]))
+_checked(pickle.DICT, lambda machine: _keys(machine, 0, 2, None))
+_checked(pickle.ADDITEMS, lambda machine: _keys(machine, 0, 1, machine.metastack[-1][-1]))
+_checked(pickle.FROZENSET, lambda machine: _keys(machine, 0, 1, None))
+_checked(pickle.REDUCE, lambda machine: _check_call(machine.stack[-1:]))
+_checked(pickle.NEWOBJ, lambda machine: _check_call(machine.stack[-1:]))
+_checked(pickle.NEWOBJ_EX, lambda machine: _check_call(machine.stack[-2:]))
+
+
+def _check_instructions(stream: io.BytesIO, length: int) -> None:
     """Refuse instructions that reach past `find_class`, or take memory that the file does not fill."""
-    for instruction, argument, _ in pickletools.genops(data):
+    for number, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+        if number > _MOST_INSTRUCTIONS:
+            raise pickle.UnpicklingError(f"it has more than {_MOST_INSTRUCTIONS} instructions")
         # what another pickle has fetched by such a number is handed out without asking for its name
         if instruction.name in ("EXT1", "EXT2", "EXT4"):
             raise pickle.UnpicklingError(f"it names something by the extension number {argument}")
-        if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= (argument or 0) <= len(data):
+        if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= (argument or 0) <= length:
             raise pickle.UnpicklingError(f"it numbers a value {argument}, beyond its own length")
 
 
 def unpickle(
-    data: bytes,
+    data: bytes | io.BytesIO,
     *,
     allowed: Iterable[str] | Callable[[str, str], bool] | None = None,
     encoding: str = "ASCII",
     what: str = "the pickle",
+    outside: bool = False,
 ) -> Any:
     r"""What a pickle holds: numbers, text, bytes, lists, tuples, sets and mappings as they are, all else as records.
 
     Parameters
     ----------
-    data : bytes
-        The pickle, of any protocol.
+    data : bytes or BytesIO
+        The pickle, of any protocol. From a stream one pickle is read, and the stream is left behind it.
     allowed : iterable of str or callable, optional
         Names that the file may hold, such as ``"numpy.dtype"``, or a function that says of a module and a name in it
         whether the file may hold them. Any other is refused, though it could not act. By default every name is taken
@@ -121,6 +188,8 @@ def unpickle(
         How text of Python 2 is decoded; ``"bytes"`` leaves it as bytes.
     what : str
         How the file is called in messages.
+    outside : bool
+        Whether it may refer to objects outside of it, which come out as records named `OUTSIDE`.
 
     Returns
     -------
@@ -130,7 +199,7 @@ def unpickle(
     Raises
     ------
     ArchiveError
-        If the data are no whole pickle, or hold a name that is not allowed.
+        If the data are no whole pickle, hold a name that is not allowed, or a key that is no single value.
 
     Examples
     --------
@@ -142,8 +211,12 @@ def unpickle(
     specent.errors.ArchiveError: the pickle asks for 'os.system', which such a file has no need of; ...
     """
     try:
-        _check_instructions(data)
-        return _Unpickler(data, encoding, _permits(allowed), what).load()
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        begin, length = stream.tell(), stream.seek(0, io.SEEK_END)
+        stream.seek(begin)
+        _check_instructions(stream, length)
+        stream.seek(begin)
+        return _Unpickler(stream, encoding, _permits(allowed), what, outside).load()
     except ArchiveError:
         raise
     except Exception as error:  # a damaged program fails in any way

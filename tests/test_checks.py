@@ -112,3 +112,10 @@ def test_instances_and_flags() -> None:
     for value in ("yes", 1, None):
         with pytest.raises(SpecentError, match=r"overwrite=.* must be True or False"):
             checks.flag(value, "overwrite")
+
+
+def test_a_value_that_holds_itself_over_and_over_is_shown_in_short() -> None:
+    value: tuple[object, ...] = ()
+    for _ in range(60):
+        value = (value,) * 6
+    assert len(checks.shown(value)) < 3000

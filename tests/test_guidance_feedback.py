@@ -153,6 +153,7 @@ def test_the_formula_speaks_of_feedback_where_there_is_some() -> None:
         ({"pi": 0.9, "t_0": 0.5, "reference": 1.1}, "reference=1.1 must be above 1/pi=1.11"),
         ({"pi": 0.9, "t_0": 0.5, "reference": 11.0}, "reference=11 .*at most largest=10"),
         ({"pi": 0.9, "gap": 0.0}, "gap=0.0"),
+        ({"pi": 0.9, "gap": 1e-320}, "gap=1e-320 must be a finite number at least 1e-12"),
         ({"pi": 0.9, "interval": (5.0, 0.5)}, "guidance interval="),
     ],
     ids=str,

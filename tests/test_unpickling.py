@@ -4,13 +4,14 @@ import collections
 import copyreg
 import os
 import pickle
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from specent.errors import SpecentError
-from specent.unpickling import Record, unpickle
+from specent.unpickling import OUTSIDE, Record, unpickle
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -132,3 +133,59 @@ def test_the_names_of_one_file_are_not_those_of_another() -> None:
     assert first is not second
     assert first.name == second.name == "x.y"
     assert Record.name == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x04})" + b"\x85" * 300_000 + b"Ns.",
+        b"\x80\x04})" + b"2\x86" * 60 + b"Ns.",
+        b"\x80\x04}()" + b"2\x86" * 60 + b"Nu.",
+        b"\x80\x04()" + b"2\x86" * 60 + b"Nd.",
+        b"\x80\x04\x8f()" + b"2\x86" * 60 + b"\x90.",
+        b"\x80\x04()" + b"2\x86" * 60 + b"\x91.",
+        pickle.dumps(dict.fromkeys(range(0, (2**61 - 1) * 40_000, 2**61 - 1)), 4),
+        pickle.dumps({1, 2**64}, 4),
+    ],
+    ids=["deep", "key", "keys", "mapping", "set", "frozen", "collisions", "long"],
+)
+def test_keys_that_take_long_to_hash_are_refused_at_once(data: bytes) -> None:
+    begin = time.process_time()
+    with pytest.raises(SpecentError, match=r"as a key or in a set"):
+        unpickle(data)
+    # hashing would never end, or end the interpreter; reading takes less than a second
+    assert time.process_time() - begin < 10
+
+
+def test_keys_that_are_single_values_come_back() -> None:
+    value = {"a": 1, b"b": 2, None: 3, 2.5: 4, -(2**63): 5, 2**64 - 1: {"a", b"b", 1.5, None}}
+    assert unpickle(pickle.dumps(value, 4)) == value
+
+
+def test_deep_values_that_are_no_keys_are_taken_down() -> None:
+    deep = unpickle(b"\x80\x04}\x8c\x01a)" + b"\x85" * 300_000 + b"s.")["a"]
+    for _ in range(300_000):
+        (deep,) = deep
+    assert deep == ()
+
+
+def test_calls_of_very_many_arguments_and_very_many_names_are_refused() -> None:
+    # a tuple that is named again and again would be copied every time
+    many = b"\x80\x04(" + b"N" * 1000 + b"t\x94cx\ny\nh\x00\x81."
+    assert unpickle(many.replace(b"N" * 1000, b"N" * 60)).arguments == (None,) * 60
+    for call in (many, many.replace(b"h\x00\x81", b"h\x00R"), many.replace(b"h\x00\x81", b"h\x00}\x92")):
+        with pytest.raises(SpecentError, match="not at most 64 arguments"):
+            unpickle(call)
+    for names in (b"".join(b"cx\ny%d\n0" % i for i in range(10_002)), b"cx\n" + b"y" * 1001 + b"\n0"):
+        with pytest.raises(SpecentError, match="too many names"):
+            unpickle(b"\x80\x04" + names + b"N.")
+
+
+def test_a_file_of_very_many_instructions_is_refused() -> None:
+    with pytest.raises(SpecentError, match="more than 2000000 instructions"):
+        unpickle(b"\x80\x04" + b"N0" * 1_100_000 + b"N.")
+
+
+def test_references_outside_are_taken_down_where_they_are_expected() -> None:
+    record = unpickle(b"\x80\x02K\x05Q.", outside=True)
+    assert (record.name, record.arguments) == (OUTSIDE, (5,))

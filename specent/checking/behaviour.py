@@ -81,7 +81,8 @@ def clean_end(trial: Trial, examples: Examples) -> Line:
         "clean end", verdict, figure,
         "the wrong prediction type, states in the wrong scale, a time that runs the other way, or images in other "
         "units than those the model was trained in",
-        "compare the lines 'prediction', 'input scale' and 'time'; for images from -1 to 1 say so, not 0 to 1",
+        "compare the lines 'prediction', 'input scale', 'schedule' and 'time'; for images from -1 to 1 say so, not "
+        "0 to 1",
     )  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def noisy_end(trial: Trial, examples: Examples) -> Line:
     return Line(
         "noisy end", "fail", figure,
         "the wrong prediction type, states in the wrong scale, or a time that runs the other way: noise is left in D",
-        "compare the lines 'prediction', 'input scale' and 'time'",
+        "compare the lines 'prediction', 'input scale', 'schedule' and 'time'",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 from scipy.stats import t as student
 
 Array = NDArray[np.float64]
@@ -35,6 +36,10 @@ class Difference:
     def significant(self) -> bool:
         """Whether it is above zero beyond what noise explains."""
         return self.count > 2 and self.z > float(student.isf(_FALSE_ALARM, self.count - 1))
+
+    def below(self, errors: float) -> bool:
+        """Whether it is below zero by more than so many standard errors, or as unlikely a number if they are few."""
+        return self.count > 2 and self.z < -float(student.isf(norm.sf(errors), self.count - 1))
 
 
 def difference(first: Array, second: Array) -> Difference:

@@ -22,6 +22,10 @@ from specent.checking.trial import FEW, Examples, Trial
 from specent.errors import SpecentError
 
 _LEVELS = 5
+# noise levels over which information is integrated, and how far they go, in largest deviations of the data
+_FINE, _WIDE = 24, 20.0
+# standard errors below zero that information cannot have, and bits that rounding makes
+_NEGATIVE, _ROUNDED = 4.0, 0.01
 # a label must be better than the own one by this share of what labels differ by
 _SHARE = 0.25
 # excess of the null condition over that of the plain average over labels
@@ -57,9 +61,10 @@ class Errors:
 
 
 def _levels(trial: Trial) -> Array:
-    """Noise levels at which labels matter: the middle of those at which errors are compared."""
-    levels = trial.fit_levels()
-    return levels[len(levels) // 4 :][:: max(1, len(levels) * 3 // 4 // _LEVELS)][:_LEVELS]
+    """Noise levels at which labels are told apart: spread over the upper three quarters of those for errors."""
+    levels = trial.fit_levels()[len(trial.fit_levels()) // 4 :]
+    chosen = np.linspace(0, len(levels) - 1, min(_LEVELS, len(levels)))
+    return np.asarray(levels[np.unique(chosen.round().astype(int))])
 
 
 def _candidates(trial: Trial, examples: Examples) -> NDArray[np.int64]:
@@ -203,22 +208,61 @@ def _pattern(trial: Trial, wrong: dict[int, int]) -> tuple[str, str]:
     )  # fmt: skip
 
 
-def pays(trial: Trial, found: Errors) -> Line:
+@dataclass(frozen=True)
+class Payment:
+    """Squared errors under the own label and under the null condition, at ascending noise levels, (levels, n)."""
+
+    levels: Array
+    own: Array
+    null: Array
+
+
+def _wide_levels(trial: Trial) -> Array:
+    """Noise levels evenly over the logarithm, from where every label is known to where none is."""
+    top = float(_needed(trial).spectrum[0]) ** 0.5
+    low = float(trial.fit_levels()[0])
+    return trial.probe.levels(low, min(trial.high, max(_WIDE * top, 4 * low)), _FINE)
+
+
+def payment_cost(trial: Trial) -> int:
+    """How many states `payment` denoises."""
+    return 2 * len(_needed(trial)) * len(_wide_levels(trial)) if trial.model.null else 0
+
+
+def payment(trial: Trial) -> Payment:
+    """Denoise every example with its label and without, over the whole range of noise levels."""
+    examples, levels = _needed(trial), _wide_levels(trial)
+    own, null = [], []
+    for stream, level in enumerate(levels):
+        x = examples.noisy(float(level), 500 + stream)
+        own.append(examples.errors(trial.probe.denoise(x, float(level), examples.classes)))
+        null.append(examples.errors(trial.probe.denoise(x, float(level), trial.ones(trial.null, len(x)))))
+    return Payment(levels, np.stack(own), np.stack(null))
+
+
+def pays(trial: Trial, found: Errors, paid: Payment | None) -> Line:
     """Whether the condition lowers the error, and what it tells, in bits."""
-    if found.null is None:
-        return Line("condition", "skip", "the model has no null condition to compare with")
+    if found.null is None or paid is None:
+        why = "the model has no null condition to compare with" if found.null is None else "not asked"
+        return Line("condition", "skip", why)
     gap = difference((found.null / found.units[:, None]).mean(axis=0), (found.own / found.units[:, None]).mean(axis=0))
-    bits = information(found)
+    bits = information(paid)
     known = np.asarray(trial.model.label_prior)[list(trial.labels)]
     most = float(-(known / known.sum() * np.log2(known / known.sum())).sum())
     figure = (
-        f"the label lowers the error by {gap.mean:.3g} ({shown(gap.z)}); over these noise levels that is "
-        f"{bits.mean:.2f} ± {bits.error:.2f} bit, of {most:.2f} bit in the labels"
+        f"the label lowers the error by {gap.mean:.3g} ({shown(gap.z)}); from noise level {paid.levels[0]:.3g} to "
+        f"{paid.levels[-1]:.3g} that is {bits.mean:.2f} ± {bits.error:.2f} bit, of {most:.2f} bit in the labels"
     )
-    if (gap.mean < 0 and difference(*_pair(found)).significant) or found.spread < 1e-6:
+    better = (gap.mean < 0 and difference(*_pair(found)).significant) or found.spread < 1e-6
+    if better or (bits.mean < -_ROUNDED and bits.below(_NEGATIVE)):
         return Line(
             "condition", "fail", figure, "the null condition is better than the right label: conditions are mixed up",
             "mend the line 'labels'; check that index K is the null condition and not a label",
+        )  # fmt: skip
+    if bits.error > max(0.5 * most, _ROUNDED) and not abs(bits.z) > _NEGATIVE:
+        return Line(
+            "condition", "skip", f"{figure}: drowned by its own error",
+            mend="give more images if you want this settled; or keep levels= to those that the network is good at",
         )  # fmt: skip
     if bits.mean > most + 4 * bits.error:
         figure += ". What exceeds it is error of the null condition: the estimator 'null' will fall below zero"
@@ -231,12 +275,11 @@ def _pair(found: Errors) -> tuple[Array, Array]:
     return (found.own / units).mean(axis=0), (found.null / units).mean(axis=0)
 
 
-def information(found: Errors) -> Difference:
+def information(paid: Payment) -> Difference:
     """Half the integral over the signal-to-noise ratio of what the label lowers the error by, in bits."""
-    assert found.null is not None
-    order = np.argsort(-found.levels)
-    gain = (found.null - found.own)[order] * (found.levels[order, None] ** -2)
-    each = 0.5 * np.trapezoid(gain, -2 * np.log(found.levels[order]), axis=0) / np.log(2)
+    # in the logarithm of the noise level, of which twice is that of the ratio
+    gain = (paid.null - paid.own) * paid.levels[:, None] ** -2
+    each = np.trapezoid(gain, np.log(paid.levels), axis=0) / np.log(2)
     return difference(each, np.zeros_like(each))
 
 

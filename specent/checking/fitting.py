@@ -29,9 +29,9 @@ _ROUNDING = 0.01
 # how often an unsettled comparison is tried with other noise, at most, and with how many numbers in all
 _ROUNDS, _NUMBERS = 8, 2**18
 # of the error of a linear denoiser, beyond which a reading is no reading
-_USELESS = 1.1
+USELESS = 1.1
 # an output may also be of the opposite sign: a flow from noise to data, for instance
-_READINGS = (*PREDICTIONS, "-noise", "-v", "-score", "-velocity")
+READINGS = (*PREDICTIONS, "-noise", "-v", "-score", "-velocity")
 
 DECLARED = "the network's own schedule"
 
@@ -72,7 +72,7 @@ class Fits:
     @property
     def useless(self) -> bool:
         """Whether no reading denoises as well as a linear filter."""
-        return self.total(self.best) > _USELESS
+        return self.total(self.best) > USELESS
 
     @cached_property
     def best(self) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def fits(trial: Trial, examples: Examples) -> Fits:
 def _once(trial: Trial, examples: Examples, number: int) -> Fits:
     levels = trial.fit_levels()
     names = {name for level in levels for name in scales(trial.probe.place(float(level)))}
-    readings = [(scale, prediction) for scale in _SCALES if scale in names for prediction in _READINGS]
+    readings = [(scale, prediction) for scale in _SCALES if scale in names for prediction in READINGS]
     errors: dict[tuple[str, str], list[Array]] = {reading: [] for reading in readings}
     for stream, level in enumerate(levels):
         place, x = trial.probe.place(float(level)), examples.noisy(float(level), 1000 * number + stream)

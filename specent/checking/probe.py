@@ -82,13 +82,13 @@ class Probe:
         self.whole = self.network is not None and self.network.integer_times
         # a DDPM network that rounds its time itself has steps all the same
         self.stepped = self.whole or isinstance(self.schedule, DDPM)
-        self._known = self._steps()
+        self.known = self._steps()
 
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest noise level; 0 and infinity where there is no end."""
-        if self._known is not None:
-            return float(self._known[0]), float(self._known[-1])
+        if self.known is not None:
+            return float(self.known[0]), float(self.known[-1])
         return level_range(self.schedule)
 
     def levels(self, low: float, high: float, count: int) -> Array:
@@ -99,10 +99,10 @@ class Probe:
 
     def snapped(self, levels: Array) -> Array:
         """The nearest known ones of ascending noise levels, each once."""
-        if self._known is None:
+        if self.known is None:
             return levels
-        gaps = np.abs(np.log(levels)[:, None] - np.log(self._known))
-        return np.asarray(self._known[np.unique(gaps.argmin(axis=1))])
+        gaps = np.abs(np.log(levels)[:, None] - np.log(self.known))
+        return np.asarray(self.known[np.unique(gaps.argmin(axis=1))])
 
     def place(self, level: float) -> Place:
         """Where a noise level is on the network's schedule."""

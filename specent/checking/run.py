@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from specent import checks
-from specent.checking import behaviour, conditions, fitting, short_run, timing
+from specent.checking import behaviour, clocks, conditions, fitting, short_run, timing
 from specent.checking.probe import Probe
 from specent.checking.report import Line, Report
 from specent.checking.trial import Examples, Trial, examples, noise_range, tried_labels
@@ -24,7 +24,7 @@ from specent.sampling.arguments import check_model, moved
 _Measured = TypeVar("_Measured")
 
 _FEWEST, _NUMBERS, _MOST = 32, 2**16, 1024
-_ON_DATA = ("denoising", "prediction", "input scale", "time", "labels", "condition")
+_ON_DATA = ("denoising", "prediction", "input scale", "schedule", "time", "labels", "condition")
 _ON_STATES = ("clean end", "noisy end", "repeatable", "batches", "precision")
 
 
@@ -136,7 +136,7 @@ def cost(trial: Trial) -> int:
     """About how many states a check denoises."""
     parts = [behaviour.sweep_cost, behaviour.ends_cost, behaviour.calls_cost, behaviour.precision_cost, short_run.cost]
     if trial.examples is not None:
-        parts += [fitting.fits_cost, timing.time_cost, conditions.cost]
+        parts += [fitting.fits_cost, clocks.clocks_cost, timing.time_cost, conditions.cost, conditions.payment_cost]
     return sum(part(trial) for part in parts)
 
 
@@ -165,13 +165,12 @@ def _lines(trial: Trial) -> Iterator[Line]:
         for name in _ON_DATA:
             yield Line(name, "skip", "needs images with their labels", mend="give data: images= and labels=, or --data")
     else:
-        fits: list[fitting.Fits] = []
-        yield from _on_data(trial, states, fits)
-        misread = bool(fits) and (fits[0].best != fits[0].declared or fits[0].useless)
+        on_data = list(_on_data(trial, states))
+        yield from on_data
+        misread = _misread(on_data)
         yield _unless(misread and labels.verdict == "fail", labels)
-        settled = not misread and labels.verdict == "pass"
-        question = _after(errors, "condition", lambda made: conditions.pays(trial, made))
-        yield _unless(not settled and question.verdict == "fail", question)
+        question = _after(errors, "condition", lambda made: _pays(trial, made, misread))
+        yield _unless(misread or (labels.verdict != "pass" and question.verdict == "fail"), question)
     question = _tried("null", lambda: _null(trial, run, errors))
     yield _unless(misread and question.verdict == "fail", question)
     yield self_test
@@ -191,12 +190,47 @@ def _on_states(trial: Trial, states: Examples | None) -> Iterator[Line]:
     yield _tried("precision", lambda: behaviour.precision(trial, found))
 
 
-def _on_data(trial: Trial, states: Examples, fits: list[fitting.Fits]) -> Iterator[Line]:
+def _on_data(trial: Trial, states: Examples) -> Iterator[Line]:
     """Lines on errors, under the labels that fit best."""
+    fits: list[fitting.Fits] = []
     yield _kept(fits, "denoising", lambda: _fitted(trial, states), lambda made: fitting.denoising(made, states))
-    yield _after(fits, "prediction", fitting.prediction)
-    yield _after(fits, "input scale", fitting.input_scale)
-    yield _after(fits, "time", lambda made: timing.time(trial, states, made))
+    found: list[list[clocks.Clock]] = []
+    schedule = _after(fits, "schedule", lambda made: _schedule(trial, states, made, found))
+    # of two explanations the one that leaves less error is told, and told once
+    elsewhere = bool(found) and clocks.other(found[0]) is not None
+    for name, question in (("prediction", fitting.prediction), ("input scale", fitting.input_scale)):
+        yield _on_another_schedule(name) if elsewhere else _after(fits, name, question)
+    yield schedule
+    yield (
+        _on_another_schedule("time")
+        if elsewhere
+        else _after(fits, "time", lambda made: timing.time(trial, states, made))
+    )
+
+
+def _schedule(trial: Trial, states: Examples, fit: fitting.Fits, found: list[list[clocks.Clock]]) -> Line:
+    """Every usual schedule, under the labels that fit best or, as a wrong schedule may choose those, as given."""
+    given = trial.examples
+    tried = [clocks.clocks(trial, states, fit)]
+    if given is not None and not states.classes.equal(given.classes):
+        tried.append(clocks.clocks(trial, given, fit))
+    found.append(min(tried, key=clocks.least))
+    return clocks.schedule(trial, fit, found[0])
+
+
+def _on_another_schedule(name: str) -> Line:
+    return Line(name, "skip", "the network was trained on another schedule", mend="mend the line 'schedule' first")
+
+
+def _misread(lines: list[Line]) -> bool:
+    """Whether what the network returns was read wrongly, so that errors on data say nothing of conditions."""
+    return any(line.name != "time" and line.verdict == "fail" for line in lines)
+
+
+def _pays(trial: Trial, found: conditions.Errors, misread: bool) -> Line:
+    if misread or found.null is None:
+        return conditions.pays(trial, found, None)
+    return conditions.pays(trial, found, conditions.payment(trial))
 
 
 def _fitted(trial: Trial, states: Examples) -> fitting.Fits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specent import checks
-from specent.errors import SpecentError
+from specent.errors import ModelError, SpecentError
 from specent.models.base import Model
 from specent.models.checkpoint import read_card
 from specent.models.ddpm_model import ddpm, is_ddpm
@@ -28,7 +29,8 @@ MODELS = (
     "'digits', FILE.py:NAME, a .safetensors of train_digits or of specent convert, a published EDM2 .pkl, or the "
     "folder or hub name of a pipeline"
 )
-_LATENTS = ("latents", "labels")
+# what arrays of data may be called in a file that holds no pictures
+_ARRAYS = ("latents", "images", "x")
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -71,13 +73,14 @@ def model_of(
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
         _refuse(text, **own)
+        _place(file)
         return _from_python(Path(file), name)
     if text.endswith(".py"):
         raise SpecentError(f"model={text!r}: say which object of the file, as {text}:model")
     if text == "digits":
         _refuse(text, **own)
         return digits()
-    path = Path(text).expanduser()
+    path = _place(text)
     if path.suffix == ".pkl" or (path.is_dir() and not _is_pipeline(path) and not is_ddpm(path)):
         _refuse(text, prompts=words)
         return edm2(path, null=null, labels=names)
@@ -101,10 +104,11 @@ def data_of(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any
     Parameters
     ----------
     text : str
-        As `specent.images.read` takes it; or an ``.npz`` file with ``latents`` (n, ...) and ``labels`` (n,), for data
-        that is no pictures.
+        As `specent.images.read` takes it; or an ``.npz`` file with ``latents`` (n, ...), in the units of the model, and
+        ``labels`` (n,), for data that is no pictures. For a model of something else than pictures of 1 or 3 channels
+        they may be called ``images`` or ``x`` too.
     model : Model
-        Decides the size and the channels of pictures.
+        Decides the size and the channels of pictures, and the shape of other data.
     progress : bool
         Whether to show a progress bar.
 
@@ -127,8 +131,9 @@ def data_of(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any
     from specent import images
 
     text = checks.name(text, "data")
+    pictures = len(model.shape) == 3 and model.shape[0] in (1, 3)
     if text.endswith(".npz"):
-        held = _latents(Path(text))
+        held = _arrays(Path(text).expanduser(), model.shape, pictures)
         if held is not None:
             return held
     size, channels = (model.shape[-1], model.shape[0]) if len(model.shape) == 3 else (None, 3)
@@ -136,15 +141,49 @@ def data_of(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any
     return found.images, found.label_names
 
 
-def _latents(file: Path) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Data that is no pictures; None if the file holds pictures, or is for `specent.images` to refuse."""
+def _arrays(file: Path, shape: Sequence[int], pictures: bool) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Data that is no pictures, as it is; None if the file holds pictures, or cannot be read as arrays at all."""
+    what = f"data={str(file)!r}"
     try:
         with np.load(file, allow_pickle=False) as held:
-            if not set(_LATENTS) <= set(held.files):
-                return None
-            return held["latents"], held["labels"]
-    except (OSError, ValueError, EOFError):
+            # pictures are converted to the model's range and size; latents and vectors are not
+            known = ("latents",) if pictures and "images" in held.files else _ARRAYS
+            name = next((name for name in known if name in held.files), None)
+            if name is None:
+                if pictures:
+                    return None
+                raise SpecentError(f"{what} holds {held.files}; it needs one of {', '.join(_ARRAYS)}, and labels")
+            if "labels" not in held.files:
+                raise SpecentError(f"{what} holds {name} but no labels; add an array labels, one entry per sample")
+            data, labels = held[name], held["labels"]
+    except SpecentError:
+        raise
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        if file.is_file() and not pictures:
+            raise SpecentError(f"{what} is no .npz file that can be read: {error}") from error
         return None
+    except ValueError as error:
+        raise SpecentError(f"{what}: {error}; save plain arrays of numbers and text, not objects") from error
+    return _fitting(data, labels, name, shape, what)
+
+
+def _fitting(
+    data: NDArray[Any], labels: NDArray[Any], name: str, shape: Sequence[int], what: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The arrays, if they are data of that shape with a label each."""
+    if data.dtype.kind not in "fiu":
+        raise SpecentError(f"{what}: {name} has type {data.dtype}; it must hold numbers")
+    if data.shape[1:] != tuple(shape):
+        needed = ", ".join(map(str, shape))
+        raise SpecentError(f"{what}: {name} has shape {data.shape}; the model needs (n, {needed})")
+    if labels.shape != (len(data),):
+        raise SpecentError(
+            f"{what}: labels has shape {labels.shape}; it must be ({len(data)},), one per entry of {name}"
+        )
+    bad = ~np.isfinite(data.reshape(len(data), -1)).all(axis=1)
+    if bad.any():
+        raise SpecentError(f"{what}: {name}[{int(np.argmax(bad))}] holds a NaN or an infinity; clean the data first")
+    return data, labels
 
 
 def _refuse(text: str, **given: object) -> None:
@@ -156,6 +195,17 @@ def _refuse(text: str, **given: object) -> None:
 
 def _is_pipeline(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("model_index.json", "config.json"))
+
+
+def _place(text: str) -> Path:
+    """Where a text may point to on this machine."""
+    try:
+        path = Path(text).expanduser()
+        path.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ModelError(f"model={checks.shown(text)} is no path that can be read ({why}); give {MODELS}") from error
+    return path
 
 
 def _from_python(file: Path, name: str) -> Model:
@@ -183,6 +233,9 @@ def _from_python(file: Path, name: str) -> Model:
             raise
         except Exception as error:
             raise SpecentError(f"{what} raised {told(error)}") from error
+        except SystemExit as error:
+            # it would end the command, with success if its code is 0
+            raise ModelError(f"{what} raised SystemExit: {error}; return the model instead") from error
     return as_model(thing)
 
 

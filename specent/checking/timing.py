@@ -25,6 +25,8 @@ _OFFSETS = (0.1, 0.3)
 # standard errors by which a parabola must be bent, and noise levels at which it must be
 _CURVED = 6.0
 _FEWEST = 3
+# standard errors by which another time is better, and the share of the error it leaves, that no poor network explains
+_FAR = (20.0, 0.7)
 
 
 def time_cost(trial: Trial) -> int:
@@ -101,6 +103,11 @@ def _whole_time(told: _Told) -> Line:
             f"hand it time {'- 1' if side == 'earlier' else '+ 1'}: its first time is "
             f"{'one less' if side == 'earlier' else 'one more'} than that of the schedule",
         )  # fmt: skip
+    if -gaps[side].z > _FAR[0] and moved.mean() < _FAR[1] * right.mean():
+        return Line(
+            "time", "fail", figure, "the clock of the network is not the declared one",
+            "give the schedule that it was trained on: schedule=specent.schedules.DDPM(betas) with its own betas",
+        )  # fmt: skip
     return Line(
         "time", "warn", figure,
         "the network is poorly fitted at little noise: another time is better at some noise levels only, or one two "
@@ -147,11 +154,13 @@ def _real_time(told: _Told) -> Line:
         )  # fmt: skip
     middle_offset, error = float(np.median(offsets)), float(np.median(errors))
     figure = (
-        f"the network is best when told {100 * (np.exp(middle_offset) - 1):+.1f} % of the noise level "
-        f"(± {100 * error:.1f} %, median of {len(offsets)} noise levels)"
+        f"the noise level at which it denoises best lies {100 * (np.exp(middle_offset) - 1):+.1f} ± "
+        f"{100 * error:.1f} % from the declared one, median of {len(offsets)} noise levels"
     )
     if abs(middle_offset) <= _OFFSETS[0] + 3 * error:
-        return Line("time", "pass", figure)
+        return Line(
+            "time", "pass", f"the clock agrees within {100 * (_OFFSETS[0] + 3 * error):.0f} %, as it should: {figure}"
+        )
     return Line(
         "time", "fail" if abs(middle_offset) - 4 * error > _OFFSETS[1] else "warn", figure,
         "the time that is handed over is not that of the noise level, or the network is poorly fitted",

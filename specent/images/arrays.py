@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+import zlib
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from specent import checks
 from specent.errors import SpecentError
 from specent.images.folders import as_path
 from specent.images.imageset import ImageSet, check_size, scaled
@@ -49,7 +51,7 @@ def npz(path: str | os.PathLike[str]) -> ImageSet:
     what = f"path={str(path)!r}"
     try:
         with zipfile.ZipFile(file) as archive:
-            held = {name.removesuffix(".npy") for name in archive.namelist()}
+            held = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
             missing = [name for name in ("images", "labels") if name not in held]
             if missing:
                 raise SpecentError(f"{what} holds {sorted(held)[:8]}, not {missing[0]!r}; need 'images' and 'labels'")
@@ -57,12 +59,22 @@ def npz(path: str | os.PathLike[str]) -> ImageSet:
             arrays = {name: _array(archive, name, what) for name in wanted}
     except SpecentError:
         raise
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except MemoryError as error:
+        raise SpecentError(f"{what}: memory ran out; take smaller or fewer pictures") from error
+    except (
+        zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, SyntaxError,
+        NotImplementedError, RuntimeError,
+    ) as error:  # fmt: skip
         raise SpecentError(f"{what} cannot be read as an .npz file ({type(error).__name__}: {error})") from error
-    images = _images(arrays["images"], what)
-    labels, classes = _labels(arrays["labels"], arrays.get("classes"), what)
+    try:
+        images = _images(arrays["images"], what)
+        labels, classes = _labels(arrays["labels"], arrays.get("classes"), what)
+    except MemoryError as error:
+        raise SpecentError(f"{what}: memory ran out; take smaller or fewer pictures") from error
     try:
         return ImageSet(images, labels, classes, file.stem)
+    except MemoryError as error:
+        raise SpecentError(f"{what}: memory ran out; take smaller or fewer pictures") from error
     except SpecentError as error:
         raise SpecentError(f"{what}: {error}") from error
 
@@ -75,11 +87,14 @@ def _array(archive: zipfile.ZipFile, name: str, what: str) -> NDArray[Any]:
         start = stream.tell()
         if dtype.hasobject:
             raise SpecentError(f"{what}: {name!r} holds Python objects, which are not read; save numbers or text")
+        if any(type(length) is not int or not 0 < length < 2**63 for length in shape) or not dtype.itemsize:
+            raise SpecentError(f"{what}: {name!r} of shape {checks.shown(shape)} and type {dtype} holds nothing")
         if start + math.prod(shape) * dtype.itemsize != info.file_size:
             raise SpecentError(
                 f"{what}: {name!r} is damaged: {info.file_size} bytes are too few or too many for {shape}"
             )
-    check_size(1, (info.file_size // 4,), what)
+    # as it lies in the file, in single precision, and once more while it is put in order
+    check_size(1, (math.prod(shape),), what, dtype.itemsize + 8)
     with archive.open(info) as stream:
         found: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return found
@@ -117,7 +132,7 @@ def _images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
     return images.astype(np.float32)
 
 
-def _labels(labels: NDArray[Any], classes: NDArray[Any] | None, what: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _labels(labels: NDArray[Any], classes: NDArray[Any] | None, what: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         raise SpecentError(f"{what}: labels of shape {labels.shape} hold {labels.dtype}; need one text or integer each")
     if classes is None:
@@ -131,7 +146,7 @@ def _labels(labels: NDArray[Any], classes: NDArray[Any] | None, what: str) -> tu
         if unknown:
             raise SpecentError(f"{what}: label {unknown[0]!r} is not among the classes {listed[:12]}")
         return np.array([listed.index(label) for label in labels.tolist()]), tuple(listed)
-    return labels.astype(np.int64), tuple(listed)
+    return labels, tuple(listed)
 
 
 def digits() -> ImageSet:

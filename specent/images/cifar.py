@@ -244,14 +244,25 @@ def _table(data: bytes, name: str) -> dict[str, Any]:
         raise ArchiveError(
             f"{name} holds a {type(made).__name__}; a batch of CIFAR-10 is a mapping with 'data' and 'labels'"
         )
-    return {key.decode("latin-1") if isinstance(key, bytes) else str(key): value for key, value in made.items()}
+    wrong = [key for key in made if not isinstance(key, (str, bytes))]
+    if wrong:
+        raise ArchiveError(f"{name} has an entry {checks.shown(wrong[0])}; those of a batch of CIFAR-10 have names")
+    return {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in made.items()}
 
 
 def _class_names(table: dict[str, Any]) -> tuple[str, ...]:
     names = table.get("label_names")
     if not isinstance(names, list) or len(names) != len(CLASSES):
         raise ArchiveError("batches.meta names no ten classes under 'label_names'; fetch it again")
-    return tuple(str(_plain(name), "utf-8") if isinstance(_plain(name), bytes) else str(name) for name in names)
+    return tuple(map(_class_name, names))
+
+
+def _class_name(name: Any) -> str:
+    plain = _plain(name)
+    text = plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
+    if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= 100:
+        raise ArchiveError(f"batches.meta names a class {checks.shown(name)}, which is no name; fetch it again")
+    return text
 
 
 def _rows(table: dict[str, Any], name: str) -> Rows:
@@ -277,7 +288,9 @@ def _array(record: Any, name: str) -> NDArray[np.uint8]:
     _, shape, kind, fortran, data = record.state
     data = _plain(data)
     code = _plain(kind.arguments[0]) if isinstance(kind, Record) and kind.arguments else None
-    sizes = isinstance(shape, tuple) and all(type(side) is int and side >= 0 for side in shape)
+    # few and short ones only: a product of many long numbers takes forever
+    sizes = isinstance(shape, tuple) and len(shape) <= 4
+    sizes = sizes and all(type(side) is int and 0 <= side <= _MOST_BYTES for side in shape)
     if code not in (b"u1", "u1") or not sizes or not isinstance(data, bytes) or math.prod(shape) != len(data):
         raise ArchiveError(mend)
     return np.frombuffer(data, np.uint8).reshape(shape, order="F" if fortran else "C")

@@ -27,6 +27,10 @@ _MENDS = {
 }
 
 
+# bytes a number: as read, stacked, and in single precision
+_EACH = 6
+
+
 def folder(
     path: str | os.PathLike[str],
     size: int | tuple[int, int] | None = None,
@@ -83,10 +87,7 @@ def folder(
     """
     need_pillow()
     root = as_folder(path)
-    channels = checks.whole(channels, "channels", least=1, most=3)
-    if channels == 2:
-        raise SpecentError("channels=2 must be 1 (grey) or 3 (colour)")
-    wanted = _size(size)
+    channels, wanted = check_form(size, channels)
     if resize not in get_args(Resize):
         raise SpecentError(f"resize={checks.shown(resize)} must be 'refuse', 'crop' or 'stretch'")
     if resize != "refuse" and wanted is None:
@@ -97,7 +98,7 @@ def folder(
     except OSError as error:
         raise SpecentError(f"path={str(root)!r} cannot be looked into ({error}); check its permissions") from error
     if wanted is not None:
-        check_size(len(files), (channels, *wanted), f"path={str(root)!r}")
+        check_size(len(files), (channels, *wanted), f"path={str(root)!r}", _EACH)
     reader = _Reader(root, channels, convert, wanted, resize)
     for label, file in tqdm(files, desc="reading pictures", disable=not checks.flag(progress, "progress"), delay=1):
         reader.take(label, file)
@@ -134,6 +135,14 @@ def as_path(path: Any, argument: str = "path") -> Path:
     if not text:
         raise SpecentError(f"{argument}='' is empty; give a path")
     return found
+
+
+def check_form(size: object, channels: object) -> tuple[int, tuple[int, int] | None]:
+    """Channels, and height and width if given, of the pictures that are asked for."""
+    found = checks.whole(channels, "channels", least=1, most=3)
+    if found == 2:
+        raise SpecentError("channels=2 must be 1 (grey) or 3 (colour)")
+    return found, _size(size)
 
 
 def _size(size: object) -> tuple[int, int] | None:
@@ -211,7 +220,7 @@ class _Reader:
             self._refuse(error, name)
             return
         self.bytes_held += pixels.nbytes
-        check_size(1, (self.bytes_held,), f"path={str(self.root)!r}")
+        check_size(1, (self.bytes_held,), f"path={str(self.root)!r}", _EACH)
         self.found.append(_Picture(label, name, pixels))
 
     def _refuse(self, error: PictureError, name: str) -> None:
@@ -262,8 +271,9 @@ class _Reader:
         """All pictures as one set."""
         classes = sorted({place.name for place in self.root.iterdir() if place.is_dir() and place.name[0] != "."})
         _check_classes(self.root, classes, {picture.label for picture in self.found}, " that can be used")
-        pixels = np.stack([picture.pixels for picture in self.found]).transpose(0, 3, 1, 2)
-        check_size(len(pixels), pixels.shape[1:], f"path={str(self.root)!r}")
+        # in the order in which it will lie, or every later step made a copy of four bytes a number
+        pixels = np.stack([picture.pixels.transpose(2, 0, 1) for picture in self.found])
+        pixels = np.ascontiguousarray(pixels)
         labels = np.array([classes.index(picture.label) for picture in self.found])
         notes = [
             *(

@@ -42,7 +42,7 @@ class ImageSet:
     Raises
     ------
     SpecentError
-        If shapes do not fit, a number is not finite or outside -1 .. 1, or a class has no picture.
+        If shapes do not fit, a number is not finite or outside -1 .. 1, or a class has no picture or is named null.
 
     Examples
     --------
@@ -71,6 +71,8 @@ class ImageSet:
         _check_range(images)
         if len(set(classes)) < len(classes):
             raise SpecentError(f"classes={checks.shown(list(classes))} must be distinct")
+        if "null" in classes:
+            raise SpecentError("a class is named 'null', which stands for no condition; give it another name")
         if labels.min() < 0 or labels.max() >= len(classes):
             raise SpecentError(f"labels run from {labels.min()} to {labels.max()}; there are {len(classes)} classes")
         empty = [
@@ -152,9 +154,9 @@ def listed(names: Sequence[object], one: str, many: str, most: int = 8) -> str:
     return f"{len(names)} {one if len(names) == 1 else many} ({shown})"
 
 
-def check_size(count: int, shape: Sequence[int], what: str) -> None:
-    """Refuse a set that would not fit into memory, before it is read."""
-    needed, memory = 4 * count * math.prod(int(length) for length in shape), _memory()
+def check_size(count: int, shape: Sequence[int], what: str, each: int = 4) -> None:
+    """Refuse a set that would not fit into memory, before it is read, at so many bytes a number."""
+    needed, memory = each * count * math.prod(int(length) for length in shape), _memory()
     if needed > memory:
         raise SpecentError(
             f"{what}: {count} pictures of {' x '.join(str(length) for length in shape)} would need "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,6 +78,7 @@ def decode(data: bytes, channels: int, convert: bool) -> NDArray[np.uint8]:
     """
     from PIL import Image, UnidentifiedImageError
 
+    _check_whole(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # what the library finds odd is not read
@@ -92,6 +94,21 @@ def decode(data: bytes, channels: int, convert: bool) -> NDArray[np.uint8]:
         raise PictureError("unreadable", f"no picture in {', '.join(FORMATS)} format") from error
     except Exception as error:  # a damaged file may fail in any way its reader knows
         raise PictureError("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())[:100]}") from error
+
+
+def _check_whole(data: bytes) -> None:
+    """What the library reads without a word: a PNG file without its end, and 16 bits of which it keeps 8."""
+    depth = 0
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if b"IEND\xaeB`\x82" not in data:
+            raise PictureError("unreadable", "cut short: the end of the PNG file is missing")
+        depth = data[24]
+    elif data[:2] in (b"P2", b"P3", b"P5", b"P6"):
+        words = re.sub(rb"#[^\r\n]*", b" ", data[:4096]).split(maxsplit=4)[3:4]
+        digits = words[0][:6] if words else b""
+        depth = 16 if digits.isdigit() and int(digits) > 255 else 8
+    if depth == 16:
+        raise PictureError("unreadable", "16 bits per channel; save it with 8")
 
 
 def _pixels(picture: Image, channels: int, convert: bool) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ from specent import checks
 from specent.errors import SpecentError
 from specent.images.arrays import digits, npz
 from specent.images.cifar import cifar10
-from specent.images.folders import folder
+from specent.images.folders import check_form, folder
 from specent.images.imageset import ImageSet
 from specent.images.pictures import Resize
 
@@ -49,15 +49,21 @@ def read(
     183
     """
     text = checks.instance(source, str, "data", f"give {FORMS}")
-    kind, colon, path = text.partition(":")
-    if text == "digits":
-        return digits()
-    if kind == "cifar10" and path:
-        return cifar10(path, progress=progress)
+    kind, _, path = text.partition(":")
+    _, wanted = check_form(size, channels)
     if kind == "folder" and path:
         options = {"resize": resize, "convert": convert, "skip": skip, "progress": progress}
         return folder(path, size, channels, **options)  # type: ignore[arg-type]
-    if text.endswith(".npz"):
-        return npz(text)
-    hint = f"; write {kind}:PATH" if text in ("cifar10", "folder") or (colon and not path) else ""
-    raise SpecentError(f"data={checks.shown(text)} is none of {FORMS}{hint}")
+    if text == "digits":
+        made = digits()
+    elif kind == "cifar10" and path:
+        made = cifar10(path, progress=progress)
+    elif text.endswith(".npz"):
+        made = npz(text)
+    else:
+        hint = {"cifar10": "; write cifar10:PATH", "folder": "; write folder:PATH", "digits": "; write digits alone"}
+        raise SpecentError(f"data={checks.shown(text)} is none of {FORMS}{hint.get(kind, '')}")
+    if wanted is not None and made.shape[1:] != wanted:
+        have = " x ".join(map(str, made.shape[1:]))
+        raise SpecentError(f"size={size}: {made.name!r} has pictures of {have}; only those of a folder are resized")
+    return made

@@ -16,7 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from specent.checks import shown
 from specent.errors import ModelError
+from specent.models.outputs import told
 
 
 def card_path(path: Path) -> Path:
@@ -30,15 +32,24 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
     Raises
     ------
     ModelError
-        If the name does not end in ``.safetensors``, the folder is missing or read-only, or the file exists.
+        If the name does not end in ``.safetensors`` or cannot be that of a file, the folder is missing or read-only,
+        or the file exists.
     """
-    target = Path(path).expanduser()
+    try:
+        target = Path(path).expanduser()
+        # the temporary file of `write_checkpoint` has the longest name
+        _there(_temporary(target))
+        places = [(file, _there(file), file.is_file()) for file in (target, card_path(target))]
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(f"output={shown(path)} is no name of a file ({told(error)}); give another") from error
     if target.suffix != ".safetensors":
         raise ModelError(f"output={str(target)!r} must end in '.safetensors'")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise ModelError(f"output={str(target)!r}: its folder is missing or cannot be written to; make it first")
-    for file in (target, card_path(target)):
-        if file.exists() and not overwrite:
+    for file, exists, regular in places:
+        if exists and not regular:
+            raise ModelError(f"output={str(file)!r} exists and is no file; give another name, or move it away")
+        if exists and not overwrite:
             raise ModelError(f"output={str(file)!r} exists; pass overwrite=True (--overwrite) to replace it")
     return target
 
@@ -52,14 +63,31 @@ def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> tuple[P
 def write_checkpoint(data: bytes, path: Path, card: dict[str, Any]) -> tuple[Path, Path]:
     """Write a safetensors file and its card (to which the SHA-256 is added), each whole or not at all."""
     text = json.dumps({**card, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
-    for target, content in ((path, data), (card_path(path), text.encode())):
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    return path, card_path(path)
+    targets = (path, card_path(path))
+    try:
+        # both are whole before either takes its place
+        for target, content in zip(targets, (data, text.encode()), strict=True):
+            _temporary(target).write_bytes(content)
+        for target in targets:
+            os.replace(_temporary(target), target)
+    except OSError as error:
+        raise ModelError(f"output={str(path)!r} cannot be written: {error.strerror}") from error
+    finally:
+        for target in targets:
+            _temporary(target).unlink(missing_ok=True)
+    return targets
+
+
+def _there(file: Path) -> bool:
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -164,31 +164,48 @@ def restore(checkpoint: Checkpoint, net: nn.Module, average: nn.Module, optimise
     Raises
     ------
     ModelError
-        If a tensor is missing, left over or of another shape.
+        If a tensor is missing, left over, of another shape or type, or holds a NaN or an infinity.
     """
-    parts: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}, "optimiser": {}}
-    for key, value in checkpoint.tensors.items():
-        part, _, name = key.partition(".")
-        if part in parts:
-            parts[part][name] = value
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in parts["optimiser"].items():
-        place, _, name = key.partition(".")
-        state.setdefault(int(place), {})[name] = value
-    try:
-        net.load_state_dict(parts["net"], strict=True)
-        average.load_state_dict(parts["average"], strict=True)
-        _check_optimiser(state, list(net.parameters()))
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    except (RuntimeError, ValueError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise ModelError(f"the checkpoint of step {checkpoint.step} does not fit: {told}") from error
-
-
-def _check_optimiser(state: dict[int, dict[str, Tensor]], parameters: list[nn.Parameter]) -> None:
-    if set(state) != set(range(len(parameters))):
-        raise ValueError(f"{len(state)} states of the optimiser for {len(parameters)} parameters")
+    parameters = list(net.parameters())
+    expected = {
+        **{f"net.{key}": value for key, value in net.state_dict().items()},
+        **{f"average.{key}": value for key, value in average.state_dict().items()},
+        "losses": torch.empty(checkpoint.step),
+    }
     for place, parameter in enumerate(parameters):
-        entry = state[place]
-        if set(entry) != {"step", "exp_avg", "exp_avg_sq"} or entry["exp_avg"].shape != parameter.shape:
-            raise ValueError(f"the state of parameter {place} of the optimiser is of another shape")
+        expected[f"optimiser.{place}.step"] = torch.zeros(())
+        expected |= {f"optimiser.{place}.{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
+    tensors = checkpoint.tensors
+    told = f"the checkpoint of step {checkpoint.step} does not fit"
+    for key in sorted(set(expected) ^ set(tensors)):
+        raise ModelError(f"{told}: {key!r} is {'missing' if key in expected else 'unknown'}")
+    for key, like in expected.items():
+        found = tensors[key]
+        if found.shape != like.shape or found.dtype != like.dtype:
+            raise ModelError(
+                f"{told}: {key!r} has shape {tuple(found.shape)} and type {found.dtype}, not {tuple(like.shape)} and "
+                f"{like.dtype}"
+            )
+    check_finite(tensors)
+    for key, value in tensors.items():
+        if key.endswith(".exp_avg_sq") and bool((value < 0).any()):
+            raise ModelError(f"{told}: {key!r} is a mean of squares, but holds a negative number")
+        if key.startswith("optimiser.") and key.endswith(".step") and float(value) != checkpoint.step:
+            raise ModelError(f"{told}: {key!r} is {float(value):g}, not {checkpoint.step}")
+    net.load_state_dict({key: tensors[f"net.{key}"] for key in net.state_dict()}, strict=True)
+    average.load_state_dict({key: tensors[f"average.{key}"] for key in average.state_dict()}, strict=True)
+    state = {
+        place: {name: tensors[f"optimiser.{place}.{name}"] for name in ("step", "exp_avg", "exp_avg_sq")}
+        for place in range(len(parameters))
+    }
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that hold a NaN or an infinity, by name."""
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise ModelError(
+                f"the tensor {key!r} holds a NaN or an infinity; start again with overwrite=True, or lower "
+                "learning_rate"
+            )

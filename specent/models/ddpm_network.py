@@ -10,6 +10,7 @@ import torch
 
 from specent import checks
 from specent.errors import ModelError
+from specent.models.arguments import check_memory
 
 TIMES = 1000
 """Times of the schedule, 0 .. 999, with betas from 1e-4 to 2e-2 in even steps (arXiv 2006.11239)."""
@@ -94,6 +95,29 @@ def unet(
             dropout=dropout,
             num_class_embeds=embeddings,
         )
+
+
+def check_sizes(
+    shape: Sequence[int], batch: int, *, channels: Sequence[int], layers: int, activations: bool = True
+) -> None:
+    """Refuse a network or a batch that this machine has no memory for, before it is made.
+
+    What is counted is less than what is used: two convolutions of 3 x 3 in every block on either side, with their
+    average, gradient and both moments; four arrays kept in each of them, if `activations`; and the batch itself.
+
+    Raises
+    ------
+    SpecentError
+        If even that is more than there is.
+    """
+    weights = sum(2 * 2 * 9 * layers * width**2 for width in channels)
+    check_memory(4 * 5 * weights, f"a network of channels={list(channels)} and layers={layers}", "take fewer of them")
+    size = math.prod(shape)
+    kept = 3 * size
+    if activations:
+        pixels = [max(1, size // shape[0] // 4**level) for level in range(len(channels))]
+        kept += sum(2 * 4 * layers * width * count for width, count in zip(channels, pixels, strict=True))
+    check_memory(4 * batch * kept, f"a step with batch={batch}", "take a smaller batch")
 
 
 def scheduler() -> Any:

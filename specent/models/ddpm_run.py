@@ -23,15 +23,18 @@ from numpy.typing import NDArray
 from specent.errors import ModelError
 from specent.images.pictures import write_grid
 from specent.models import ddpm_network
-from specent.models.ddpm_checkpoint import sync_folder, write_whole
+from specent.models.ddpm_checkpoint import check_finite, sync_folder, write_whole
+from specent.models.ddpm_folder import CARD as CARD
+from specent.models.ddpm_folder import CHECKPOINTS as CHECKPOINTS
+from specent.models.ddpm_folder import LOSSES, PARTS, clear_stale
+from specent.models.ddpm_folder import PROFILES as PROFILES
+from specent.models.ddpm_folder import UNCONDITIONAL as UNCONDITIONAL
+from specent.models.ddpm_folder import WEIGHTS as WEIGHTS
+from specent.models.ddpm_folder import check_folder as check_folder
+from specent.models.ddpm_folder import clear as clear
 from specent.models.ddpm_samples import sampled
 from specent.models.ddpm_training import Examples, Trainer
 
-CARD = "specent.json"
-WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
-CHECKPOINTS, LOSSES, PROFILES, UNCONDITIONAL = "checkpoints", "loss.csv", "profiles.nc", "unconditional"
-
-_PARTS = ("unet", "scheduler", "model_index.json")
 _MOST_ROWS = 16
 _COLUMNS = 8
 _MOST_LINES = 20_000
@@ -43,44 +46,6 @@ class Keeping:
 
     checkpoints: int = 1000
     samples: int = 1000
-
-
-def check_folder(path: str | Path, *, overwrite: bool = False) -> Path:
-    """Check that a run can live in a folder: a new one, an empty one, or one of an earlier run.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be made, is a file, or holds files of something else.
-    """
-    try:
-        folder = Path(path).expanduser().absolute()
-        if folder.exists() and not folder.is_dir():
-            raise ModelError(f"folder={str(path)!r} is a file; give the name of a folder")
-        foreign = [entry.name for entry in folder.iterdir() if not _ours(entry)] if folder.is_dir() else []
-        parent_there = folder.parent.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"folder={str(path)!r} cannot be used ({error}); choose another") from error
-    if not parent_there:
-        raise ModelError(f"folder={str(path)!r}: the folder {str(folder.parent)!r} does not exist; make it first")
-    known = any((folder / name).exists() for name in (CHECKPOINTS, CARD))
-    if foreign and (overwrite or not known):
-        raise ModelError(f"folder={str(path)!r} holds other files, {sorted(foreign)[0]!r} for one; choose a new folder")
-    return folder
-
-
-def _ours(entry: Path) -> bool:
-    names = {CHECKPOINTS, LOSSES, CARD, PROFILES, UNCONDITIONAL, *_PARTS}
-    return entry.name in names or (entry.name.startswith(("samples_", ".")) and entry.suffix in (".png", ".tmp"))
-
-
-def clear(folder: Path) -> None:
-    """Remove what an earlier run left in its folder."""
-    # the card first: without it nothing that is left passes for a finished network
-    (folder / CARD).unlink(missing_ok=True)
-    for entry in sorted(folder.iterdir()):
-        if _ours(entry):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def run(folder: Path, trainer: Trainer, keeping: Keeping, card: Mapping[str, Any], progress: bool = True) -> Path:
@@ -111,11 +76,11 @@ def run(folder: Path, trainer: Trainer, keeping: Keeping, card: Mapping[str, Any
     """
     steps = trainer.settings.steps
     trainer.resume(folder / CHECKPOINTS)
-    (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    for place in (folder, folder / CHECKPOINTS):
-        # what a process left that was killed while it wrote
-        for entry in place.glob(".*.tmp"):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    try:
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        clear_stale(folder)
+    except OSError as error:
+        raise ModelError(f"folder={str(folder)!r} cannot be used ({error}); choose another") from error
 
     def after(step: int) -> None:
         last = step == steps
@@ -157,6 +122,7 @@ def publish(folder: Path, trainer: Trainer, card: Mapping[str, Any]) -> Path:
     """Put the averaged network into the folder as a pipeline of diffusers, the card last."""
     from diffusers import DDPMPipeline
 
+    check_finite({f"average.{key}": value for key, value in trainer.average.state_dict().items()})
     (folder / CARD).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=folder) as temporary:
         made = Path(temporary)
@@ -164,7 +130,7 @@ def publish(folder: Path, trainer: Trainer, card: Mapping[str, Any]) -> Path:
         net = copy.deepcopy(trainer.average).cpu().to(memory_format=torch.contiguous_format)
         pipeline = DDPMPipeline(unet=net, scheduler=ddpm_network.scheduler())
         pipeline.save_pretrained(made, safe_serialization=True)
-        for name in _PARTS:
+        for name in PARTS:
             target = folder / name
             if target.is_dir():
                 shutil.rmtree(target)

@@ -29,6 +29,7 @@ from specent.errors import ModelError
 from specent.models import ddpm_checkpoint, ddpm_network
 from specent.schedules import DDPM
 
+_MOST = {"layers": 64}
 _LOOK = 100  # steps between two looks at the loss: each waits for the GPU
 
 
@@ -85,7 +86,7 @@ class DDPMSettings:
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch", 1), ("warmup", 0), ("layers", 1), ("seed", 0)):
-            checks.whole(getattr(self, name), name, least=least, most=10**9, error=ModelError)
+            checks.whole(getattr(self, name), name, least=least, most=_MOST.get(name, 10**9), error=ModelError)
         checks.number(self.learning_rate, "learning_rate", above=0, most=10, error=ModelError)
         checks.number(self.clip, "clip", above=0, error=ModelError)
         for name in ("label_dropout", "average", "dropout"):
@@ -150,6 +151,10 @@ class Trainer:
             raise ModelError(
                 f"precision={settings.precision!r} pays on a GPU only; use 'float32' on {self.device.type}"
             )
+        ddpm_network.check_sizes(
+            tuple(examples.images.shape[1:]), settings.batch, channels=settings.channels, layers=settings.layers,
+            activations=self.device.type == "cpu",
+        )  # fmt: skip
         self.net = ddpm_network.unet(
             tuple(examples.images.shape[1:]), examples.embeddings, channels=settings.channels, layers=settings.layers,
             attention=settings.attention, dropout=settings.dropout, seed=settings.seed,
@@ -193,11 +198,10 @@ class Trainer:
         if found is None:
             return 0
         self._check_same(found, folder)
+        if found.step > self.settings.steps:
+            raise ModelError(f"the checkpoint in {folder} is of step {found.step} of {self.settings.steps}")
         ddpm_checkpoint.restore(found, self.net, self.average, self.optimiser)
-        losses = found.tensors.get("losses")
-        if losses is None or losses.shape != (found.step,) or found.step > self.settings.steps:
-            raise ModelError(f"the checkpoint of step {found.step} in {folder} holds another curve of losses")
-        self._losses[: found.step] = losses.to(self.device)
+        self._losses[: found.step] = found.tensors["losses"].to(self.device)
         self.step = found.step
         return self.step
 
@@ -235,6 +239,7 @@ class Trainer:
             **ddpm_checkpoint.optimiser_tensors(self.optimiser),
             "losses": torch.from_numpy(self.losses),
         }
+        ddpm_checkpoint.check_finite(tensors)
         return ddpm_checkpoint.write(folder, self.step, tensors, self.card())
 
     def run(

@@ -16,7 +16,10 @@ from specent import checks
 from specent.errors import ModelError
 from specent.models.base import Model
 from specent.models.network import NetworkModel, check_weights
+from specent.models.outputs import told
 from specent.schedules import Schedule
+
+_ABSENT = object()
 
 
 class Denoiser(Protocol):
@@ -68,7 +71,7 @@ class ProtocolModel(NetworkModel):
         return self
 
     def decode(self, x: Tensor) -> Tensor:
-        own = getattr(self.net, "decode", None)
+        own = _part(self.net, "decode")
         return own(x) if callable(own) else super().decode(x)
 
 
@@ -88,7 +91,7 @@ def as_model(thing: Any) -> Model:
     Raises
     ------
     ModelError
-        If something is missing; the message lists what, and how else a model is made.
+        If something is missing; the message lists what, and how else a model is made. Or if an attribute raises.
 
     Examples
     --------
@@ -108,18 +111,19 @@ def as_model(thing: Any) -> Model:
     if missing:
         raise ModelError(f"model={checks.shown(thing)} is {_article(kind)}: {'; '.join(missing)}; {_mend(thing)}")
     check_weights(thing)
-    labels = thing.conditions if hasattr(thing, "conditions") else thing.labels
-    null = checks.flag(getattr(thing, "null_condition", False), f"{kind}.null_condition", error=ModelError)
-    whole = checks.flag(getattr(thing, "integer_times", False), f"{kind}.integer_times", error=ModelError)
-    prior, schedule = getattr(thing, "label_prior", None), thing.schedule
+    conditions = _part(thing, "conditions", _ABSENT)
+    labels = _part(thing, "labels") if conditions is _ABSENT else conditions
+    null = checks.flag(_part(thing, "null_condition", False), f"{kind}.null_condition", error=ModelError)
+    whole = checks.flag(_part(thing, "integer_times", False), f"{kind}.integer_times", error=ModelError)
+    prior, schedule, shape = (_part(thing, name) for name in ("label_prior", "schedule", "shape"))
     return ProtocolModel(
-        thing, labels, thing.shape, "data", schedule, prior, null, _identity(thing), state_type(thing), whole
+        thing, labels, shape, "data", schedule, prior, null, _identity(thing), state_type(thing), whole
     )
 
 
 def move_parts(thing: Any, device: torch.device) -> None:
     """Move an object: by its own method ``to``, or the torch modules and tensors that it holds."""
-    if callable(getattr(thing, "to", None)):
+    if callable(_part(thing, "to")):
         thing.to(device)
         return
     for name, value in list(vars(thing).items()) if hasattr(thing, "__dict__") else ():
@@ -137,19 +141,27 @@ def state_type(thing: Any) -> torch.dtype:
     return torch.float64 if wide else torch.float32
 
 
+def _part(thing: Any, name: str, absent: Any = None) -> Any:
+    """An attribute, or `absent`; it may be a property, whose code may raise anything."""
+    try:
+        return getattr(thing, name, absent)
+    except Exception as error:
+        raise ModelError(f"model: {type(thing).__name__}.{name} raised {told(error)}; mend that attribute") from error
+
+
 def _missing(thing: Any) -> list[str]:
     """What keeps an object from being a denoiser."""
     if isinstance(thing, type):
         return ["it is a class; pass an instance of it, with its weights"]
     found = [] if callable(thing) else ["it cannot be called as D(x, t, condition)"]
-    schedule = getattr(thing, "schedule", None)
+    schedule = _part(thing, "schedule")
     if schedule is None:
         found.append("it lacks schedule, for example specent.schedules.VE()")
     elif not isinstance(schedule, Schedule):
         found.append(f"its schedule={checks.shown(schedule)} is none of specent.schedules")
-    if not hasattr(thing, "conditions") and not hasattr(thing, "labels"):
+    if all(_part(thing, name, _ABSENT) is _ABSENT for name in ("conditions", "labels")):
         found.append("it lacks conditions, the list of labels or prompts")
-    if not hasattr(thing, "shape"):
+    if _part(thing, "shape", _ABSENT) is _ABSENT:
         found.append("it lacks shape, that of one sample")
     return found
 
@@ -158,7 +170,7 @@ def _mend(thing: Any) -> str:
     """How else the object becomes a model."""
     if type(thing).__module__.partition(".")[0] == "diffusers":
         return "load its folder or hub name with specent.models.pipeline(...)"
-    if callable(thing) and callable(getattr(thing, "schedule", None)):
+    if callable(thing) and callable(_part(thing, "schedule")):
         return "wrap a denoiser with a schedule(t) -> (alpha, sigma) of its own with specent.models.foreign(...)"
     return "add what is missing, or wrap a network with specent.models.network(...)"
 
@@ -170,13 +182,14 @@ def _article(kind: str) -> str:
 def _identity(thing: Any) -> dict[str, Any]:
     """What the object says it is, for archives."""
     kind = type(thing).__name__
-    given = getattr(thing, "identity", {})
+    given = _part(thing, "identity", {})
     if not isinstance(given, dict):
         raise ModelError(f"model: {kind}.identity={checks.shown(given)} must be a dictionary with a 'name'")
-    name = given.get("name", getattr(thing, "name", kind))
+    name = given["name"] if "name" in given else _part(thing, "name", kind)
+    schedule: Schedule = _part(thing, "schedule")
     return {
         **given,
         "name": checks.name(name, f"model: {kind}.name", error=ModelError),
         "prediction": "data",
-        "schedule": thing.schedule.to_json(),
+        "schedule": schedule.to_json(),
     }

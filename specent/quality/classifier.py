@@ -73,7 +73,6 @@ class DigitsClassifier:
         return found
 
 
-@lru_cache(maxsize=4)
 def digits_classifier(seed: int = 0) -> DigitsClassifier:
     """Train a small classifier of the 8 x 8 handwritten digits, in a few seconds.
 
@@ -91,14 +90,18 @@ def digits_classifier(seed: int = 0) -> DigitsClassifier:
     Raises
     ------
     SpecentError
-        If scikit-learn, which carries the digits, is not installed.
+        If the seed is none, or scikit-learn, which carries the digits, is not installed.
 
     Examples
     --------
     >>> digits_classifier().held_out.value > 0.95
     True
     """
-    seed = checks.whole(seed, "seed", most=2**63 - 1)
+    return _trained(checks.whole(seed, "seed", most=2**63 - 1))
+
+
+@lru_cache(maxsize=4)
+def _trained(seed: int) -> DigitsClassifier:
     images, names = digits_data()
     labels = tuple(sorted(set(names.tolist())))
     target = torch.tensor([labels.index(name) for name in names])

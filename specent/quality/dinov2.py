@@ -139,7 +139,10 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
         from transformers import AutoConfig, AutoModel
     except ImportError as error:
         raise SpecentError("DINOv2 is loaded by transformers: pip install transformers") from error
-    told = Path(name).name if Path(name).is_dir() else str(name)
+    try:
+        told = Path(name).name if Path(name).is_dir() else str(name)
+    except (OSError, TypeError, ValueError) as error:
+        raise SpecentError(f"name={checks.shown(name)} is neither a folder nor a name on the hub") from error
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:

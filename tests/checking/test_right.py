@@ -97,6 +97,22 @@ def test_without_data_half_of_the_questions_are_answered(shop: Any, trained: Any
     assert all("--data" in line.mend for line in skipped)
 
 
+def test_the_label_carries_as_many_bits_as_there_are_in_the_labels() -> None:
+    images, labels = sp.models.digits_data()
+    exact = sp.models.finite(images, labels, name="digits")
+    report = sp.models.check(exact, images, labels, samples=300, progress=False)
+    words = report["condition"].figure.split(" that is ")[1].split()
+    bits, error = float(words[0]), float(words[2])
+    # every image is in one class, so that over all noise levels it is the entropy of the labels (arXiv cs/0412108)
+    share = np.unique(labels, return_counts=True)[1] / len(labels)
+    assert abs(bits + float((share * np.log2(share)).sum())) < 4 * error
+    assert error < 0.3
+
+
+def test_a_clock_that_agrees_is_said_to_agree(shop: Any, trained: Any) -> None:
+    assert shop.check(trained[0], trained)["time"].figure.startswith("the clock agrees within")
+
+
 def test_an_object_that_follows_the_protocol_passes(shop: Any, digits: Any) -> None:
     class Own:
         def __init__(self) -> None:

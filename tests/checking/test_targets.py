@@ -35,6 +35,9 @@ def swapped():
 def of(path):
     return made()
 
+def ends():
+    raise SystemExit(0)
+
 def broken():
     return 1 / 0
 
@@ -86,14 +89,18 @@ def test_checkpoints_and_folders_are_told_apart(folder: Path) -> None:
         ("mine.py:model", {}, "defines no 'model'; it has .*own"),
         ("mine.py:of", {}, "is a function of path; give one without arguments"),
         ("mine.py:broken", {}, "raised ZeroDivisionError"),
+        ("mine.py:ends", {}, "raised SystemExit: 0"),
         ("mine.py:number", {}, "not a model"),
         ("wrong.py:model", {}, "the file raised SyntaxError"),
         ("digits", {"prompts": ["a"]}, r"prompts=\['a'\] does not go with model='digits'"),
         ("mine.py:own", {"null": "other"}, "null='other' does not go with"),
         ("no.safetensors", {}, "no card"),
         ("", {}, "model=''"),
+        ("x" * 5000, {}, "is no path that can be read"),
+        ("x" * 5000 + ".py:own", {}, "is no path that can be read"),
+        ("~nobody-of-that-name/x.pkl", {}, "is no path that can be read"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:30],
 )
 def test_what_names_no_model_is_said(folder: Path, text: str, options: dict[str, object], message: str) -> None:
     (folder / "wrong.py").write_text("def (")
@@ -114,13 +121,50 @@ def test_data_are_pictures_or_latents(folder: Path) -> None:
         data_of("none", model_of("digits"))
 
 
+class Shape:
+    """Stands in for a model, of which the loader asks the shape only."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+
+@pytest.mark.parametrize("name", ["latents", "images", "x"])
+@pytest.mark.parametrize("shape", [(4, 8, 8), (5,)], ids=str)
+def test_latents_and_vectors_are_taken_as_they_are(folder: Path, name: str, shape: tuple[int, ...]) -> None:
+    given = 9 * np.random.default_rng(0).standard_normal((6, *shape))
+    np.savez(folder / "other.npz", **{name: given, "labels": np.arange(6)})
+    found, labels = data_of("other.npz", Shape(*shape))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found, given)
+    assert labels.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"latents": np.zeros((6, 4, 4, 4))}, r"latents has shape \(6, 4, 4, 4\); the model needs \(n, 4, 8, 8\)"),
+        ({"x": np.full((6, 4, 8, 8), np.nan)}, r"x\[0\] holds a NaN"),
+        ({"images": np.zeros((6, 4, 8, 8)), "labels": np.arange(5)}, r"labels has shape \(5,\); it must be \(6,\)"),
+        ({"images": np.full((6, 4, 8, 8), "a")}, "images has type <U1; it must hold numbers"),
+        ({"images": np.full((6, 4, 8, 8), None)}, "not objects"),
+        ({"data": np.zeros((6, 4, 8, 8))}, "it needs one of latents, images, x, and labels"),
+        ({"x": np.zeros((6, 4, 8, 8)), "labels": None}, "holds x but no labels"),
+    ],
+    ids=["shape", "nan", "labels", "text", "objects", "name", "unlabelled"],
+)
+def test_data_that_do_not_fit_are_refused(folder: Path, arrays: dict[str, object], message: str) -> None:
+    kept = {name: value for name, value in {"labels": np.arange(6), **arrays}.items() if value is not None}
+    np.savez(folder / "other.npz", **kept)  # type: ignore[arg-type]
+    with pytest.raises(SpecentError, match=message):
+        data_of("other.npz", Shape(4, 8, 8))  # type: ignore[arg-type]
+
+
 def test_the_command_prints_the_report_and_succeeds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "mine.py:made", "--data", "data.npz"]) == 0
     out, err = capsys.readouterr()
     rows = out.splitlines()
     assert rows[0].startswith("network: ")
     assert " fail" not in rows[0]
-    assert sum(row.startswith(("pass", "skip")) for row in rows) == 14
+    assert sum(row.startswith(("pass", "skip")) for row in rows) == 15
     assert "about" in err  # how many evaluations it will take, on the bar
 
 
@@ -133,4 +177,4 @@ def test_the_command_fails_if_a_line_does(folder: Path, capsys: pytest.CaptureFi
 
 def test_the_command_without_data_says_what_is_open(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "mine.py:made", "--levels", "0.01", "50"]) == 0
-    assert capsys.readouterr().out.count("needs images with their labels") == 6
+    assert capsys.readouterr().out.count("needs images with their labels") == 7

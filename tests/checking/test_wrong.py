@@ -103,6 +103,65 @@ def test_a_noise_level_told_half_as_large(shop: Any, digits: Any) -> None:
     assert "time" in report.failed
 
 
+SCHEDULES = [LINEAR, DDPM("scaled_linear"), DDPM("cosine"), VE(), VP(), FlowMatching()]
+WRITTEN = ["DDPM('linear')", "DDPM('scaled_linear')", "DDPM('cosine')", "VE()", "VP()", "FlowMatching()"]
+
+
+def of_range(net: Any) -> Any:
+    """A network that answers at any time, those of flow matching at its ends included."""
+    return lambda x, t, c: net(x, t.clamp(1e-4, 1 - 1e-4) if net.schedule == FlowMatching() else t.clamp(1e-4), c)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("declared", [0, 1, 2])
+@pytest.mark.parametrize("truth", [0, 1, 2])
+def test_other_betas_are_named(shop: Any, digits: Any, truth: int, declared: int, whole: bool) -> None:
+    net = shop.disguise(digits[0], "noise", SCHEDULES[truth])
+    report = shop.check(ddpm_noise(shop, digits[0], net, schedule=SCHEDULES[declared], integer_times=whole), digits)
+    if truth == declared:
+        assert report.ok
+        return
+    # what is declared wrongly may be worse than trivial; but one line says what to do
+    assert set(report.failed) - {"denoising", "clean end"} == {"schedule"}
+    assert report["schedule"].cause == "the network was trained on another schedule"
+    assert report["schedule"].mend == f"say schedule=specent.schedules.{WRITTEN[truth]}"
+    assert report["condition"].verdict == "skip"
+
+
+def test_other_betas_of_fewer_steps_are_named(shop: Any, digits: Any) -> None:
+    net = shop.disguise(digits[0], "noise", DDPM("cosine", 400))
+    report = shop.check(ddpm_noise(shop, digits[0], net, schedule=DDPM("linear", 400)), digits)
+    assert report["schedule"].mend == "say schedule=specent.schedules.DDPM('cosine', 400)"
+
+
+def test_other_betas_of_a_network_that_is_not_exact_are_named(shop: Any, trained: Any) -> None:
+    net = shop.disguise(trained[0], "noise", LINEAR)
+    report = shop.check(ddpm_noise(shop, trained[0], net, schedule=DDPM("scaled_linear")), trained, samples=300)
+    assert "schedule" in report.failed
+    assert "DDPM('linear')" in report["schedule"].mend
+
+
+@pytest.mark.parametrize("prediction", ["noise", "v"])
+@pytest.mark.parametrize("truth", [0, 1, 4, 5])
+def test_a_schedule_that_was_forgotten_is_named_with_the_prediction(
+    shop: Any, digits: Any, truth: int, prediction: str
+) -> None:
+    net = of_range(shop.disguise(digits[0], prediction, SCHEDULES[truth]))
+    report = shop.check(shop.adapted(net, digits[0], "noise", VE()), digits)
+    assert "schedule" in report.failed
+    said = "" if prediction == "noise" else f" and prediction={prediction!r}"
+    assert report["schedule"].mend == f"say schedule=specent.schedules.{WRITTEN[truth]}{said}"
+    # it is advised once
+    assert {report[name].verdict for name in ("prediction", "input scale", "time")} == {"skip"}
+
+
+def test_betas_of_no_usual_schedule_are_a_wrong_clock(shop: Any, digits: Any) -> None:
+    own = DDPM(tuple(np.linspace(1e-3, 0.1, 1000) ** 1.5))
+    report = shop.check(ddpm_noise(shop, digits[0], shop.disguise(digits[0], "noise", own)), digits)
+    assert not report.ok
+    assert {"schedule", "time"} & set(report.failed)
+
+
 @pytest.mark.parametrize("shift", [1, -1])
 def test_labels_shifted_by_one(shop: Any, digits: Any, shift: int) -> None:
     order = [*((label + shift) % 5 for label in range(5)), 5]

@@ -101,6 +101,61 @@ def test_a_head_that_claims_more_than_follows_is_refused_before_memory_is_taken(
         sp.images.npz(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize(
+    ("name", "descr", "shape"),
+    [
+        ("images", "|u1", (True, 8, 8)),
+        ("images", "|u1", (0, 10**22)),
+        ("labels", "<U0", (10**12,)),
+    ],
+)
+def test_a_head_that_makes_no_sense_is_refused(name: str, descr: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    np.savez(tmp_path / "good.npz", images=PIXELS, labels=LABELS)
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": descr, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(tmp_path / "good.npz") as good, zipfile.ZipFile(tmp_path / "x.npz", "w") as bad:
+        for member in good.namelist():
+            bad.writestr(member, head.getvalue() + bytes(64 * (True in shape)) if name in member else good.read(member))
+    with pytest.raises(SpecentError, match=f"'{name}' of shape .* holds nothing"):
+        sp.images.npz(tmp_path / "x.npz")
+
+
+def test_members_that_are_not_arrays_of_numpy_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("images", b"x")
+        archive.writestr("labels", b"x")
+    with pytest.raises(SpecentError, match="not 'images'"):
+        sp.images.npz(tmp_path / "x.npz")
+
+
+def test_memory_is_counted_with_the_copies_in_single_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "x.npz", images=np.zeros((4, 1, 64, 64), dtype=np.uint8), labels=LABELS)
+    # 16384 numbers of one byte in the file, of four in memory, twice
+    for memory, enough in ((16384 * 9 - 1, False), (16384 * 9, True)):
+        monkeypatch.setattr("specent.images.imageset._memory", lambda memory=memory: memory)
+        if enough:
+            assert len(sp.images.npz(tmp_path / "x.npz")) == 4
+        else:
+            with pytest.raises(SpecentError, match="would need"):
+                sp.images.npz(tmp_path / "x.npz")
+
+
+def test_a_label_beyond_all_classes_is_shown_as_it_is(tmp_path: Path) -> None:
+    labels = np.array([0, 1, 0, 2**64 - 1], dtype=np.uint64)
+    np.savez(tmp_path / "x.npz", images=PIXELS, labels=labels, classes=np.array(["a", "b"]))
+    with pytest.raises(SpecentError, match="labels run from 0 to 18446744073709551615"):
+        sp.images.npz(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"size": -5}, "size=-5"), ({"channels": 7}, "channels=7"), ({"size": 16}, "size=16: 'digits' has pictures of 8")],
+)
+def test_a_form_that_cannot_be_had_is_refused(options: dict[str, int], message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.images.read("digits", **options)
+
+
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=PIXELS, labels=LABELS)
     data = (tmp_path / "x.npz").read_bytes()
@@ -130,6 +185,7 @@ def test_a_line_of_text_names_a_data_set(tmp_path: Path, two_classes: Path) -> N
         ("mnist", "data='mnist' is none of 'digits', 'cifar10:PATH'"),
         ("cifar10", "write cifar10:PATH"),
         ("folder:", "write folder:PATH"),
+        ("digits:", "write digits alone"),
         ("cifar10:/nowhere", "does not exist"),
         ("folder:/nowhere", "is no folder"),
         (5, "data=5"),

@@ -234,3 +234,20 @@ def test_tables_that_do_not_serve_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(SpecentError, match="cannot be read as parquet"):
         sp.images.cifar10(path)
+
+
+@pytest.mark.parametrize("name", [b")" + b"2\x86" * 60, b"N", b"U\x00", b"U\x01\n", b"K\x05"])
+def test_classes_that_have_no_names_are_refused_and_not_written_out(batches: Path, name: bytes) -> None:
+    data = meta()
+    first = text(CLASSES[0])
+    assert data.count(first) == 1
+    (batches / "batches.meta").write_bytes(data.replace(first, name))
+    with pytest.raises(SpecentError, match=r"batches.meta names a class .* which is no name") as told:
+        sp.images.cifar10(batches, progress=False)
+    assert len(str(told.value)) < 1000
+
+
+def test_entries_of_a_table_have_names(batches: Path) -> None:
+    (batches / "batches.meta").write_bytes(meta()[:-2] + whole(5) + whole(5) + b"u.")
+    with pytest.raises(SpecentError, match=r"batches.meta has an entry 5; those of a batch of CIFAR-10 have names"):
+        sp.images.cifar10(batches, progress=False)

@@ -52,6 +52,7 @@ def test_a_set_knows_its_shape_counts_and_names() -> None:
         ({"labels": np.array([0])}, r"labels of shape \(1,\)"),
         ({"labels": np.array([0, 0])}, r"1 class \('b'\) without pictures"),
         ({"classes": ("a", "a")}, "distinct"),
+        ({"classes": ("a", "null")}, "named 'null'"),
         ({"name": ""}, "name=''"),
     ],
 )

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import specent as sp
 from specent.errors import SpecentError
 from specent.models import EDMNetwork
-from specent.models.checkpoint import save_checkpoint
+from specent.models.checkpoint import check_output, save_checkpoint, write_checkpoint
 
 
 @pytest.fixture
@@ -146,3 +146,45 @@ def test_missing_files_and_bad_cards_are_named(checkpoint: Path) -> None:
     checkpoint.unlink()
     with pytest.raises(SpecentError, match="cannot be read"):
         sp.models.digits(checkpoint)
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "n.safetensors"
+    target.write_bytes(b"before")
+    (tmp_path / "n.json").mkdir()
+    with pytest.raises(SpecentError, match=r"n\.json' exists and is no file"):
+        check_output(target, overwrite=True)
+    assert target.read_bytes() == b"before"
+
+
+def test_both_files_are_whole_before_either_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "n.safetensors"
+    write_checkpoint(b"before", target, {"a": 1})
+    kept = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    write = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if "json" in self.name:
+            raise OSError(28, "No space left on device")
+        return write(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SpecentError, match="cannot be written: No space left"):
+        write_checkpoint(b"after", target, {"a": 2})
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a" * 300 + ".safetensors",
+        "a" * 238 + ".safetensors",
+        "~nobody-of-this-name/o.safetensors",
+        "a\0.safetensors",
+        5,
+    ],
+)
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: object) -> None:
+    given = name if not isinstance(name, str) or name.startswith("~") else str(tmp_path / name)
+    with pytest.raises(SpecentError, match="is no name of a file"):
+        check_output(given)

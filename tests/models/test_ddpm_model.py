@@ -19,7 +19,7 @@ from specent.models.ddpm_training import DDPMSettings, Examples, Trainer
 
 CARD = {
     "name": "two", "labels": ["dark", "bright"], "label_prior": [0.25, 0.75], "null": "embedding",
-    "data": {"name": "noise", "sha256": "0" * 64},
+    "made_by": "specent run train_ddpm", "data": {"name": "noise", "sha256": "0" * 64},
 }  # fmt: skip
 SETTINGS = DDPMSettings(steps=3, batch=4, channels=(8, 16), warmup=0)
 
@@ -203,6 +203,75 @@ def test_a_folder_of_something_else_is_not_trained_in_nor_cleared(tmp_path: Path
     with pytest.raises(SpecentError, match="does not exist"):
         check_folder(tmp_path / "none" / "run")
     assert check_folder(tmp_path / "new") == tmp_path / "new"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"unet/config.json": "{}", "scheduler/scheduler_config.json": "{}", "model_index.json": "{}"},
+        {"checkpoints/mine.ckpt": "x"},
+        {"checkpoints/step_00000001.json": "hello"},
+        {"checkpoints/step_00000001.safetensors": "x", "unet/config.json": "x"},
+        {"specent.json": "hello", "unet/precious": "x"},
+        {"specent.json": '{"made_by": "specent run train_ddpm"}', "unet/precious": "x"},
+        {"specent.json/inside": "x"},
+        {"checkpoints": "a file"},
+        {"unet": "a file"},
+        {"samples_mine.png": "x"},
+    ],
+)
+def test_what_only_bears_our_names_is_neither_replaced_nor_removed(
+    files: dict[str, str], overwrite: bool, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = contents(tmp_path)
+    with pytest.raises(SpecentError, match="holds other files"):
+        check_folder(tmp_path, overwrite=overwrite)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["unet", "checkpoints", "specent.json"])
+def test_links_are_not_followed(name: str, folder: Path, tmp_path: Path) -> None:
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    for overwrite in (False, True):
+        with pytest.raises(SpecentError, match=f"holds other files, '{name}'"):
+            check_folder(folder, overwrite=overwrite)
+    clear(folder)
+    assert (folder / name).is_symlink()
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_of_ours_is_gone_on_with_and_cleared(folder: Path, tmp_path: Path) -> None:
+    assert check_folder(folder, overwrite=True) == folder
+    clear(folder)
+    assert not list(folder.iterdir())
+    # killed before the first checkpoint
+    (folder / "checkpoints").mkdir()
+    (folder / "samples_0000002.png").write_bytes(b"x")
+    assert check_folder(folder) == check_folder(folder, overwrite=True) == folder
+    with pytest.raises(SpecentError, match="'/proc/x' cannot be used"):
+        check_folder("/proc/x")
+
+
+def test_a_network_that_is_not_finite_is_not_published(folder: Path) -> None:
+    before = contents(folder)
+    images, labels = torch.zeros(2, 3, 8, 8), torch.arange(2)
+    trainer = Trainer(SETTINGS, Examples(images, labels, 3, 2, "x"))
+    with torch.no_grad():
+        trainer.average.conv_out.bias[0] = torch.nan
+    with pytest.raises(SpecentError, match=r"'average.conv_out.bias' holds a NaN"):
+        publish(folder, trainer, CARD)
+    with pytest.raises(SpecentError, match=r"'average.conv_out.bias' holds a NaN"):
+        trainer.save(folder / "checkpoints")
+    assert contents(folder) == before
 
 
 def test_samples_of_the_exact_network_of_a_gaussian_have_its_mean_and_spread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +214,46 @@ def test_tensors_that_do_not_fit_the_network_are_refused(tmp_path: Path) -> None
             Trainer(SETTINGS, examples()).resume(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("average.conv_in.weight", lambda value: value * torch.nan),
+        ("net.conv_in.weight", lambda value: value / 0),
+        ("net.conv_in.weight", lambda value: value.half()),
+        ("optimiser.3.step", lambda value: value * torch.nan),
+        ("optimiser.3.step", lambda value: value.expand(5)),
+        ("optimiser.3.step", lambda value: value + 1),
+        ("optimiser.3.exp_avg_sq", lambda value: value[None]),
+        ("optimiser.3.exp_avg_sq", lambda value: value - 1),
+        ("optimiser.abc.step", lambda value: torch.zeros(())),
+        ("losses", lambda value: value.long()),
+        ("losses", lambda value: value * torch.nan),
+    ],
+)
+def test_a_signed_checkpoint_of_other_contents_is_refused_by_the_name_of_the_tensor(
+    key: str, change: Callable[[torch.Tensor | None], torch.Tensor], tmp_path: Path
+) -> None:
+    trainer = trained(5)
+    found = ddpm_checkpoint.newest(trainer.save(tmp_path).parent)
+    assert found is not None
+    tensors = {**found.tensors, key: change(found.tensors.get(key))}
+    ddpm_checkpoint.write(tmp_path, 5, tensors, trainer.card())
+    with pytest.raises(SpecentError, match=f"'{key}'"):
+        Trainer(SETTINGS, examples()).resume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch": 10**9}, "batch=1000000000 would need .* GiB"),
+        ({"channels": (65536, 65536)}, r"channels=\[65536, 65536\].* would need .* GiB"),
+    ],
+)
+def test_sizes_beyond_memory_are_refused_before_anything_is_made(change: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        Trainer(replace(SETTINGS, **change), examples())
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tmp_path: Path) -> None:
     data = examples()
     broken = Trainer(replace(SETTINGS, learning_rate=10.0, clip=1e30, warmup=0, steps=200), data)
@@ -227,9 +268,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tmp_path: Pa
     ("name", "value"),
     [
         ("steps", 0), ("steps", 2.5), ("batch", 0), ("batch", True), ("warmup", -1), ("layers", 0), ("seed", -1),
-        ("learning_rate", 0.0), ("learning_rate", float("nan")), ("clip", 0), ("label_dropout", 1.0), ("average", 1.0),
-        ("dropout", -0.1), ("channels", ()), ("channels", 32), ("channels", (32, 0)), ("attention", (8.5,)),
-        ("flip", 1), ("precision", "float16"),
+        ("layers", 10**6), ("learning_rate", 0.0), ("learning_rate", float("nan")), ("clip", 0), ("label_dropout", 1.0),
+        ("average", 1.0), ("dropout", -0.1), ("channels", ()), ("channels", 32), ("channels", (32, 0)),
+        ("attention", (8.5,)), ("flip", 1), ("precision", "float16"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_used_are_named(name: str, value: object) -> None:

@@ -143,6 +143,18 @@ def test_what_is_missing_is_listed_with_its_mend(thing: object, message: str) ->
         as_model(thing)
 
 
+@pytest.mark.parametrize("error", [KeyError("gotcha"), RuntimeError("gotcha")], ids=["key", "runtime"])
+@pytest.mark.parametrize("name", ["schedule", "conditions", "shape", "label_prior", "identity", "null_condition"])
+def test_an_attribute_that_raises_is_named(name: str, error: Exception) -> None:
+    def raises(self: object) -> None:
+        raise error
+
+    # with a setter, so that it can be built
+    kind = type("Trap", (Own,), {name: property(raises, lambda self, value: None)})
+    with pytest.raises(ModelError, match=rf"Trap.{name} raised {type(error).__name__}: .*gotcha"):
+        as_model(kind())
+
+
 def test_weights_that_are_not_finite_are_refused() -> None:
     broken = torch.nn.Linear(1, 1)
     broken.weight.data[:] = np.nan

@@ -11,7 +11,7 @@ import torch
 import specent as sp
 from specent.errors import SpecentError
 from specent.models.digits import digits_data
-from specent.quality import digits_classifier, frechet_distance, precision_recall
+from specent.quality import classifier, digits_classifier, frechet_distance, precision_recall
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
     expected = torch.rand(3)
     first = digits_classifier(1)
     torch.manual_seed(123)
-    digits_classifier.cache_clear()
+    classifier._trained.cache_clear()
     again = digits_classifier(1)
     assert torch.equal(torch.rand(3), expected)
     assert again is not first
@@ -55,7 +55,7 @@ def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
 
 def test_it_is_trained_even_where_gradients_are_off() -> None:
     with torch.no_grad():
-        digits_classifier.cache_clear()
+        classifier._trained.cache_clear()
         assert digits_classifier().held_out.value > 0.97
 
 
@@ -71,4 +71,6 @@ def test_what_is_no_digit_is_refused(pictures: torch.Tensor) -> None:
             made(bad)  # type: ignore[arg-type]
     with pytest.raises(SpecentError, match="seed=-1"):
         digits_classifier(-1)
+    with pytest.raises(SpecentError, match=r"seed=\[1\] must be a whole number"):
+        digits_classifier([1])  # type: ignore[arg-type]
     assert sp.quality.digits_classifier is digits_classifier

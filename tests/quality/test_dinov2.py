@@ -107,5 +107,7 @@ def test_bad_input_is_named(folder: Path) -> None:
         dinov2(folder, size=30)
     with pytest.raises(SpecentError, match="name=None"):
         dinov2(None)  # type: ignore[arg-type]
+    with pytest.raises(SpecentError, match=r"name='xxx.* is neither a folder nor a name on the hub"):
+        dinov2("x" * 5000)
     with pytest.raises(SpecentError, match="device='tpu'"):
         dinov2(folder, device="tpu")

@@ -21,13 +21,19 @@ module = recipe("cifar10_ddpm")
 pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
 
 
-def test_the_tiny_run_writes_profiles_and_the_trajectories_of_every_question(tmp_path: Path) -> None:
+def test_the_tiny_run_writes_profiles_and_the_trajectories_of_every_question(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     written = module.main(module.Settings(tiny=True, output=tmp_path / "c.nc"))
     assert [path.name for path in written] == [
         "c.nc", "c_deer_automobile.nc", "c_deer_cat.nc", "c_deer_null.nc", "c_cat_null.nc",
     ]  # fmt: skip
     for path in written:
         sp.validate(path)
+        assert sp.open(path).attrs["title"].endswith("(tiny run, random network)")
+    told = capsys.readouterr().out
+    assert told.startswith("A tiny run on a random network: the numbers below mean nothing.\n")
+    assert "In generation" not in told
     profiles = sp.open(written[0])
     assert profiles.partition.values.tolist() == ["deer | automobile", "deer | cat", "deer | null", "cat | null"]
     assert json.loads(profiles.attrs["settings"])["recipe"] == "cifar10_ddpm"
@@ -63,6 +69,7 @@ def test_pipelines_of_diffusers_serve_as_well(tmp_path: Path) -> None:
         pairs=(f"{labels[0]}|{labels[1]}",), against_null=("none",),
     )  # fmt: skip
     first, *_ = module.main(settings)
+    assert "tiny" not in sp.open(first).attrs["title"]
     assert sp.open(first).partition.values.tolist() == [f"{labels[0]} | {labels[1]}"]
     with pytest.raises(SpecentError, match="has no null condition"):
         module.main(module.Settings(network=str(classes), labels=labels, pairs=(), output=tmp_path / "d.nc"))
@@ -75,7 +82,9 @@ def test_the_table_says_which_pair_is_decided_first() -> None:
     time = sp.schedules.edm_grid(80, 0.05, 200)
     asked = [sp.Partition.pair("deer", "automobile"), sp.Partition.pair("deer", "cat")]
     exact = sp.exact.profiles(mix, sp.schedules.VE(), time, asked)
-    lines = list(module.table(exact.assign_coords(estimator=("estimator", ["path"], exact.estimator.attrs))))
+    path = exact.assign_coords(estimator=("estimator", ["path"], exact.estimator.attrs))
+    lines = list(module.table(path))
+    assert list(module.table(path, compared=False)) == lines[:-1]
     assert lines[-1].startswith("In generation 'deer | automobile' is half decided")
     assert lines[-1].endswith("before 'deer | cat'; their intervals do not overlap")
     # half-entropy of two components 2 m apart is at sigma^2 = m^2 / 1.04401 - 1, K = 1.02177 (shared/science)
@@ -85,10 +94,25 @@ def test_the_table_says_which_pair_is_decided_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [
+        (-10.12, -10.12, -9.0, "-10.12 (at the end of the grid)"),
+        (9.21, 9.21, 9.21, "9.21 (at the end of the grid)"),
+        (-9.712, -9.714, -9.711, "-9.71 (no interval: all replicates agree)"),
+        (-9.5, -9.7, -9.1, "-9.50 (-9.70 to -9.10)"),
+    ],
+)
+def test_a_place_without_an_interval_is_told_in_words(value: float, low: float, high: float, said: str) -> None:
+    place = xr.Dataset({"half_time": value, "half_time_lower": low, "half_time_upper": high})
+    assert module.interval(place, "half_time", np.array([9.21, -10.12])).strip() == said
+
+
+@pytest.mark.parametrize(
     ("command", "said"),
     [
         ("", "network=''"),
         ("--network /nowhere", "/nowhere"),
+        ("--network nowhere", "source='nowhere' is no folder, nor a name of the hub"),
         ("--tiny --pairs deer", "deer"),
         ("--tiny --pairs deer|elk", "elk"),
         ("--tiny --pairs deer,cat|dog", "no pair of two classes"),

@@ -20,6 +20,7 @@ from specent.models.edm2.tiny import write_tiny
 pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
 
 SMALL = {"samples": 6, "steps": 8, "replicates": 50}
+MEANINGLESS = "A tiny run on a random network: the numbers below mean nothing.\n"
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,14 @@ def test_the_tiny_study_writes_profiles_of_every_class_and_pictures(
     assert json.loads(profiles.attrs["model"])["null"]["file"] == "edm2-tiny-uncond.pkl"
     assert pictures.class_label.values.tolist() == ["0", "2"]
     assert pictures.prediction.sizes["prediction_time"] == 12
+    told = capsys.readouterr().out
+    assert told.startswith(MEANINGLESS)
     # three classes: the floor of 1/2 (1 + 1/3) h2(1/4)
-    assert "floor 0.5409 bit" in capsys.readouterr().out
+    assert "floor 0.5409 bit" in told
     assert sorted(path.name for path in (tmp_path / "i_classes").iterdir()) == ["0000.nc", "0001.nc", "0002.nc"]
     for path in tmp_path.rglob("*.nc"):
         sp.validate(path)
+        assert sp.open(path).attrs["title"].endswith("(tiny run, random network)")
 
 
 def test_the_tiny_study_of_guidance_writes_profiles_and_differences(
@@ -65,9 +69,12 @@ def test_the_tiny_study_of_guidance_writes_profiles_and_differences(
     # above the interval nothing differs, and the same noise makes nothing of it
     early = found.sel(guidance=names[1]).where(found.sigma > 1.7, drop=True)
     assert float(abs(early.entropy_difference).max()) < 1e-9
-    assert len([line for line in capsys.readouterr().out.splitlines() if " most +" in line]) == 6
+    told = capsys.readouterr().out
+    assert told.startswith(MEANINGLESS)
+    assert len([line for line in told.splitlines() if " most +" in line]) == 6
     for path in tmp_path.rglob("*.nc"):
         sp.validate(path)
+        assert sp.open(path).attrs["title"].endswith("(tiny run, random network)")
 
 
 def test_a_profile_is_that_of_the_class_against_the_null_condition(networks: tuple[Path, Path], tmp_path: Path) -> None:

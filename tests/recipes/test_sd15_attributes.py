@@ -36,6 +36,7 @@ def test_the_tiny_run_leaves_three_archives_that_know_the_pipeline_and_not_the_m
         assert kept["recipe_settings"]["model"] == "tiny_random_pipeline"
         assert kept["recipe_settings"]["attributes"] == ["in a red room", "with a cat"]
         assert str(Path(sp.__file__).parents[1]) not in str(made.attrs)
+        assert made.attrs["title"].endswith("(tiny run, random network)")
     asked = ["A wooden chair | in a red room", "A wooden chair | with a cat"]
     assert profiles.partition.values.tolist() == asked
     # the posterior is that of the two prompts of a pair, all prompts being scored, and the null condition is not
@@ -44,6 +45,8 @@ def test_the_tiny_run_leaves_three_archives_that_know_the_pipeline_and_not_the_m
     assert "denoiser_distance" not in runs
     assert set(profiles.estimator.values) == {"path", "cross_entropy", "denoiser_gap"}
     told = capsys.readouterr().out
+    assert told.startswith("A tiny run on a random network: the numbers below mean nothing.\n")
+    assert "decided" not in told.partition("place of every attribute")[2]
     assert all(attribute in told for attribute in ("in a red room", "with a cat"))
     # a file that is there is not replaced
     assert cli.main(["run", "sd15_attributes", "--tiny"]) == 1
@@ -78,6 +81,7 @@ def test_a_pipeline_of_ones_own_runs_through_the_same_code(tmp_path: Path) -> No
     runs = sp.open(made[0])
     assert runs.sizes["time"] == 5
     assert json.loads(runs.attrs["schedule"])["name"] == "flow_matching"
+    assert "tiny" not in runs.attrs["title"]
     assert json.loads(runs.attrs["settings"])["recipe_settings"]["model"] == "flow"
 
 
@@ -123,6 +127,10 @@ def test_the_table_tells_the_attributes_in_the_order_in_which_they_are_decided()
         assert level == pytest.approx(sigma, rel=0.01)
         assert log_snr == pytest.approx(-2 * np.log(sigma), abs=0.02)
     assert "never: 1.000 bit" in rows["nothing"]
+    path = exact.assign_coords(estimator=("estimator", ["path"], exact.estimator.attrs))
+    plain = list(study.table(path, ordered=False))
+    assert "decided in" not in plain[0]
+    assert [line[:28].strip() for line in plain[2:]] == ["fine", "coarse", "nothing"]
 
 
 def test_weights_that_cannot_be_reached_are_said_before_anything_is_written(

@@ -128,7 +128,31 @@ def test_the_tiny_run_goes_through_all_of_it_and_its_archive_validates(
     assert json.loads(card.read_text())["data"]["sha256"] == sp.images.digits().sha256
     assert sp.models.ddpm(folder).labels == tuple("0123456789")
     assert list(folder.glob("samples_*.png"))
-    assert "1797 pictures" in capsys.readouterr().out
+    assert made.attrs["title"].endswith("(tiny run, hardly trained network)")
+    told = capsys.readouterr()
+    assert told.out.startswith("A tiny run on a hardly trained network: the numbers below mean nothing.\n")
+    assert "1797 pictures" in told.out
+    assert "nothing can be printed" not in told.err
+
+
+def test_a_tiny_run_leaves_the_folder_of_a_full_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module.main(module.Settings(tiny=True, check=0, pictures=0))
+    assert [path.name for path in tmp_path.iterdir()] == ["ddpm_tiny"]
+
+
+def test_a_profile_that_never_falls_to_half_is_told_beside_those_that_do() -> None:
+    """An exact profile of two components 10 apart, and as an estimate one of components that are hardly apart."""
+    time, asked = sp.schedules.edm_grid(200, 0.05, 200), [sp.Partition.pair("a", "b")]
+    exact, flat = (
+        sp.exact.profiles(sp.exact.GaussianMixture([[0.0], [far]], labels=["a", "b"]), sp.schedules.VE(), time, asked)
+        for far in (10.0, 0.01)
+    )
+    flat = flat.assign_coords(estimator=("estimator", ["path"], exact.estimator.attrs))
+    _, first, second = module.places(sp.analysis.combine(exact, flat))
+    # two components 2 m apart: sigma^2 = (m / 1.021770)^2 - 1 (shared/science)
+    assert float(first.split()[1]) == pytest.approx(np.sqrt((5 / 1.021770) ** 2 - 1), rel=0.01)
+    assert second.split() == ["path", "never:", "1.000", "bit", "are", "open", "at", "the", "end"]
 
 
 def test_two_networks_are_trained_side_by_side(tmp_path: Path, two_dogs: Path) -> None:
@@ -179,6 +203,10 @@ def test_sizes_follow_from_the_pictures_unless_given() -> None:
         ("--data folder:/nowhere", "is no folder"),
         ("--output /dev/null", "is a file"),
         ("--output none/run", "does not exist"),
+        ("--output /proc/x", "cannot be used"),
+        ("--layers 1000000", "layers=1000000"),
+        ("--batch 1000000000", "batch=1000000000"),
+        ("--channels 65536 65536", "channels=[65536, 65536]"),
         ("--steps 0", "steps=0"),
         ("--batch 0", "batch=0"),
         ("--learning-rate -1", "learning_rate=-1.0"),

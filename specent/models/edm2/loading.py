@@ -190,6 +190,8 @@ def find(source: Any, argument: str) -> tuple[Path, Path | None]:
         If there is no such file, or a folder does not hold exactly one.
     """
     try:
+        if not str(source):
+            raise ValueError("it is empty")
         path = Path(source).expanduser()
         folder, file = path.is_dir(), path.is_file()
     except (OSError, RuntimeError, TypeError, ValueError) as error:

@@ -77,7 +77,7 @@ class Config:
             object.__setattr__(self, name, tuple(sizes))
         for name in ("label_balance", "concat_balance"):
             checks.number(getattr(self, name), name, least=0, most=1, error=ModelError)
-        checks.number(self.sigma_data, "sigma_data", above=0, error=ModelError)
+        checks.number(self.sigma_data, "sigma_data", least=1e-6, most=1e6, error=ModelError)
         if not 1 <= len(self.blocks) <= 16 or self.resolution % 2 ** (len(self.blocks) - 1):
             raise ModelError(
                 f"resolution={self.resolution} cannot be halved for {len(self.blocks)} levels; blocks has one entry "

@@ -9,7 +9,7 @@ is never looked at, and the sizes of the network follow from the recorded fields
 from __future__ import annotations
 
 import hashlib
-import io
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from specent.errors import ArchiveError, ModelError
 from specent.models.arguments import check_memory
 from specent.models.edm2.layers import CLIP, RESIDUAL_BALANCE
 from specent.models.edm2.network import Config, Precond
-from specent.models.outputs import told
+from specent.models.edm2.storages import storage
 from specent.unpickling import Record, unpickle
 
 OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
@@ -46,6 +46,9 @@ _PLAIN = {
 }
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _DEEPEST = 32
+# of a module: entries, and letters of a name; of the network: modules
+_MOST, _LONGEST = 4096, 200
+_MOST_DIMENSIONS, _LARGEST = 8, 2**40
 _LAYER = re.compile(r"unet\.enc\.(\d+)x\1_block(\d+)\.conv_res1\.weight")
 
 
@@ -94,7 +97,7 @@ def read_pickle(path: Path, argument: str = "source") -> Stored:
     if held is None or not isinstance(held.get("ema"), Record) or held["ema"].name != OBJECT:
         raise ModelError(f"{what} is no EDM2 network: a published file is a mapping whose entry 'ema' is the network")
     top = _attributes(held["ema"], what)
-    state = dict(_tensors(held["ema"], "", what, {}, set()))
+    state = dict(_tensors(held["ema"], "", what, Storages(size), set()))
     config = _config(top, state, what)
     check_state(state, config, what)
     return Stored(state, config, hashlib.sha256(data).hexdigest())
@@ -162,23 +165,36 @@ def _class(record: object) -> str:
     """Name of the class of a stored module, empty if it is none."""
     if not isinstance(record, Record) or record.name != OBJECT or len(record.arguments) != 1:
         return ""
-    return str((_mapping(record.arguments[0]) or {}).get("class_name", ""))
+    name = (_mapping(record.arguments[0]) or {}).get("class_name")
+    return name if isinstance(name, str) else ""
+
+
+def _entries(value: Any, what: str) -> dict[str, Any]:
+    """What a module holds, by name; a name that is long or none would be repeated in that of every weight."""
+    held = _mapping(value) or {}
+    wrong = [name for name in held if not isinstance(name, str) or len(name) > _LONGEST]
+    if wrong or len(held) > _MOST:
+        raise ModelError(
+            f"{what} is no EDM2 network: a module holds {len(held)} entries, and one is named "
+            f"{shown(wrong[0] if wrong else next(iter(held)))}"
+        )
+    return held
 
 
 def _tensors(
-    record: Record, prefix: str, what: str, storages: dict[int, Tensor], seen: set[int]
+    record: Record, prefix: str, what: str, storages: Storages, seen: set[int]
 ) -> Iterator[tuple[str, Tensor]]:
     """Names and values of all parameters and buffers of a module and those inside it."""
-    if prefix.count(".") > _DEEPEST or id(record) in seen:
+    if prefix.count(".") > _DEEPEST or id(record) in seen or len(seen) > _MOST:
         raise ModelError(f"{what} is no EDM2 network: its modules hold each other, or one twice")
     seen.add(id(record))
     state = _attributes(record, what)
     _check_settings(state, _class(record), f"{what}: {prefix or 'ema'}")
     for kind in ("_parameters", "_buffers"):
-        for name, value in (_mapping(state.get(kind)) or {}).items():
+        for name, value in _entries(state.get(kind), what).items():
             if value is not None:
                 yield f"{prefix}{name}", _tensor(value, f"{what}: {prefix}{name}", storages)
-    for name, value in (_mapping(state.get("_modules")) or {}).items():
+    for name, value in _entries(state.get("_modules"), what).items():
         if value is None:
             continue
         if not isinstance(value, Record) or value.name not in (OBJECT, MODULES):
@@ -193,50 +209,67 @@ def _check_settings(state: Mapping[Any, Any], kind: str, what: str) -> None:
     if kind != "Block":
         return
     for name, value in state.items():
-        meant = RESIDUAL_BALANCE if str(name).endswith("balance") else CLIP if str(name).startswith("clip") else value
+        if not isinstance(name, str):
+            raise ModelError(f"{what} has an attribute {shown(name)}, which is no name")
+        meant = RESIDUAL_BALANCE if name.endswith("balance") else CLIP if name.startswith("clip") else value
         if isinstance(value, (int, float)) and value != meant:
-            raise ModelError(f"{what} has {name}={value}, where the EDM2 networks have {meant:g}")
+            raise ModelError(f"{what} has {name[:_LONGEST]}={shown(value)}, where the EDM2 networks have {meant:g}")
 
 
-def _tensor(value: Any, what: str, storages: dict[int, Tensor]) -> Tensor:
+def _tensor(value: Any, what: str, storages: Storages) -> Tensor:
     if isinstance(value, Record) and value.name == PARAMETER and value.arguments:
         value = value.arguments[0]
     if not isinstance(value, Record) or value.name != TENSOR or len(value.arguments) < 4:
         raise ModelError(f"{what} is {shown(value)}, not a tensor")
-    storage, offset, size, stride = value.arguments[:4]
-    whole = [offset, *size, *stride] if isinstance(size, tuple) and isinstance(stride, tuple) else [None]
-    if not all(type(number) is int and number >= 0 for number in whole) or len(size) != len(stride):
+    place, offset, size, stride = value.arguments[:4]
+    whole: list[Any] = [None]
+    if isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= _MOST_DIMENSIONS:
+        whole = [offset, *size, *stride]
+    if not all(type(number) is int and 0 <= number < _LARGEST for number in whole):
         raise ModelError(f"{what} has shape {shown(size)} and strides {shown(stride)}; fetch the file again")
-    if id(storage) not in storages:
-        storages[id(storage)] = _storage(storage, what)
-    numbers, count = storages[id(storage)], torch.Size(size).numel()
+    numbers, count = storages.numbers(place, what), math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     # more numbers than are stored would be repeated ones, in memory that the file does not fill
     if count > len(numbers) or (count and last >= len(numbers)):
         raise ModelError(f"{what} has shape {shown(size)}, but the file holds {len(numbers)} numbers for it")
+    storages.take("tensors", count * numbers.itemsize, what)
+    if not count:
+        return torch.empty(size, dtype=numbers.dtype)
     return numbers.as_strided(size, stride, offset).clone(memory_format=torch.contiguous_format)
 
 
-def _storage(record: Any, what: str) -> Tensor:
-    """Numbers of a storage, as a vector; its bytes are read by torch, with weights only."""
-    if not isinstance(record, Record) or record.name != STORAGE or len(record.arguments) != 1:
-        raise ModelError(f"{what} has no storage, but {shown(record)}")
-    data = _bytes(record.arguments[0])
-    if not isinstance(data, bytes):
-        raise ModelError(f"{what} has a storage of {shown(data)}, not of bytes")
-    try:
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged storage fails in many ways
-        raise ModelError(f"{what}: its numbers cannot be read ({told(error)}); fetch the file again") from error
-    if not isinstance(found, torch.storage.TypedStorage):
-        raise ModelError(f"{what} has a storage that holds a {type(found).__name__}; it is not to be trusted")
-    return torch.empty(0, dtype=found.dtype).set_(found._untyped_storage)
+class Storages:
+    """The numbers of a file, of which no more are read than it has bytes, however often it refers to them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.left = {"storages": size, "tensors": size}
+        self.read: dict[int, Tensor] = {}
+
+    def take(self, kind: str, count: int, what: str) -> None:
+        """Refuse more bytes than the file has."""
+        self.left[kind] -= count
+        if self.left[kind] < 0:
+            raise ModelError(f"{what}: the file holds the same numbers many times over; it is not to be trusted")
+
+    def numbers(self, record: Any, what: str) -> Tensor:
+        """Numbers of a storage, as a vector."""
+        if id(record) not in self.read:
+            if not isinstance(record, Record) or record.name != STORAGE or len(record.arguments) != 1:
+                raise ModelError(f"{what} has no storage, but {shown(record)}")
+            data = _bytes(record.arguments[0])
+            if not isinstance(data, bytes):
+                raise ModelError(f"{what} has a storage of {shown(data)}, not of bytes")
+            self.take("storages", len(data), what)
+            self.read[id(record)] = storage(data, what)
+        return self.read[id(record)]
 
 
 def _bytes(value: Any) -> Any:
     """Bytes, which the oldest protocols store as text that is to be encoded."""
     if isinstance(value, Record) and value.name == "_codecs.encode" and value.arguments[1:] == ("latin1",):
-        return str(value.arguments[0]).encode("latin1", "replace")
+        text = value.arguments[0]
+        return text.encode("latin1", "replace") if isinstance(text, str) else text
     return value
 
 

@@ -96,6 +96,7 @@ def channel(source: Source, schedule: Schedule | None = None, prediction: str | 
     if name not in (*_BETAS, *_FLOWS):
         why = _REFUSED.get(str(name), f"is not known; known are {', '.join((*_BETAS, *_FLOWS))}")
         raise ModelError(f"{source}: its scheduler {checks.shown(name)} {why}; {_MEND}")
+    _check_numbers(source, config)
     scheduler = _made(source, config)
     made = _flow(source, scheduler) if name in _FLOWS else _discrete(source, scheduler)
     kept = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
@@ -109,6 +110,21 @@ def _configuration(source: Source) -> dict[str, Any]:
     if file is None:
         raise ModelError(f"{source} has no scheduler_config.json, which says its betas; {_MEND}")
     return read_json(file, str(source))
+
+
+def _check_numbers(source: Source, config: Mapping[str, Any]) -> None:
+    """Refuse numbers that are none, and those that are read here and cannot be meant."""
+    where = f"{source}: scheduler_config.json: "
+    for key, value in config.items():
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, float) and np.isnan(item) for item in items):
+            raise ModelError(f"{where}{key}={checks.shown(value)} must hold no NaN; {_MEND}")
+    for key in ("shift", "clip_sample_range"):
+        if config.get(key) is not None:
+            checks.number(config[key], where + key, above=0, most=1e6, error=ModelError)
+    if "num_train_timesteps" in config:
+        key = "num_train_timesteps"
+        checks.whole(config[key], where + key, least=2, most=10**6, error=ModelError)
 
 
 def _made(source: Source, config: dict[str, Any]) -> Any:

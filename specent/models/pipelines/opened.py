@@ -18,6 +18,10 @@ from specent.models.pipelines.channel import Channel
 from specent.models.pipelines.sources import Source
 from specent.schedules import Schedule
 
+# bounds on the factors of latents, and on the edge of a picture in pixels
+_FACTOR = 1e6
+_LARGEST = 2**13
+
 
 @dataclass(frozen=True)
 class Options:
@@ -58,13 +62,27 @@ class Decoder:
     vae : AutoencoderKL
         With its own factors in its configuration: latents are ``(z - shift) * scaling``, where some pipelines have a
         mean and a standard deviation for each channel.
+    source : Source
+        The pipeline, for messages.
+
+    Raises
+    ------
+    ModelError
+        If a factor is no number that latents can be scaled with.
     """
 
-    def __init__(self, vae: Any) -> None:
+    def __init__(self, vae: Any, source: Source) -> None:
         self.vae = vae
-        settings = vae.config
-        self.scaling = float(settings.scaling_factor)
-        shift, mean, std = (settings.get(name) for name in ("shift_factor", "latents_mean", "latents_std"))
+        settings, where = vae.config, f"{source}: vae/config.json: "
+        self.scaling = checks.number(
+            settings.scaling_factor, f"{where}scaling_factor", least=1 / _FACTOR, most=_FACTOR, error=ModelError
+        )
+        shift = settings.get("shift_factor")
+        if shift is not None:
+            shift = checks.number(shift, f"{where}shift_factor", least=-_FACTOR, most=_FACTOR, error=ModelError)
+        count = settings.latent_channels
+        mean = _per_channel(settings.get("latents_mean"), f"{where}latents_mean", count, -_FACTOR)
+        std = _per_channel(settings.get("latents_std"), f"{where}latents_std", count, 1 / _FACTOR)
         standard = mean is not None and std is not None
         self.shift = torch.tensor(mean if standard else [shift or 0.0], dtype=torch.float32)[:, None, None]
         self.spread = torch.tensor(std if standard else [1.0], dtype=torch.float32)[:, None, None]
@@ -81,6 +99,19 @@ class Decoder:
         latents = x.float() * (self.spread.to(x.device) / self.scaling) + self.shift.to(x.device)
         picture: Tensor = self.vae.decode(latents, return_dict=False)[0]
         return (0.5 * picture + 0.5).clamp(0, 1)
+
+
+def _per_channel(values: Any, what: str, count: int, least: float) -> list[float] | None:
+    """One number for each channel of the latents, or None."""
+    if values is None:
+        return None
+    items = checks.listed(values, what, "one number for each channel is needed", error=ModelError)
+    if len(items) != count:
+        raise ModelError(f"{what}={checks.shown(values)} must hold {count} numbers, one for each channel")
+    return [
+        checks.number(item, f"{what}[{place}]", least=least, most=_FACTOR, error=ModelError)
+        for place, item in enumerate(items)
+    ]
 
 
 class Clocked(nn.Module):
@@ -156,9 +187,11 @@ def check_size(size: Any) -> tuple[int, int] | None:
     if size is None:
         return None
     if isinstance(size, (tuple, list)) and len(size) == 2:
-        height, width = (checks.whole(value, f"size[{i}]", least=1, error=ModelError) for i, value in enumerate(size))
+        height, width = (
+            checks.whole(value, f"size[{i}]", least=1, most=_LARGEST, error=ModelError) for i, value in enumerate(size)
+        )
         return height, width
-    side = checks.whole(size, "size", least=1, error=ModelError)
+    side = checks.whole(size, "size", least=1, most=_LARGEST, error=ModelError)
     return side, side
 
 
@@ -167,5 +200,10 @@ def configured_size(source: Source, config: Any) -> tuple[int, int]:
     found = config.get("sample_size")
     if found is None:
         raise ModelError(f"{source}: its network names no sample_size; pass size=, the height and width in pixels")
-    height, width = (found, found) if isinstance(found, int) else found
-    return int(height), int(width)
+    sides = found if isinstance(found, (list, tuple)) and len(found) == 2 else (found, found)
+    height, width = (
+        checks.whole(side, f"{source}: config.json of its network: sample_size", least=1, most=_LARGEST,
+                     error=ModelError)
+        for side in sides
+    )  # fmt: skip
+    return height, width

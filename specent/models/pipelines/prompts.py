@@ -24,6 +24,7 @@ T5_TOKENS = 256
 """How many tokens Stable Diffusion 3 asks of its T5."""
 
 _AT_A_TIME = 8
+_MOST_TOKENS = 10**6
 _CLIP, _CLIP_NETS = ("CLIPTokenizer", "CLIPTokenizerFast"), ("CLIPTextModel", "CLIPTextModelWithProjection")
 _T5, _T5_NETS = ("T5Tokenizer", "T5TokenizerFast"), ("T5EncoderModel",)
 # how the text encoders of a pipeline are numbered
@@ -69,16 +70,25 @@ def tokenisers(source: Source) -> list[tuple[Any, int]]:
     """The tokenisers of a pipeline, each with how many tokens it is asked for at most."""
     found = []
     for number in _NUMBERS[source.kind]:
-        words = load_tokeniser(source, f"tokenizer{number}", *(_T5 if number == "_3" else _CLIP))
+        part = f"tokenizer{number}"
+        words = load_tokeniser(source, part, *(_T5 if number == "_3" else _CLIP))
         if words is not None:
-            found.append((words, T5_TOKENS if number == "_3" else int(words.model_max_length)))
+            longest = _longest(source, part, words.model_max_length)
+            found.append((words, T5_TOKENS if number == "_3" else longest))
     if not found:
         raise ModelError(f"{source} has no tokenizer; fetch it again, whole")
     return found
 
 
+def _longest(source: Source, part: str, length: Any) -> int:
+    """How many tokens a tokeniser takes. The library has 1e30 where its files do not say, which serves a T5 only."""
+    known = min(length, _MOST_TOKENS) if part == "tokenizer_3" and isinstance(length, int) else length
+    what = f"{source}: {part}/tokenizer_config.json: model_max_length"
+    return checks.whole(known, what, least=3, most=_MOST_TOKENS, error=ModelError)
+
+
 def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[tuple[Any, int]]) -> None:
-    """Refuse prompts that are equal as tokens; warn of one that equals the null prompt, or is cut off.
+    """Refuse prompts that are equal as tokens, to each other or to the null prompt; warn of one that is cut off.
 
     Parameters
     ----------
@@ -92,12 +102,12 @@ def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[t
     Raises
     ------
     ModelError
-        Naming two labels whose prompts are the same to every tokeniser.
+        Naming two labels whose prompts are the same to every tokeniser, or one that is the null prompt.
 
     Warns
     -----
     SpecentWarning
-        With the words that are lost; or if a prompt is the null prompt.
+        With the words that are lost.
     """
     seen: dict[tuple[tuple[int, ...], ...], str] = {}
     with quiet():
@@ -127,11 +137,9 @@ def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[t
                 "condition; leave one out"
             )
         else:
-            warnings.warn(
-                f"prompt {seen[key]!r} is the same tokens as the prompt of the null condition, so the two are one "
-                "condition; pass another null=, or null=False",
-                SpecentWarning,
-                stacklevel=5,
+            raise ModelError(
+                f"prompt {seen[key]!r} is the same tokens as the prompt of the null condition, {checks.shown(prompt)}, "
+                "so the two are one condition; pass another null=, or null=False"
             )
 
 

@@ -30,7 +30,9 @@ KNOWN = {
 """The classes of pipelines and networks that can be opened, and the family of each."""
 
 _INDEX, _CONFIG = "model_index.json", "config.json"
-_HUB_NAME, _LONGEST = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?"), 96
+_HUB_NAME, _LONGEST = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*"), 96
+# seconds for each address of the hub, of which it has about four
+_PATIENCE = 2.5
 # parts that no study needs
 _LEFT_OUT: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
 
@@ -152,7 +154,9 @@ def _fetched(name: str, argument: str, variant: str | None, revision: str | None
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    options: dict[str, Any] = {"revision": revision, "local_files_only": local}
+    # the hub's library would try again for a minute
+    silent = not local and not _reachable()
+    options: dict[str, Any] = {"revision": revision, "local_files_only": local or silent}
     try:
         try:
             file = Path(hf_hub_download(name, _INDEX, **options))
@@ -168,9 +172,22 @@ def _fetched(name: str, argument: str, variant: str | None, revision: str | None
     except ModelError:
         raise
     except Exception as error:
+        reason = "the hub does not answer" if silent else told(error)
         raise ModelError(
             f"{argument}={name!r} is no folder here, and cannot be "
-            f"{'found among what was fetched before' if local else 'fetched from the hub'} ({told(error)}). Where the "
+            f"{'found among what was fetched before' if local else 'fetched from the hub'} ({reason}). Where the "
             f"hub can be reached run `hf download {name} --local-dir FOLDER` (`huggingface-cli download` in older "
             "versions), then pass FOLDER; a gated model wants `hf auth login` first"
         ) from error
+
+
+def _reachable() -> bool:
+    """Whether the hub answers at all."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+    except Exception:
+        # whatever the reason, what was fetched before still serves
+        return False
+    return True

@@ -96,7 +96,7 @@ def open_text_to_image(source: Source, options: Options) -> Opened:
     net, vae = load(source, part, kind), load(source, "vae", "AutoencoderKL")
     if net is None or vae is None:
         raise ModelError(f"{source} has no {part if net is None else 'vae'}; fetch it again, whole")
-    decoder = Decoder(vae)
+    decoder = Decoder(vae, source)
     shape = _shape(source, net, decoder, options.size)
     texts = [*prompts.values(), *([] if null in (None, ZEROS) else [null])]
     text = encode(source, texts, net, options.device)

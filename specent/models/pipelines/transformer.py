@@ -52,7 +52,7 @@ def open_transformer(source: Source, options: Options) -> Opened:
     if options.null is not None and not isinstance(options.null, bool) and options.null != count:
         raise ModelError(f"{source}: null={checks.shown(options.null)} must be True or False; its index is {count}")
     vae = None if source.bare else load(source, "vae", "AutoencoderKL")
-    decoder = None if vae is None else Decoder(vae)
+    decoder = None if vae is None else Decoder(vae, source)
     if vae is not None and vae.config.latent_channels != settings.in_channels:
         raise ModelError(
             f"{source}: its transformer takes {settings.in_channels} channels, but its vae makes latents of "

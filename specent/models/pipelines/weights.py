@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from specent import checks
 from specent.errors import ModelError
 from specent.models.outputs import told
-from specent.models.pipelines.sources import Source
+from specent.models.pipelines.sources import Source, read_json
 
 LIBRARIES = {
     "UNet2DModel": "diffusers",
@@ -42,13 +42,15 @@ LIBRARIES = {
 """The classes of parts that are made, and the library of each."""
 
 _RENAMED = {"Transformer2DModel": "DiTTransformer2DModel", "CLIPTokenizerFast": "CLIPTokenizer"}
+# what a tokeniser can be read from
+_VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 # from where on reading takes seconds
 _LARGE = 2**29
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, diffusers and transformers log errors only, and draw no bars."""
+    """Within it, diffusers and transformers log nothing, for what goes wrong is raised, and draw no bars."""
     import diffusers
     import transformers
 
@@ -57,7 +59,7 @@ def quiet() -> Iterator[None]:
     kinds = [library.utils.logging for library in (diffusers, transformers)]
     drawing = [kind for kind in kinds if kind.is_progress_bar_enabled()]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL + 1)
     for kind in drawing:
         kind.disable_progress_bar()
     try:
@@ -111,6 +113,7 @@ def load(source: Source, part: str, *allowed: str) -> Any:
     if name is None:
         return None
     first = weight_files(source, part)[0]
+    _check_config(source, part)
     plain = _weights_of("").fullmatch(first.name)
     with quiet():
         kind = getattr(importlib.import_module(LIBRARIES[name]), _RENAMED.get(name, name))
@@ -136,11 +139,18 @@ def load_tokeniser(source: Source, part: str, *allowed: str) -> Any:
     Raises
     ------
     ModelError
-        If it is of another class or its files cannot be read.
+        If it is of another class or its files are missing or cannot be read.
     """
     name = part_class(source, part, allowed)
     if name is None:
         return None
+    # without its words the library makes one that knows none, to which all prompts are alike
+    folder = source.folder / part
+    if not any(all((folder / file).is_file() for file in files) for files in _VOCABULARIES):
+        raise ModelError(
+            f"{source} lacks the files of its tokenizer in the folder {part}/ "
+            f"({', or '.join(' and '.join(files) for files in _VOCABULARIES)}); fetch it again, whole"
+        )
     with quiet():
         kind = getattr(importlib.import_module(LIBRARIES[name]), _RENAMED.get(name, name))
         try:
@@ -155,6 +165,21 @@ def part_folder(source: Source, part: str) -> Path:
     return inside if part and inside.is_dir() else source.folder
 
 
+def _check_config(source: Source, part: str) -> None:
+    """Refuse a part whose configuration is missing or no configuration."""
+    folder = part_folder(source, part)
+    file = folder.relative_to(source.folder) / "config.json"
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{source} has no {file.as_posix()}, which says how the network is built; fetch it again, whole"
+        )
+    kind = read_json(folder / "config.json", f"{source}: {part or 'the network'}").get("_class_name", "")
+    if not isinstance(kind, str):
+        raise ModelError(
+            f"{source}: {file.as_posix()}: _class_name={checks.shown(kind)} must be the name of a class; fetch it again"
+        )
+
+
 def weight_files(source: Source, part: str) -> list[Path]:
     """The safetensors files of a part: those of the variant, or the plain ones if the part has no such variant.
 
@@ -164,7 +189,8 @@ def weight_files(source: Source, part: str) -> list[Path]:
         If there are none; saying what to do with pickled weights, or with those of another variant.
     """
     folder = part_folder(source, part)
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    # a link whose target was deleted is no file
+    there = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     for variant in (source.variant, None):
         wanted = _weights_of(re.escape(f".{variant}") if variant else "")
         found = [folder / name for name in there if wanted.fullmatch(name)]

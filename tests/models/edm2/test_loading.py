@@ -190,3 +190,12 @@ def test_a_gpu_denoises_as_the_processor_does(files: tuple[Path, Path]) -> None:
     wanted = model.denoise(x, 1.0, condition)
     made = model.to(torch.device("cuda")).denoise(x.cuda(), 1.0, condition.cuda())
     torch.testing.assert_close(made.cpu(), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_no_name_is_not_the_folder_one_stands_in(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder := files[0].parent / "alone").mkdir()
+    files[0].rename(folder / files[0].name)
+    monkeypatch.chdir(folder)
+    assert sp.models.edm2(".").labels
+    with pytest.raises(ModelError, match="source='' is no path"):
+        sp.models.edm2("")

@@ -166,6 +166,15 @@ def gain(value: object) -> Callable[[dict[str, Any]], None]:
         (gain(tensor((2.0,), (1,))), "strides"),
         (gain(tensor("ab", (1,))), "strides"),
         (gain(tensor((2,), ())), "strides"),
+        (gain(tensor((0, 2**70), (1, 1))), "strides"),
+        (gain(tensor((2**33, 2**33), (0, 0))), "the file holds 4 numbers"),
+        (gain(tensor((1,), (2**70,))), "strides"),
+        (gain(tensor((1,) * 9, (1,) * 9)), "strides"),
+        (gain(tensor((0, 2), (1, 1))), r"unet.out_gain has shape \(0, 2\), not"),
+        (lambda state: state.update(sigma_data=1e-300), "sigma_data=1e-300"),
+        (lambda state: state.update(_modules=entries(**{"a" * 201: 5})), "one is named 'aaa"),
+        (lambda state: state.update(_parameters={5: None}), "one is named 5"),
+        (lambda state: state.update(_buffers=entries(**{f"b{i}": None for i in range(4097)})), "holds 4097 entries"),
         (gain(tensor((3,), (1,))), r"unet.out_gain has shape \(3,\), not \(\)"),
         (gain(Call(pickled.TENSOR, (5, 0, (), ()))), "no storage, but 5"),
         (gain(Call(pickled.TENSOR, (Call(pickled.STORAGE, ("text",)), 0, (), ()))), "storage of 'text', not of bytes"),
@@ -188,6 +197,49 @@ def test_a_block_of_other_constants_is_refused(networks: tuple[Precond, Precond]
 
     path = changed(networks[0], change, tmp_path / "other.pkl")
     with pytest.raises(ModelError, match=r"unet.enc.8x8_block0. has res_balance=0.5, where the EDM2 networks have 0.3"):
+        read_pickle(path)
+
+
+def shared(doubled: int) -> bytes:
+    """Instructions of a tuple that would be written out in as many letters as two to this power."""
+    return b")" + b"2\x86" * doubled
+
+
+@pytest.mark.parametrize("field", ["class_name", "balance"])
+def test_values_that_would_be_endless_as_text_are_not_written_out(
+    networks: tuple[Precond, Precond], tmp_path: Path, field: str
+) -> None:
+    def change(state: dict[str, Any]) -> None:
+        block = dict(enc(state)["_modules"].items)["8x8_block0"].arguments[0]
+        (block if field == "class_name" else block["state"])[field] = "HERE"
+
+    path = changed(networks[0], change, tmp_path / "laughs.pkl")
+    data = path.read_bytes()
+    path.write_bytes(data.replace(instructions("HERE"), shared(60)))
+    # neither is a name or a number, so neither says anything of the block
+    assert set(read_pickle(path).state) == set(networks[0].state_dict())
+
+
+@pytest.mark.parametrize("kind", ["one storage", "one text for many storages"])
+def test_numbers_that_many_weights_share_are_not_copied_for_each(
+    networks: tuple[Precond, Precond], tmp_path: Path, kind: str
+) -> None:
+    count = 1_000_000
+    many = entries(**{f"w{i}": f"HERE{i:03d}" for i in range(200)})
+    path = changed(networks[0], lambda state: state.update(_parameters=many), tmp_path / "many.pkl")
+    data = path.read_bytes()
+    weight = tensor((count,), (1,), numbers=count).arguments[0]
+    numbers = weight.arguments[0].arguments[0]
+    apart = kind == "one text for many storages"
+    whole = instructions(numbers) if apart else instructions(Call(pickled.STORAGE, (numbers,)))
+    again = b"ctorch.storage\n_load_from_bytes\nh\xc8\x85R" if apart else b"h\xc8"
+    call = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" + again + instructions(0) + instructions((count,)) + instructions((1,))
+    )
+    for i in range(200):
+        data = data.replace(instructions(f"HERE{i:03d}"), call + b"tR")
+    path.write_bytes(data[:2] + whole + b"q\xc80" + data[2:])
+    with pytest.raises(ModelError, match="the same numbers many times over"):
         read_pickle(path)
 
 

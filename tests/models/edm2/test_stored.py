@@ -124,7 +124,7 @@ def test_a_failed_write_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("specent.models.checkpoint.os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ModelError, match="cannot be written: No space left on device"):
         convert(source, tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == [source]
 

@@ -161,6 +161,9 @@ def test_a_scheduler_of_no_gaussian_channel_is_named_with_the_mend(
         ({"trained_betas": [0.1, 1.5]}, r"betas\[1\]=1.5 must lie"),
         ({"_class_name": 3}, "scheduler 3 is not known"),
         ({"_class_name": None}, "scheduler None is not known"),
+        ({"clip_sample_range": "x"}, "scheduler_config.json: clip_sample_range='x' must be"),
+        ({"num_train_timesteps": 0}, "scheduler_config.json: num_train_timesteps=0 must be"),
+        ({"beta_start": float("nan")}, "scheduler_config.json: beta_start=nan must hold no NaN"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_named(copied: Folder, changes: dict[str, Any], said: str) -> None:
@@ -169,6 +172,15 @@ def test_a_configuration_that_cannot_be_used_is_named(copied: Folder, changes: d
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     with pytest.raises(ModelError, match=said):
         channel(find(source))
+
+
+@pytest.mark.parametrize(
+    ("shift", "said"),
+    [(float("nan"), "shift=nan must hold no NaN"), (0, "shift=0 must be"), ("x", "shift='x' must be")],
+)
+def test_the_shift_of_a_flow_that_is_none_is_named(copied: Folder, shift: object, said: str) -> None:
+    with pytest.raises(ModelError, match=f"scheduler_config.json: {said}"):
+        channel(find(altered(copied("sd3"), shift=shift)))
 
 
 def test_a_missing_or_broken_configuration_is_named(copied: Folder) -> None:

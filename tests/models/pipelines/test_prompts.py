@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,9 +57,11 @@ def test_prompts_that_are_the_same_tokens_are_refused_by_both_names(folder: Fold
         pipeline(folder(kind), prompts=["A chair", "a red chair", "a  chair"])
 
 
-def test_a_prompt_that_is_the_null_prompt_is_warned_of(folder: Folder) -> None:
+def test_a_prompt_that_is_the_null_prompt_is_refused(folder: Folder) -> None:
     words = tokenisers(find(folder("sd1")))
-    with pytest.warns(SpecentWarning, match="prompt 'empty' is the same tokens as the prompt of the null condition"):
+    with pytest.raises(ModelError, match=r"prompt 'a cat' is the same tokens .* null condition.*'A cat'.*null=False"):
+        pipeline(folder("sd1"), prompts=["a cat", "a dog"], null="A  cat")
+    with pytest.raises(ModelError, match="prompt 'empty' is the same tokens as the prompt of the null condition"):
         check_tokens({"chair": "a chair", "empty": ""}, "", words)
     check_tokens({"chair": "a chair", "empty": ""}, None, words)
     check_tokens({"chair": "a chair", "empty": ""}, "grey", words)
@@ -107,6 +110,7 @@ def test_prompts_that_cannot_be_used_are_named(folder: Folder, prompts: object, 
         ({"size": 15}, r"size=\(15, 15\) must be multiples of 2"),
         ({"size": (16, 0)}, r"size\[1\]=0"),
         ({"size": "16"}, "size='16'"),
+        ({"size": 1_000_000}, "size=1000000 must be a whole number of at most 8192"),
         ({"clipped": True}, "does not clip"),
         ({"clipped": 1}, "clipped=1 must be True or False"),
         ({"variant": 3.5}, "variant=3.5"),
@@ -176,3 +180,45 @@ def test_a_network_of_another_pipeline_is_named(copied: Folder) -> None:
         file.write_text(json.dumps(held | {part: [None, None]}))
         with pytest.raises(ModelError, match=f"has no {part}"):
             pipeline(other, prompts=["a"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scaling_factor": 0}, "scaling_factor=0 must be a finite number"),
+        ({"scaling_factor": float("nan")}, "scaling_factor=nan"),
+        ({"scaling_factor": None}, "scaling_factor=None"),
+        ({"scaling_factor": "x"}, "scaling_factor='x'"),
+        ({"shift_factor": "a"}, "shift_factor='a'"),
+        ({"latents_mean": [0.0] * 4, "latents_std": [0]}, r"latents_std=\[0\] must hold 4 numbers"),
+        ({"latents_mean": [0.0] * 4, "latents_std": [1, 1, 0, 1]}, r"latents_std\[2\]=0 must be"),
+        ({"latents_mean": [0.0, None, 0.0, 0.0], "latents_std": [1] * 4}, r"latents_mean\[1\]=None"),
+    ],
+)
+def test_factors_of_latents_that_are_none_are_named(copied: Folder, changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ModelError, match=rf"vae/config.json: {said}"):
+        pipeline(altered(copied("sd1"), "vae", **changes), prompts=["a", "b"])
+
+
+@pytest.mark.parametrize("size", ["x", 0, [8, 10**9]])
+def test_a_sample_size_that_is_none_is_named(copied: Folder, size: object) -> None:
+    with pytest.raises(ModelError, match=r"config\.json of its network: sample_size="):
+        pipeline(altered(copied("sd1"), "unet", sample_size=size), prompts=["a", "b"])
+
+
+@pytest.mark.parametrize("length", ["x", 0, 2**40])
+def test_a_length_of_a_tokeniser_that_is_none_is_named(copied: Folder, length: object) -> None:
+    file = copied("sd1") / "tokenizer" / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": length}))
+    with pytest.raises(ModelError, match=f"tokenizer/tokenizer_config.json: model_max_length={length!r}"):
+        pipeline(file.parents[1], prompts=["a", "b"])
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_tokeniser_that_is_missing_is_named(copied: Folder, emptied: bool) -> None:
+    source = copied("sd1")
+    shutil.rmtree(source / "tokenizer")
+    if emptied:
+        (source / "tokenizer").mkdir()
+    with pytest.raises(ModelError, match=r"lacks the files of its tokenizer in the folder tokenizer/"):
+        pipeline(source, prompts=["a cat", "a dog"])

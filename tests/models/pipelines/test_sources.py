@@ -38,6 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     target.mkdir()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(target))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
+    monkeypatch.setattr("specent.models.pipelines.sources._reachable", lambda: True)
     return target
 
 
@@ -71,8 +72,8 @@ def test_a_network_alone_of_the_hub_is_opened_offline(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
     alone = shutil.copytree(folder("unet_classes") / "unet", tmp_path / "alone")
     shutil.copytree(folder("unet_classes") / "scheduler", alone / "scheduler")
-    fetched(cache, "tiny", alone)
-    assert pipeline("tiny", local_files_only=True).labels == ("0", "1", "2", "3")
+    fetched(cache, "someone/tiny", alone)
+    assert pipeline("someone/tiny", local_files_only=True).labels == ("0", "1", "2", "3")
 
 
 @pytest.mark.parametrize(("local", "said"), [(True, "among what was fetched before"), (False, "fetched from the hub")])
@@ -82,6 +83,31 @@ def test_a_name_that_cannot_be_reached_says_how_to_pass_a_folder(cache: Path, lo
     assert not list(cache.iterdir())
 
 
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_what_was_fetched_before_serves(
+    folder: Folder, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.undo()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+
+    class Unreachable:
+        def head(self, address: str, timeout: float) -> None:
+            asked.append((address, timeout))
+            raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "get_session", Unreachable)
+    with pytest.raises(
+        ModelError, match=r"'nobody/nothing' .*cannot be fetched from the hub \(the hub does not answer\).*hf download"
+    ):
+        pipeline("nobody/nothing")
+    assert asked == [(huggingface_hub.constants.ENDPOINT, 2.5)]
+    fetched(cache, "someone/tiny", folder("unet_classes"))
+    assert pipeline("someone/tiny").labels == ("0", "1", "2", "3")
+    # nothing is asked where nothing may be fetched
+    pipeline("someone/tiny", local_files_only=True)
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("source", [3, None, "", {}, {"cat": 3}, b"x"])
 def test_a_source_that_is_neither_folder_nor_name_is_named(source: object) -> None:
     with pytest.raises(ModelError, match="source"):
@@ -89,7 +115,7 @@ def test_a_source_that_is_neither_folder_nor_name_is_named(source: object) -> No
 
 
 @pytest.mark.parametrize(
-    "source", ["./nowhere", "/nowhere/at/all", "a/b/c", "~nobody-of-this-name/x", Path("nowhere"), "\0"]
+    "source", ["nowhere", "./nowhere", "/nowhere/at/all", "a/b/c", "~nobody-of-this-name/x", Path("nowhere"), "\0"]
 )
 def test_a_folder_that_is_missing_is_not_looked_for_on_the_hub(source: str | Path, cache: Path) -> None:
     with pytest.raises(ModelError, match="is no folder, nor a name of the hub; give the folder that holds model_index"):
@@ -176,6 +202,33 @@ def test_weights_that_are_damaged_or_of_another_network_are_named(copied: Folder
     file.unlink()
     with pytest.raises(ModelError, match=r"unet has no weights \(\*.safetensors\)"):
         pipeline(source)
+
+
+def test_weights_whose_link_dangles_are_missing_and_the_libraries_say_nothing(
+    copied: Folder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = copied("sd1")
+    file = source / "unet" / "diffusion_pytorch_model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    with pytest.raises(ModelError, match="unet cannot be loaded"):
+        pipeline(source, prompts=["a", "b"])
+    file.unlink()
+    file.symlink_to("gone")
+    with pytest.raises(ModelError, match=r"unet has no weights \(\*.safetensors\)"):
+        pipeline(source, prompts=["a", "b"])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_part_of_no_configuration_is_named(copied: Folder, capfd: pytest.CaptureFixture[str]) -> None:
+    file = copied("sd1") / "unet" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"_class_name": []}))
+    with pytest.raises(ModelError, match=r"unet/config.json: _class_name=\[\] must be the name of a class"):
+        pipeline(file.parents[1], prompts=["a", "b"])
+    file.unlink()
+    with pytest.raises(ModelError, match=r"has no unet/config\.json, .*; fetch it again, whole"):
+        pipeline(file.parents[1], prompts=["a", "b"])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_variant_is_found_or_asked_for(copied: Folder) -> None:

@@ -1,0 +1,111 @@
+"""Numbers of one tensor, as torch writes them inside a pickle of something else: in its older form or in an archive.
+
+Both are read here, for torch's own reader believes what a file says of its length, and so hands out memory that was
+never filled, or inflates what is small.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from specent.checks import shown
+from specent.errors import ModelError
+from specent.models.outputs import told
+from specent.unpickling import OUTSIDE, Record, unpickle
+
+_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+_TYPES = {
+    "Half": torch.float16, "BFloat16": torch.bfloat16, "Float": torch.float32, "Double": torch.float64,
+    "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
+    "Bool": torch.bool,
+}  # fmt: skip
+_NAMES = {f"torch.{name}Storage": dtype for name, dtype in _TYPES.items()}
+
+
+def storage(data: bytes, what: str) -> Tensor:
+    """Numbers of a stored storage, as a vector.
+
+    Parameters
+    ----------
+    data : bytes
+        What ``torch.save`` wrote of a storage.
+    what : str
+        What to call it in messages.
+
+    Returns
+    -------
+    Tensor, shape (numbers,)
+
+    Raises
+    ------
+    ModelError
+        If the data are damaged, packed, hold something else than one storage, or fewer numbers than they say.
+
+    Examples
+    --------
+    >>> stream = io.BytesIO()
+    >>> torch.save(torch.tensor([1.0, 2.0]).half()._typed_storage(), stream)
+    >>> storage(stream.getvalue(), "weight")
+    tensor([1., 2.], dtype=torch.float16)
+    """
+    try:
+        kind, count, held = _archive(data) if data[:2] == b"PK" else _older(data)
+        dtype = _NAMES[kind]
+        if len(held) != count * dtype.itemsize:
+            raise ValueError(f"{len(held)} bytes for {shown(count)} numbers of {dtype}")
+    except Exception as error:  # a damaged storage fails in many ways
+        raise ModelError(f"{what}: its numbers cannot be read ({told(error)}); fetch the file again") from error
+    # a copy, for bytes cannot be written to
+    return torch.frombuffer(bytearray(held), dtype=dtype) if count else torch.empty(0, dtype=dtype)
+
+
+def _older(data: bytes) -> tuple[str, int, memoryview]:
+    """Four pickles, the list of storages, and for the only one its length and its bytes."""
+    stream = io.BytesIO(data)
+    if unpickle(stream, allowed=[]) != _MAGIC or unpickle(stream, allowed=[]) != _PROTOCOL:
+        raise ValueError("it is no storage")
+    system = unpickle(stream, allowed=[])
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ValueError("it has another order of bytes")
+    kind, key, count = _described(unpickle(stream, allowed=_NAMES, outside=True))
+    if unpickle(stream, allowed=[]) != [key]:
+        raise ValueError("it holds other storages than it names")
+    written = int.from_bytes(stream.read(8), "little")
+    if written != count:
+        raise ValueError(f"it names {shown(count)} numbers, and holds {written}")
+    return kind, count, memoryview(data)[stream.tell() :]
+
+
+def _archive(data: bytes) -> tuple[str, int, bytes]:
+    """A pickle and the bytes beside it, in an archive that is not packed."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {file.filename.partition("/")[2]: file for file in archive.infolist()}
+        packed = any(file.compress_type != zipfile.ZIP_STORED for file in files.values())
+        if packed or sum(file.file_size for file in files.values()) > len(data):
+            raise ValueError("it is packed")
+        if "byteorder" in files and archive.read(files["byteorder"]) != b"little":
+            raise ValueError("it has another order of bytes")
+        kind, key, count = _described(unpickle(archive.read(files["data.pkl"]), allowed=_NAMES, outside=True))
+        return kind, count, archive.read(files[f"data/{key}"])
+
+
+def _described(value: Any) -> tuple[str, str, int]:
+    """Type, key and length of a storage that is outside of its pickle."""
+    place = value.arguments[0] if isinstance(value, Record) and value.name == OUTSIDE else None
+    if (
+        not isinstance(place, tuple)
+        or len(place) not in (5, 6)
+        or place[0] != "storage"
+        or place[5:] not in ((), (None,))
+    ):
+        raise ValueError(f"it holds {shown(value)}, not a storage")
+    _, kind, key, _, count = place[:5]
+    known = isinstance(kind, type) and issubclass(kind, Record)
+    if not known or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**40:
+        raise ValueError(f"it holds {shown(place)}, not a storage")
+    return kind.name, key, count
