@@ -168,6 +168,7 @@ def read(prediction: str, output: Tensor, state: Tensor, alpha: float, sigma: fl
 
 
 def needed(trial: Trial) -> Examples:
+    """The data of a trial, for a line that cannot do without."""
     if trial.examples is None:
         raise SpecentError("errors need images")
     return trial.examples
