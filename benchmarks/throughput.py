@@ -56,7 +56,7 @@ def perceptron(device: str) -> None:
         ("evidence only", {"distances": False}),
         ("45 pairs and distances", {"partitions": pairs, "distances": True}),
     ):
-        report(f"{device}, perceptron, {name}", model, options | more, 10 * 20 * 11)
+        report(f"{device}, perceptron, {name}", model, options | more)
 
 
 def edm2(device: str) -> None:
@@ -79,10 +79,10 @@ def edm2(device: str) -> None:
     model = sp.models.network(Labelled(), LABELS[:2], (4, 64, 64), prediction="data", null=False)
     for precision in ("float32", "bfloat16"):
         options: dict[str, Any] = {"samples": IMAGES[device], "device": device, "precision": precision}
-        report(f"{device}, EDM2-XS, {precision}", model, options, 2 * IMAGES[device] * 2)
+        report(f"{device}, EDM2-XS, {precision}", model, options)
 
 
-def report(name: str, model: sp.models.NetworkModel, options: dict[str, Any], states: int) -> None:
+def report(name: str, model: sp.models.NetworkModel, options: dict[str, Any]) -> None:
     """Run twice, and print the speed of the second run and the share of it that is not spent in the network."""
     device = str(options["device"])
     for attempt in ("warm-up", "measured"):
@@ -94,10 +94,10 @@ def report(name: str, model: sp.models.NetworkModel, options: dict[str, Any], st
             # what reduced precision is tried on beforehand counts as calls, and as time
             evaluations = sum(count for count, _ in calls)
             inside = sum(seconds for _, seconds in calls)
-            trajectories = states // len(model.labels if not model.null else (*model.labels, "null"))
+            candidates = len(model.labels) + model.null
             print(
                 f"{name}: {evaluations / total:,.1f} network evaluations a second, "
-                f"{trajectories * STEPS / total * evaluations / (states * STEPS):,.1f} images x steps a second; "
+                f"{evaluations / candidates / total:,.1f} images x steps a second; "
                 f"{100 * (1 - inside / total):.1f} % of the time outside the network"
             )
 
