@@ -25,15 +25,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import specent as sp
-from specent import checks
-from specent._shipped import meaningless, recorded, tell, tiny, titled
+from specent import arguments
 from specent.models import Model
 from specent.models.base import resolve_device
 from specent.models.ddpm_model import is_ddpm
 from specent.models.ddpm_network import TIMES, need_diffusers
-from specent.models.ddpm_run import Keeping, run
-from specent.models.ddpm_training import DDPMSettings, Examples, Trainer
 from specent.schema import NULL
+from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
+from specent.training.ddpm import DDPMSettings, Examples, Trainer
+from specent.training.run import Keeping, run
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _WHERE = "the folder of specent run train_ddpm --data cifar10:PATH --networks two, or a pipeline of diffusers"
@@ -88,11 +88,11 @@ class Settings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
-        checks.whole(self.steps, "steps", least=4, most=TIMES)
+        arguments.whole(self.seed, "seed")
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=4, most=TIMES)
         if self.batch_size is not None:
-            checks.whole(self.batch_size, "batch_size", least=1)
+            arguments.whole(self.batch_size, "batch_size", least=1)
         if not self.network and not self.tiny:
             raise sp.SpecentError(f"network='' names no network; give {_WHERE}")
         if self.network and not is_ddpm(self.network):

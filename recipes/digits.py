@@ -19,11 +19,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded
+from specent import arguments
 from specent.models import Model
 from specent.models.base import resolve_device
 from specent.models.digits import digits_data
+from specent.studies.shipped import recorded
 
 Clock = tuple[sp.schedules.Schedule, NDArray[np.float64]]
 
@@ -81,16 +81,16 @@ class Settings:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
-        checks.whole(self.steps, "steps", least=2, most=100_000)
-        checks.number(self.sigma_min, "sigma_min", least=1e-6)
-        checks.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
-        checks.number(self.guidance_scale, "guidance_scale", least=0, most=1e3)
+        arguments.whole(self.seed, "seed")
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=2, most=100_000)
+        arguments.number(self.sigma_min, "sigma_min", least=1e-6)
+        arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
+        arguments.number(self.guidance_scale, "guidance_scale", least=0, most=1e3)
         sp.Guidance(self.guidance_scale, self.guidance_interval)
-        checks.whole(self.exact_samples, "exact_samples", least=2, most=1_000_000)
-        checks.whole(self.predictions, "predictions", most=1000)
-        checks.whole(self.threads, "threads", most=1024)
+        arguments.whole(self.exact_samples, "exact_samples", least=2, most=1_000_000)
+        arguments.whole(self.predictions, "predictions", most=1000)
+        arguments.whole(self.threads, "threads", most=1024)
         resolve_device(self.device)
 
 

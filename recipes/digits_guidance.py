@@ -18,11 +18,11 @@ import numpy as np
 import xarray as xr
 
 import specent as sp
-from specent import checks
-from specent._shipped import recipe, recorded, tell, tiny
+from specent import arguments
 from specent.guidance import Setting
 from specent.models.base import resolve_device
 from specent.models.digits import digits_data
+from specent.studies.shipped import recipe, recorded, tell, tiny
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ class Settings:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
-        checks.whole(self.samples, "samples", least=10, most=1_000_000)
-        checks.whole(self.steps, "steps", least=2, most=100_000)
-        checks.number(self.sigma_min, "sigma_min", least=1e-6)
-        checks.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
-        checks.whole(self.threads, "threads", most=1024)
+        arguments.whole(self.seed, "seed")
+        arguments.whole(self.samples, "samples", least=10, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=2, most=100_000)
+        arguments.number(self.sigma_min, "sigma_min", least=1e-6)
+        arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
+        arguments.whole(self.threads, "threads", most=1024)
         resolve_device(self.device)
         if len(guidance(self)) < 2:
             raise sp.SpecentError(

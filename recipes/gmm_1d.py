@@ -16,8 +16,8 @@ import numpy as np
 import xarray as xr
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded, tell
+from specent import arguments
+from specent.studies.shipped import recorded, tell
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,17 @@ class Settings:
     samples: int = 500
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
+        arguments.whole(self.seed, "seed")
         # beyond these the squares, and what is divided by them, leave the range of numbers
         for mean in self.means:
-            checks.number(mean, "means", least=-1e6, most=1e6)
+            arguments.number(mean, "means", least=-1e6, most=1e6)
         if len(self.means) < 2 or len(set(named(self.means))) < len(self.means):
             raise sp.SpecentError(f"means={self.means}: at least two components are needed, all at different places")
-        checks.number(self.deviation, "deviation", least=1e-6, most=1e6)
-        checks.whole(self.steps, "steps", least=2, most=100_000)
-        checks.number(self.log_snr_min, "log_snr_min", least=-50)
-        checks.number(self.log_snr_max, "log_snr_max", above=self.log_snr_min, most=50)
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.number(self.deviation, "deviation", least=1e-6, most=1e6)
+        arguments.whole(self.steps, "steps", least=2, most=100_000)
+        arguments.number(self.log_snr_min, "log_snr_min", least=-50)
+        arguments.number(self.log_snr_max, "log_snr_max", above=self.log_snr_min, most=50)
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
 
 
 def main(settings: Settings) -> Path:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded
+from specent import arguments
+from specent.studies.shipped import recorded
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Settings:
     samples: int = 300
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
+        arguments.whole(self.seed, "seed")
         # a letter for every component
-        checks.whole(self.components, "components", least=3, most=26)
-        checks.whole(self.dimension, "dimension", least=2, most=100_000)
-        checks.number(self.radius, "radius", least=1e-6, most=1e6)
-        checks.number(self.near, "near", least=1e-6, most=1e3)
-        checks.whole(self.steps, "steps", least=2, most=100_000)
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.whole(self.components, "components", least=3, most=26)
+        arguments.whole(self.dimension, "dimension", least=2, most=100_000)
+        arguments.number(self.radius, "radius", least=1e-6, most=1e6)
+        arguments.number(self.near, "near", least=1e-6, most=1e3)
+        arguments.whole(self.steps, "steps", least=2, most=100_000)
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
 
 
 def main(settings: Settings) -> Path:

@@ -15,8 +15,8 @@ import numpy as np
 import xarray as xr
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded, tell
+from specent import arguments
+from specent.studies.shipped import recorded, tell
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Settings:
     points_per_unit: int = 16
 
     def __post_init__(self) -> None:
-        checks.whole(self.exponent_min, "exponent_min", least=1, most=58)
+        arguments.whole(self.exponent_min, "exponent_min", least=1, most=58)
         # a fit needs three dimensions
-        checks.whole(self.exponent_max, "exponent_max", least=self.exponent_min + 2, most=60)
-        checks.whole(self.fit_from, "fit_from", most=self.exponent_max - 2)
-        checks.number(self.variance, "variance", least=1e-12, most=1e12)
-        checks.whole(self.points_per_unit, "points_per_unit", least=1, most=1000)
+        arguments.whole(self.exponent_max, "exponent_max", least=self.exponent_min + 2, most=60)
+        arguments.whole(self.fit_from, "fit_from", most=self.exponent_max - 2)
+        arguments.number(self.variance, "variance", least=1e-12, most=1e12)
+        arguments.whole(self.points_per_unit, "points_per_unit", least=1, most=1000)
 
 
 def main(settings: Settings) -> Path:

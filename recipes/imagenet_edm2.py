@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import specent as sp
-from specent import checks
-from specent._shipped import meaningless, recorded, tell, tiny, titled
+from specent import arguments
+from specent.arguments import brief
 from specent.models import EDM2Model
 from specent.models.base import resolve_device
 from specent.models.edm2.tiny import write_tiny
 from specent.schema import NULL
+from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
 
 # goldfish, macaw, golden retriever, monarch butterfly, balloon, sports car, volcano, daisy
 SHOWN = ("1", "88", "207", "323", "417", "817", "980", "985")
@@ -125,17 +126,17 @@ class Settings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
+        arguments.whole(self.seed, "seed")
         for name in ("samples", "shown_samples", "pictures"):
-            checks.whole(getattr(self, name), name, least=2, most=1_000_000)
-        checks.whole(self.steps, "steps", least=4, most=100_000)
-        checks.number(self.sigma_min, "sigma_min", least=1e-6)
-        checks.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
-        checks.number(self.rho, "rho", least=1, most=100)
-        checks.whole(self.predictions, "predictions", least=1, most=1000)
-        checks.whole(self.replicates, "replicates", least=50, most=100_000)
+            arguments.whole(getattr(self, name), name, least=2, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=4, most=100_000)
+        arguments.number(self.sigma_min, "sigma_min", least=1e-6)
+        arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
+        arguments.number(self.rho, "rho", least=1, most=100)
+        arguments.whole(self.predictions, "predictions", least=1, most=1000)
+        arguments.whole(self.replicates, "replicates", least=50, most=100_000)
         if self.batch_size is not None:
-            checks.whole(self.batch_size, "batch_size", least=1)
+            arguments.whole(self.batch_size, "batch_size", least=1)
         check_network(self.network, self.tiny)
         resolve_device(self.device)
 
@@ -199,8 +200,8 @@ def chosen(argument: str, names: tuple[str, ...], labels: tuple[str, ...]) -> tu
     found = tuple(dict.fromkeys(place.get(name, "") for name in names))
     if "" in found or len(found) < len(names) or not found:
         raise sp.SpecentError(
-            f"{argument}={checks.shown(list(names))} must be distinct classes of the network, by name or number; it "
-            f"has {len(labels)} of them, {checks.shown(list(labels[:3]))} first"
+            f"{argument}={brief(list(names))} must be distinct classes of the network, by name or number; it "
+            f"has {len(labels)} of them, {brief(list(labels[:3]))} first"
         )
     return found
 

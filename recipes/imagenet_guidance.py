@@ -24,11 +24,11 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 import specent as sp
-from specent import checks
-from specent._shipped import meaningless, recipe, recorded, tell, tiny, titled
+from specent import arguments
 from specent.models import EDM2Model
 from specent.models.base import resolve_device
 from specent.schema import NULL
+from specent.studies.shipped import meaningless, recipe, recorded, tell, tiny, titled
 
 _FEW = 12
 
@@ -109,15 +109,15 @@ class Settings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
-        checks.whole(self.steps, "steps", least=4, most=100_000)
-        checks.number(self.sigma_min, "sigma_min", least=1e-6)
-        checks.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
-        checks.number(self.rho, "rho", least=1, most=100)
-        checks.whole(self.replicates, "replicates", least=50, most=100_000)
+        arguments.whole(self.seed, "seed")
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=4, most=100_000)
+        arguments.number(self.sigma_min, "sigma_min", least=1e-6)
+        arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
+        arguments.number(self.rho, "rho", least=1, most=100)
+        arguments.whole(self.replicates, "replicates", least=50, most=100_000)
         if self.batch_size is not None:
-            checks.whole(self.batch_size, "batch_size", least=1)
+            arguments.whole(self.batch_size, "batch_size", least=1)
         guided(self)
         recipe("imagenet_edm2").check_network(self.network, self.tiny)
         resolve_device(self.device)

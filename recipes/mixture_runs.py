@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded
+from specent import arguments
+from specent.studies.shipped import recorded
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Settings:
     guidance_scale: float = 2.0
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
-        checks.whole(self.steps, "steps", least=2, most=100_000)
-        checks.number(self.guidance_scale, "guidance_scale", least=0, most=1e3)
+        arguments.whole(self.seed, "seed")
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=2, most=100_000)
+        arguments.number(self.guidance_scale, "guidance_scale", least=0, most=1e3)
         if self.guidance_scale == 1:
             raise sp.SpecentError("guidance_scale=1.0 is the first setting already; give another one")
 

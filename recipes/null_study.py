@@ -27,16 +27,17 @@ from scipy.special import logsumexp
 from tqdm.auto import tqdm
 
 import specent as sp
-from specent import checks, coordinates
-from specent._shipped import recorded, tell, tiny
+from specent import arguments
 from specent.analysis.assembling import assembled
 from specent.analysis.bootstrap import skewed_interval
-from specent.analysis.places import crossings
+from specent.analysis.crossings import crossings
+from specent.arguments import brief
 from specent.errors import CalibrationWarning
 from specent.guidance import FORMULA
 from specent.models import FiniteModel, Model
 from specent.models.digits import digits_data
-from specent.schema import NULL
+from specent.schema import NULL, coordinates
+from specent.studies.shipped import recorded, tell, tiny
 
 Array = NDArray[np.float64]
 Made = tuple[xr.Dataset, list[float]]
@@ -90,16 +91,16 @@ class Settings:
     digits_samples: int = 200
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
+        arguments.whole(self.seed, "seed")
         for name in ("classes", "path_classes"):
-            numbers = [checks.whole(value, name, least=2, most=100_000) for value in getattr(self, name)]
+            numbers = [arguments.whole(value, name, least=2, most=100_000) for value in getattr(self, name)]
             if not numbers or len(set(numbers)) < len(numbers):
-                raise sp.SpecentError(f"{name}={checks.shown(numbers)} must hold one number at least and none twice")
-        checks.whole(self.draws, "draws", least=2, most=1_000_000)
-        checks.whole(self.path_samples, "path_samples", least=2 * (1 + max(self.path_classes)), most=1_000_000)
-        checks.whole(self.refinement, "refinement", least=2, most=1000)
-        checks.whole(self.steps, "steps", least=4, most=100_000)
-        checks.whole(self.digits_samples, "digits_samples", least=2, most=1_000_000)
+                raise sp.SpecentError(f"{name}={brief(numbers)} must hold one number at least and none twice")
+        arguments.whole(self.draws, "draws", least=2, most=1_000_000)
+        arguments.whole(self.path_samples, "path_samples", least=2 * (1 + max(self.path_classes)), most=1_000_000)
+        arguments.whole(self.refinement, "refinement", least=2, most=1000)
+        arguments.whole(self.steps, "steps", least=4, most=100_000)
+        arguments.whole(self.digits_samples, "digits_samples", least=2, most=1_000_000)
 
 
 def main(settings: Settings) -> tuple[Path, ...]:
@@ -226,8 +227,8 @@ def evidence(density: Array, labels: Sequence[str], prior: Array, time: Array, m
     """
     names, priors = [*labels, NULL], np.append(prior, 0.0)
     coords = {
-        **coordinates.clock(CLOCK, time),
-        **coordinates.settings([sp.Guidance()]),
+        **coordinates.of_schedule(CLOCK, time),
+        **coordinates.of_guidance([sp.Guidance()]),
         "class_label": names,
         "label_prior": ("class_label", priors),
         "candidate": names,

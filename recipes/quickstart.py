@@ -16,8 +16,9 @@ from typing import Any
 import xarray as xr
 
 import specent as sp
-from specent import checks
-from specent._shipped import recipe, tell
+from specent import arguments
+from specent.arguments import brief
+from specent.studies.shipped import recipe, tell
 
 ARCHIVES = ("gmm_1d", "gmm_partition", "gmm_scaling", "digits", "digits_profiles", "digits_exact")
 
@@ -54,7 +55,7 @@ class Settings:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
+        arguments.whole(self.seed, "seed")
         # those of the digits check the rest
         options(self, Path())
 
@@ -109,7 +110,7 @@ def made_folder(folder: Path) -> Path:
         path = Path(folder).expanduser()
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise sp.SpecentError(f"folder={checks.shown(str(folder))} cannot be made: {error}") from error
+        raise sp.SpecentError(f"folder={brief(str(folder))} cannot be made: {error}") from error
     return path
 
 

@@ -24,10 +24,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import specent as sp
-from specent import checks
-from specent._shipped import meaningless, recorded, tell, tiny, titled
+from specent import arguments
 from specent.models import PipelineModel
 from specent.models.base import resolve_device
+from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
 
 Times = NDArray[np.float64]
 
@@ -102,19 +102,19 @@ class Settings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        checks.name(self.model, "model")
-        checks.whole(self.seed, "seed")
-        every = (self.base, *checks.names(self.attributes, "attributes"))
-        checks.name(self.base, "base")
+        arguments.name(self.model, "model")
+        arguments.whole(self.seed, "seed")
+        every = (self.base, *arguments.names(self.attributes, "attributes"))
+        arguments.name(self.base, "base")
         if len(every) < 2 or len(set(every)) < len(every):
             raise sp.SpecentError(f"attributes={self.attributes} must be one or more, all different, and not the base")
-        checks.whole(self.samples, "samples", least=2, most=1_000_000)
-        checks.whole(self.steps, "steps", least=4, most=100_000)
-        checks.whole(self.pictures, "pictures", least=2, most=10_000)
-        checks.whole(self.predictions, "predictions", least=1, most=1000)
+        arguments.whole(self.samples, "samples", least=2, most=1_000_000)
+        arguments.whole(self.steps, "steps", least=4, most=100_000)
+        arguments.whole(self.pictures, "pictures", least=2, most=10_000)
+        arguments.whole(self.predictions, "predictions", least=1, most=1000)
         for name, value in (("size", self.size), ("batch_size", self.batch_size)):
             if value is not None:
-                checks.whole(value, name, least=1)
+                arguments.whole(value, name, least=1)
         resolve_device(self.device)
 
 
@@ -152,7 +152,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
 
 def random_pipeline(folder: Path) -> Path:
     """A random pipeline of the real classes, a few kilobytes large."""
-    from specent.models.pipelines import tiny as pipelines
+    from specent.models.diffusers import tiny as pipelines
 
     # v-prediction: a random network of noise would tell the prompts apart in pure noise
     return pipelines.write("sd2", folder)

@@ -23,13 +23,13 @@ from scipy.special import entr
 from tqdm.auto import tqdm
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded, tell, tiny
+from specent import arguments
 from specent.analysis import bootstrap
 from specent.analysis.assembling import assembled
-from specent.analysis.trajectories import trajectory_entropies
+from specent.analysis.posterior import trajectory_entropies
 from specent.models import FiniteModel
 from specent.schema import NULL
+from specent.studies.shipped import recorded, tell, tiny
 
 Array = NDArray[np.float64]
 Clock = tuple[sp.schedules.Schedule, Array]
@@ -86,16 +86,16 @@ class Settings:
     predictions: int = 12
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
-        checks.whole(self.images, "images", least=48, most=1_000_000)
+        arguments.whole(self.seed, "seed")
+        arguments.whole(self.images, "images", least=48, most=1_000_000)
         if self.size not in (16, 32):
             raise sp.SpecentError(f"size={self.size} must be 16 or 32")
-        checks.whole(self.draws, "draws", least=2, most=100_000)
-        checks.whole(self.samples, "samples", least=2, most=100_000)
-        checks.whole(self.steps, "steps", least=4, most=100_000)
-        checks.number(self.sigma_min, "sigma_min", least=1e-3)
-        checks.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
-        checks.whole(self.predictions, "predictions", most=1000)
+        arguments.whole(self.draws, "draws", least=2, most=100_000)
+        arguments.whole(self.samples, "samples", least=2, most=100_000)
+        arguments.whole(self.steps, "steps", least=4, most=100_000)
+        arguments.number(self.sigma_min, "sigma_min", least=1e-3)
+        arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
+        arguments.whole(self.predictions, "predictions", most=1000)
 
 
 def main(settings: Settings) -> tuple[Path, ...]:

@@ -22,12 +22,12 @@ import torch
 import xarray as xr
 
 import specent as sp
-from specent import checks
-from specent._shipped import meaningless, recorded, tell, tiny, titled
+from specent import arguments
 from specent.models.base import resolve_device
 from specent.models.ddpm_network import need_diffusers
-from specent.models.ddpm_run import CARD, PROFILES, UNCONDITIONAL, Keeping, check_folder, clear, run
-from specent.models.ddpm_training import DDPMSettings, Examples, Trainer
+from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
+from specent.training.ddpm import DDPMSettings, Examples, Trainer
+from specent.training.run import CARD, PROFILES, UNCONDITIONAL, Keeping, check_folder, clear, run
 
 SMALL = DDPMSettings(
     steps=8000, batch=64, learning_rate=1e-3, warmup=200, average=0.999, channels=(32, 64), layers=1, attention=(4,)
@@ -141,12 +141,12 @@ class Settings:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        checks.whole(self.checkpoints, "checkpoints", least=1)
-        checks.whole(self.pictures, "pictures")
-        checks.whole(self.threads, "threads", most=1024)
-        checks.whole(self.levels, "levels", least=8, most=1000)
+        arguments.whole(self.checkpoints, "checkpoints", least=1)
+        arguments.whole(self.pictures, "pictures")
+        arguments.whole(self.threads, "threads", most=1024)
+        arguments.whole(self.levels, "levels", least=8, most=1000)
         if self.check is not None and self.check != 0:
-            checks.whole(self.check, "check", least=2, most=100_000)
+            arguments.whole(self.check, "check", least=2, most=100_000)
         if self.networks == "two" and self.label_dropout:
             raise sp.SpecentError(f"label_dropout={self.label_dropout} is for one network; two need none")
         # what is given must serve whatever the data are

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 import specent as sp
-from specent import checks
-from specent._shipped import recorded
+from specent import arguments
 from specent.models.checkpoint import check_output, save_checkpoint
 from specent.models.digits import digits_data
-from specent.models.training import TrainingSettings, train
+from specent.studies.shipped import recorded
+from specent.training.edm import TrainingSettings, train
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ class Settings:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        checks.whole(self.seed, "seed")
+        arguments.whole(self.seed, "seed")
         for name in ("steps", "batch"):
-            checks.whole(getattr(self, name), name, least=1, most=10_000_000)
+            arguments.whole(getattr(self, name), name, least=1, most=10_000_000)
         for name, least in (("width", 1), ("blocks", 1), ("embedding", 2)):
-            checks.whole(getattr(self, name), name, least=least, most=10_000)
-        checks.number(self.learning_rate, "learning_rate", above=0, most=10)
-        checks.number(self.label_dropout, "label_dropout", least=0, below=1)
-        checks.number(self.average, "average", least=0, below=1)
-        checks.number(self.log_sigma_mean, "log_sigma_mean", least=-10, most=10)
-        checks.number(self.log_sigma_std, "log_sigma_std", least=0, most=10)
-        checks.whole(self.threads, "threads", most=1024)
+            arguments.whole(getattr(self, name), name, least=least, most=10_000)
+        arguments.number(self.learning_rate, "learning_rate", above=0, most=10)
+        arguments.number(self.label_dropout, "label_dropout", least=0, below=1)
+        arguments.number(self.average, "average", least=0, below=1)
+        arguments.number(self.log_sigma_mean, "log_sigma_mean", least=-10, most=10)
+        arguments.number(self.log_sigma_std, "log_sigma_std", least=0, most=10)
+        arguments.whole(self.threads, "threads", most=1024)
 
 
 def main(settings: Settings) -> tuple[Path, ...]:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from specent import schedules as schedules
     from specent import schema as schema
     from specent.analysis import calibration_gap as calibration_gap
-    from specent.analysis import entropy as entropy
     from specent.analysis import fit_scaling as fit_scaling
     from specent.analysis import on_schedule as on_schedule
-    from specent.analysis import speciation as speciation
+    from specent.analysis.entropy import entropy as entropy
+    from specent.analysis.speciation import speciation as speciation
     from specent.archive import describe as describe
     from specent.archive import open as open
     from specent.archive import validate as validate

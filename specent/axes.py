@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.schedules import DDPM, FlowMatching, Schedule
 
@@ -31,7 +32,7 @@ def check_axis(axis: str, argument: str = "axis") -> str:
         Naming the argument and the axes there are.
     """
     if not isinstance(axis, str) or axis not in AXES:
-        raise SpecentError(f"{argument}={checks.shown(axis)} is not an axis; use one of {', '.join(AXES)}")
+        raise SpecentError(f"{argument}={brief(axis)} is not an axis; use one of {', '.join(AXES)}")
     return axis
 
 
@@ -128,7 +129,7 @@ def _time_per_log_snr(schedule: Schedule, log_snr: Array) -> Array:
 
 def _places(log_snr: ArrayLike) -> Array:
     """As numbers; NaN and infinity pass, they stand for places that are not there."""
-    values = checks.array(log_snr, "log_snr")
+    values = arguments.array(log_snr, "log_snr")
     far = np.isfinite(values) & (np.abs(values) > 1400)
     if far.any():
         raise SpecentError(f"log_snr={values[far].flat[0]:g} is beyond double precision; use values nearer to 0")
@@ -139,4 +140,4 @@ def _needed(schedule: Schedule | None) -> Schedule:
     if schedule is None:
         raise SpecentError("axis='time' needs a schedule: give one with specent.on_schedule, or use another axis")
     mend = "give a schedule, for example specent.schedules.VE()"
-    return checks.instance(schedule, Schedule, "schedule", mend)  # type: ignore[type-abstract]
+    return arguments.instance(schedule, Schedule, "schedule", mend)  # type: ignore[type-abstract]

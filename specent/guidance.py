@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.evidence import namespace
 
@@ -60,7 +61,7 @@ class Guidance:
     feeds_back: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        scale = checks.number(self.scale, "guidance scale", least=0, most=1e6)
+        scale = arguments.number(self.scale, "guidance scale", least=0, most=1e6)
         # settings read from a file come as lists and whole numbers; a setting must hash, compare and print alike
         object.__setattr__(self, "scale", abs(scale))
         object.__setattr__(self, "interval", _interval(self.interval))
@@ -72,7 +73,7 @@ class Guidance:
 
     def scale_at(self, noise_level: float) -> float:
         """Weight w at the noise level ``sigma / alpha``."""
-        noise_level = checks.number(noise_level, "noise_level", least=0)
+        noise_level = arguments.number(noise_level, "noise_level", least=0)
         low, high = self.interval
         return self.scale if low < noise_level <= high else 1.0
 
@@ -168,12 +169,12 @@ class FeedbackGuidance:
 
     def __post_init__(self) -> None:
         found: dict[str, Any] = {
-            "pi": checks.number(self.pi, "pi", above=0, below=1),
-            "t_0": None if self.t_0 is None else checks.number(self.t_0, "t_0", least=0, below=1),
-            "t_1": None if self.t_1 is None else checks.number(self.t_1, "t_1", least=0, most=1),
-            "largest": checks.number(self.largest, "largest", above=1, most=1e6),
-            "reference": checks.number(self.reference, "reference", above=1, most=1e6),
-            "gap": checks.number(self.gap, "gap", least=1e-12, most=1e12),
+            "pi": arguments.number(self.pi, "pi", above=0, below=1),
+            "t_0": None if self.t_0 is None else arguments.number(self.t_0, "t_0", least=0, below=1),
+            "t_1": None if self.t_1 is None else arguments.number(self.t_1, "t_1", least=0, most=1),
+            "largest": arguments.number(self.largest, "largest", above=1, most=1e6),
+            "reference": arguments.number(self.reference, "reference", above=1, most=1e6),
+            "gap": arguments.number(self.gap, "gap", least=1e-12, most=1e12),
             "interval": _interval(self.interval),
         }
         for name, value in found.items():
@@ -217,7 +218,7 @@ class FeedbackGuidance:
         """
         xp = namespace(log_ratio)
         low, high = self.interval
-        if not low < checks.number(noise_level, "noise_level", least=0) <= high:
+        if not low < arguments.number(noise_level, "noise_level", least=0) <= high:
             return xp.ones_like(log_ratio)
         bounded = xp.clip(log_ratio, self._least, None)
         return xp.clip(-1 / xp.expm1(math.log1p(-self.pi) - bounded), 1.0, self.largest)
@@ -322,9 +323,9 @@ def from_json(text: str) -> Setting:
         kind = {"constant": Guidance, "feedback": FeedbackGuidance}[fields.pop("kind")]
         made: Setting = kind(**fields, interval=(low, math.inf if high == "inf" else high))
     except SpecentError as error:
-        raise SpecentError(f"the definition {checks.shown(text)} is of no guidance setting: {error}") from error
+        raise SpecentError(f"the definition {brief(text)} is of no guidance setting: {error}") from error
     except (KeyError, RecursionError, TypeError, ValueError) as error:
-        raise SpecentError(f"the definition {checks.shown(text)} is of no guidance setting") from error
+        raise SpecentError(f"the definition {brief(text)} is of no guidance setting") from error
     return made
 
 
@@ -346,10 +347,10 @@ def _json(setting: Setting) -> str:
 
 
 def _interval(value: object) -> tuple[float, float]:
-    interval = checks.array(value, "guidance interval")
+    interval = arguments.array(value, "guidance interval")
     if interval.shape != (2,) or not 0 <= interval[0] < interval[1]:
         raise SpecentError(
-            f"guidance interval={checks.shown(value)} must be (sigma_lo, sigma_hi) with 0 <= sigma_lo < sigma_hi"
+            f"guidance interval={brief(value)} must be (sigma_lo, sigma_hi) with 0 <= sigma_lo < sigma_hi"
         )
     return abs(float(interval[0])), float(interval[1])
 

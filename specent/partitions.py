@@ -18,11 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks
-from specent._registry import NULL
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import PartitionError
 
 Array = NDArray[np.float64]
+
+NULL = "null"
+"""Name of the null condition among candidates and drivers; no label of a model may be called so."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Partition:
     prior: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        checks.instance(self.name, str, "partition name", "give text", error=PartitionError)
-        called = f"partition {checks.name(self.name, 'partition name', error=PartitionError)!r}"
+        arguments.instance(self.name, str, "partition name", "give text", error=PartitionError)
+        called = f"partition {arguments.name(self.name, 'partition name', error=PartitionError)!r}"
         sides = _checked_sides(called, self.sides)
         seen: set[str] = set()
         for side, labels in sides:
@@ -84,7 +87,7 @@ class Partition:
             prior = np.asarray(self.prior)
             if len(prior) != len(sides) or not ((prior > 0).all() and abs(prior.sum() - 1) < 1e-9):
                 raise PartitionError(
-                    f"{called}: prior={checks.shown(self.prior)} must hold a positive number per side, summing to 1"
+                    f"{called}: prior={brief(self.prior)} must hold a positive number per side, summing to 1"
                 )
 
     @classmethod
@@ -113,7 +116,7 @@ class Partition:
     ) -> Partition:
         """Named groups of labels, weighted by the label priors unless `prior` is given."""
         mend = "give a mapping from the name of each side to its labels"
-        checks.instance(sides, Mapping, "sides", mend, error=PartitionError)  # type: ignore[type-abstract]
+        arguments.instance(sides, Mapping, "sides", mend, error=PartitionError)  # type: ignore[type-abstract]
         made = tuple((_name(side, "side"), _names(labels, f"side {side!r}")) for side, labels in sides.items())
         called = " | ".join(side for side, _ in made) or "groups"
         return cls(called if name is None else name, made, _tuple(prior))
@@ -127,7 +130,7 @@ class Partition:
         >>> Partition.parse("cat|rest", ["cat", "dog", "car"]).sides
         (('cat', ('cat',)), ('not cat', ('dog', 'car')))
         """
-        checks.instance(text, str, "partition", "give text such as 'full' or 'a|rest'", error=PartitionError)
+        arguments.instance(text, str, "partition", "give text such as 'full' or 'a|rest'", error=PartitionError)
         labels = _names(labels)
         if text.strip() == "full":
             return cls.full(labels)
@@ -193,11 +196,9 @@ class Partition:
         labels = _names(labels)
         self.check(labels)
         uniform = np.full(len(labels), 1 / len(labels))
-        prior = uniform if label_prior is None else checks.array(label_prior, "label_prior", error=PartitionError)
+        prior = uniform if label_prior is None else arguments.array(label_prior, "label_prior", error=PartitionError)
         if prior.shape != (len(labels),) or not np.all((prior >= 0) & (prior <= 1e100)):
-            raise PartitionError(
-                f"label_prior={checks.shown(label_prior)} must hold one finite non-negative number per label"
-            )
+            raise PartitionError(f"label_prior={brief(label_prior)} must hold one finite non-negative number per label")
         member = np.array([[label in side for label in labels] for _, side in self.sides], dtype=float)
         # the null condition is a side by itself, whose prior is that of the side
         weights: Array = member * np.where([label == NULL for label in labels], 1.0, prior)
@@ -235,15 +236,15 @@ class Partition:
         except PartitionError:
             raise
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise PartitionError(f"{checks.shown(text)} is not the JSON definition of a partition") from error
+            raise PartitionError(f"{brief(text)} is not the JSON definition of a partition") from error
 
 
 def _name(value: object, argument: str) -> str:
-    return checks.name(value, argument, error=PartitionError)
+    return arguments.name(value, argument, error=PartitionError)
 
 
 def _names(labels: object, argument: str = "labels") -> tuple[str, ...]:
-    return checks.names(labels, argument, error=PartitionError)
+    return arguments.names(labels, argument, error=PartitionError)
 
 
 def _checked_sides(called: str, sides: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -252,7 +253,7 @@ def _checked_sides(called: str, sides: object) -> tuple[tuple[str, tuple[str, ..
         pairs = [(side, labels) for side, labels in sides]  # type: ignore[attr-defined]
     except (TypeError, ValueError) as problem:
         raise PartitionError(
-            f"{called}: sides={checks.shown(sides)} must be pairs of a name and its labels; see Partition.groups"
+            f"{called}: sides={brief(sides)} must be pairs of a name and its labels; see Partition.groups"
         ) from problem
     if len(pairs) < 2:
         raise PartitionError(f"{called} has {len(pairs)} side(s); it needs at least two")
@@ -262,9 +263,9 @@ def _checked_sides(called: str, sides: object) -> tuple[tuple[str, tuple[str, ..
 def _tuple(prior: object) -> tuple[float, ...] | None:
     if prior is None:
         return None
-    values = checks.array(prior, "prior", error=PartitionError)
+    values = arguments.array(prior, "prior", error=PartitionError)
     if values.ndim != 1:
-        raise PartitionError(f"prior={checks.shown(prior)} must be a list with one number per side")
+        raise PartitionError(f"prior={brief(prior)} must be a list with one number per side")
     return tuple(values.tolist())
 
 

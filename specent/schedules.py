@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ScheduleError
 
 Array = NDArray[np.float64]
@@ -67,7 +68,7 @@ class Schedule(ABC):
         return json.dumps({"name": self.name})
 
     def _checked(self, time: ArrayLike) -> Array:
-        values = checks.array(time, "time", error=ScheduleError)
+        values = arguments.array(time, "time", error=ScheduleError)
         low, high = self.time_range
         above = values > low if self.noise_free_start else values >= low
         below = values < high if self.signal_free_end else values <= high
@@ -198,9 +199,9 @@ class DDPM(Schedule):
         if isinstance(self.betas, str):
             steps = _whole_steps(self.steps)
         else:
-            values = checks.array(self.betas, "betas", error=ScheduleError)
+            values = arguments.array(self.betas, "betas", error=ScheduleError)
             if values.ndim != 1 or values.size < 2:
-                raise ScheduleError(f"betas={checks.shown(self.betas)} must be a list of at least 2 numbers")
+                raise ScheduleError(f"betas={brief(self.betas)} must be a list of at least 2 numbers")
             steps = values.size
             object.__setattr__(self, "betas", tuple(values.tolist()))
         object.__setattr__(self, "steps", steps)
@@ -288,7 +289,7 @@ def from_json(text: str) -> Schedule:
     except ScheduleError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ScheduleError(f"schedule={checks.shown(text)} is not the JSON text of a known schedule") from error
+        raise ScheduleError(f"schedule={brief(text)} is not the JSON text of a known schedule") from error
 
 
 def edm_grid(
@@ -328,7 +329,7 @@ def edm_grid(
     """
     steps = _whole_steps(steps)
     low, high = _ends(LOWEST_LEVEL, HIGHEST_LEVEL, sigma_min=sigma_min, sigma_max=sigma_max)
-    rho = checks.number(rho, "rho", above=0, error=ScheduleError)
+    rho = arguments.number(rho, "rho", above=0, error=ScheduleError)
     clock = _clock(VE() if schedule is None else schedule)
     with np.errstate(all="ignore"):  # what a far rho does to the powers is caught below
         level = np.linspace(np.float64(low) ** (1 / rho), np.float64(high) ** (1 / rho), steps) ** rho
@@ -393,7 +394,7 @@ def check_grid(schedule: Schedule, time: ArrayLike) -> Array:
 
 def _grid(schedule: Schedule, time: ArrayLike, mend: str) -> Array:
     """As `check_grid`; `mend` says what to do about times that do not ascend or cannot be told apart."""
-    grid = checks.array(time, "time", error=ScheduleError)
+    grid = arguments.array(time, "time", error=ScheduleError)
     if grid.ndim != 1 or grid.size < 2:
         raise ScheduleError(f"time has shape {grid.shape}; a grid is one-dimensional, with at least 2 steps")
     log_snr, level = schedule.log_snr(grid), schedule.noise_level(grid)
@@ -415,13 +416,14 @@ def _grid(schedule: Schedule, time: ArrayLike, mend: str) -> Array:
 
 
 def _whole_steps(steps: int) -> int:
-    return checks.whole(steps, "steps", least=2, most=10**7, error=ScheduleError)
+    return arguments.whole(steps, "steps", least=2, most=10**7, error=ScheduleError)
 
 
 def _ends(least: float, most: float, **given: object) -> tuple[float, float]:
     """The two ends of a grid, by their names: numbers within the limits, the first below the second."""
     (low_name, low), (high_name, high) = (
-        (name, checks.number(value, name, least=least, most=most, error=ScheduleError)) for name, value in given.items()
+        (name, arguments.number(value, name, least=least, most=most, error=ScheduleError))
+        for name, value in given.items()
     )
     if low >= high:
         raise ScheduleError(f"{low_name}={low!r} must lie below {high_name}={high!r}")
@@ -430,11 +432,11 @@ def _ends(least: float, most: float, **given: object) -> tuple[float, float]:
 
 def _clock(schedule: Schedule) -> Schedule:
     mend = "give a schedule, for example specent.schedules.VE()"
-    return checks.instance(schedule, Schedule, "schedule", mend, error=ScheduleError)  # type: ignore[type-abstract]
+    return arguments.instance(schedule, Schedule, "schedule", mend, error=ScheduleError)  # type: ignore[type-abstract]
 
 
 def _finite_log_snr(log_snr: ArrayLike, most: float = np.finfo(np.float64).max) -> Array:
-    values = checks.array(log_snr, "log_snr", error=ScheduleError)
+    values = arguments.array(log_snr, "log_snr", error=ScheduleError)
     bad = ~(np.abs(values) <= most)
     if bad.any():
         raise ScheduleError(f"log_snr={float(values[bad].flat[0])!r} is not finite, or its time is not; choose another")

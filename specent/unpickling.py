@@ -16,7 +16,7 @@ import pickletools
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from specent import checks
+from specent.arguments import brief
 from specent.errors import ArchiveError
 
 OUTSIDE = "outside"
@@ -97,7 +97,7 @@ class _Unpickler(pickle._Unpickler):
         called = f"{module}.{name}"
         if not self.allowed(module, name):
             raise ArchiveError(
-                f"{self.what} asks for {checks.shown(called)}, which such a file has no need of; it was not run, and "
+                f"{self.what} asks for {brief(called)}, which such a file has no need of; it was not run, and "
                 "the file is not to be trusted"
             )
         if called not in self.known:
@@ -107,7 +107,7 @@ class _Unpickler(pickle._Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         if self.outside:
             return type("Record", (Record,), {"name": OUTSIDE})(pid)
-        raise pickle.UnpicklingError(f"it refers to an object outside of it, {checks.shown(pid)}")
+        raise pickle.UnpicklingError(f"it refers to an object outside of it, {brief(pid)}")
 
 
 def _check_keys(values: Iterable[Any]) -> None:
@@ -122,8 +122,8 @@ def _check_keys(values: Iterable[Any]) -> None:
 
 
 def _check_call(given: list[Any]) -> None:
-    for arguments in given:
-        if not isinstance(arguments, (tuple, dict)) or len(arguments) > _MOST_ARGUMENTS:
+    for call in given:
+        if not isinstance(call, (tuple, dict)) or len(call) > _MOST_ARGUMENTS:
             raise pickle.UnpicklingError(f"it makes a call that has not at most {_MOST_ARGUMENTS} arguments")
 
 

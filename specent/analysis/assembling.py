@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import coordinates, schema
+from specent import schema
 from specent.analysis import bootstrap
-from specent.analysis.rates import differences
+from specent.analysis.production import differences
 from specent.guidance import Guidance
 from specent.partitions import Partition
 from specent.schedules import Schedule
+from specent.schema import coordinates
 
 
 def assembled(
@@ -75,9 +76,9 @@ def assembled(
     if clipped is not None:
         made["clipped_ratios"] = clipped.astype(np.int64)
     coords = {
-        **coordinates.clock(schedule, time),
-        **coordinates.settings([Guidance()]),
-        **coordinates.questions(partitions),
+        **coordinates.of_schedule(schedule, time),
+        **coordinates.of_guidance([Guidance()]),
+        **coordinates.of_partitions(partitions),
     }
     whole = xr.Dataset(made).drop_vars("replicate", errors="ignore").expand_dims(guidance=1).assign_coords(coords)
     return schema.finish(

@@ -30,7 +30,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent.checks import number, whole
+from specent.arguments import number, whole
 
 Array = NDArray[np.float64]
 

@@ -17,9 +17,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent import coordinates
 from specent.analysis.bootstrap import check_options, resampled, variance_of_mean
-from specent.analysis.trajectories import (
+from specent.analysis.posterior import (
     Question,
     along_candidates,
     check_finite,
@@ -30,6 +29,7 @@ from specent.analysis.trajectories import (
     trajectory_entropies,
 )
 from specent.partitions import Partition
+from specent.schema import coordinates
 
 Array = NDArray[np.float64]
 
@@ -250,7 +250,7 @@ def _described(made: xr.Dataset, runs: xr.Dataset, asked: Sequence[Question]) ->
     made = made.assign_coords(
         {
             **kept,
-            **coordinates.questions([question.partition for question in asked]),
+            **coordinates.of_partitions([question.partition for question in asked]),
             "side_name": (("partition", "side"), names, {"units": "1", "long_name": "name of the side"}),
         }
     )

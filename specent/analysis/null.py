@@ -22,7 +22,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent import evidence
-from specent.analysis.trajectories import NAT, Question
+from specent.analysis.posterior import NAT, Question
 from specent.errors import SpecentError
 from specent.exact.analytic import null_floor
 from specent.schema import NULL

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from specent import schema
-from specent.checks import number, shown
+from specent.arguments import brief, number
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
@@ -70,7 +70,7 @@ def fit_scaling(spec: xr.Dataset, law: Literal["log", "sqrt"] = "log") -> xr.Dat
         spec = schema.ordered(spec, "speciation")
     schema.need(spec, "speciation", "spec")
     if not isinstance(law, str) or law not in ("log", "sqrt"):
-        raise SpecentError(f"law={shown(law)} is not known; use 'log' or 'sqrt'")
+        raise SpecentError(f"law={brief(law)} is not known; use 'log' or 'sqrt'")
     dimension = _dimensions(spec)
     check = {"log": _check_log, "sqrt": _check_sqrt}[law]
     check(spec)
@@ -99,7 +99,7 @@ def _dimensions(spec: xr.Dataset) -> Array:
         )
     if not ((found > 0).all() and np.log(found.max() / found.min()) > _LEAST_SPAN):
         raise SpecentError(
-            f"spec: dimension={shown(found.tolist())} must be positive numbers that differ by 1 % at least, so that "
+            f"spec: dimension={brief(found.tolist())} must be positive numbers that differ by 1 % at least, so that "
             "their logarithms span a line"
         )
     return found

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ArchiveError
 
 SUFFIX = ".nc"
@@ -23,9 +23,9 @@ def as_path(path: Any, argument: str = "path") -> Path:
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
-        raise ArchiveError(f"{argument}={shown(path)} is a {type(path).__name__}; give the name of a file as text")
+        raise ArchiveError(f"{argument}={brief(path)} is a {type(path).__name__}; give the name of a file as text")
     if not text or "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ArchiveError(f"{argument}={shown(path)} cannot be the name of a file; choose another")
+        raise ArchiveError(f"{argument}={brief(path)} cannot be the name of a file; choose another")
     try:
         found = Path(text).expanduser()
     except RuntimeError as error:
@@ -33,7 +33,7 @@ def as_path(path: Any, argument: str = "path") -> Path:
     for part in found.parts:
         if len(part.encode()) > _LONGEST:
             raise ArchiveError(
-                f"{argument}={shown(text)} holds the name {shown(part)} of {len(part.encode())} bytes; shorten it to "
+                f"{argument}={brief(text)} holds the name {brief(part)} of {len(part.encode())} bytes; shorten it to "
                 f"{_LONGEST} at most"
             )
     return found

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import xarray as xr
 
 from specent import schema
-from specent._shipped import folder
 from specent.archive import sealing, values
 from specent.archive.paths import as_path
-from specent.checks import flag, shown
+from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
+from specent.files import shipped_folder
 
 
 def open(
@@ -73,11 +73,11 @@ def _check_chunks(chunks: Any, dataset: xr.Dataset) -> None:
         return
     if not isinstance(chunks, Mapping) or set(chunks) - set(dataset.dims):
         raise SpecentError(
-            f"chunks={shown(chunks)}: use 'auto' or sizes for some of the dimensions {list(dataset.dims)}"
+            f"chunks={brief(chunks)}: use 'auto' or sizes for some of the dimensions {list(dataset.dims)}"
         )
     sizes = chunks.values()
     if any(isinstance(size, bool) or not isinstance(size, int) or (size < 1 and size != -1) for size in sizes):
-        raise SpecentError(f"chunks={shown(chunks)}: sizes are positive, or -1 for the whole dimension")
+        raise SpecentError(f"chunks={brief(chunks)}: sizes are positive, or -1 for the whole dimension")
 
 
 def _loaded(source: Path) -> xr.Dataset:
@@ -134,7 +134,7 @@ def example() -> xr.Dataset:
     >>> example().partition.values.tolist()
     ['full', 'animal | vehicle', 'cat | dog']
     """
-    return open(folder("datasets") / "mixture_runs.nc")
+    return open(shipped_folder("datasets") / "mixture_runs.nc")
 
 
 def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> None:

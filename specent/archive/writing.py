@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from specent import schema
 from specent.archive import paths, reading, sealing, values
-from specent.checks import flag
+from specent.arguments import flag
 from specent.errors import ArchiveError, SpecentError
 
 _Digests = list[tuple[str, values.Region, str]]

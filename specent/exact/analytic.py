@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, expit
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
@@ -114,9 +115,9 @@ def two_component_entropy_inverse(entropy: ArrayLike) -> Array:
     >>> two_component_entropy_inverse([0.4, 0.5, 0.6]).round(6).tolist()
     [1.184471, 1.02177, 0.870218]
     """
-    values = checks.array(entropy, "entropy")
+    values = arguments.array(entropy, "entropy")
     if not ((values > 1e-6) & (values < 1)).all():
-        raise SpecentError(f"entropy={checks.shown(entropy)} must lie strictly between 0.000001 and 1 bit")
+        raise SpecentError(f"entropy={brief(entropy)} must lie strictly between 0.000001 and 1 bit")
     roots = [
         brentq(lambda k, level=level: float(two_component_entropy(k)) - level, 0.0, 8.0, xtol=1e-13)
         for level in values.ravel()
@@ -323,8 +324,8 @@ def symmetry_breaking_time(mean: float = 1.0, variance: float = 0.0) -> float:
     >>> round(symmetry_breaking_time(), 4)
     0.4407
     """
-    mean = checks.number(mean, "mean", above=0, most=_LARGEST)
-    variance = checks.number(variance, "variance", least=0, most=_LARGEST)
+    mean = arguments.number(mean, "mean", above=0, most=_LARGEST)
+    variance = arguments.number(variance, "variance", least=0, most=_LARGEST)
     inverse = mean**2 + float(np.hypot(mean**2, 1 - variance))
     if inverse <= 1:
         raise SpecentError(
@@ -342,23 +343,23 @@ def _average(ratio: Array, function: Callable[[Array], Array]) -> Array:
 
 
 def _probability(name: str, value: ArrayLike) -> Array:
-    values = checks.array(value, name)
+    values = arguments.array(value, name)
     if not ((values >= 0) & (values <= 1)).all():
-        raise SpecentError(f"{name}={checks.shown(value)} must be probabilities, from 0 to 1")
+        raise SpecentError(f"{name}={brief(value)} must be probabilities, from 0 to 1")
     return values
 
 
 def _checked_ratio(K: ArrayLike) -> Array:
-    values = checks.array(K, "K")
+    values = arguments.array(K, "K")
     if not (np.isfinite(values) & (values >= 0)).all():
-        raise SpecentError(f"K={checks.shown(K)} must be finite and not negative")
+        raise SpecentError(f"K={brief(K)} must be finite and not negative")
     return values
 
 
 def _positive(name: str, value: ArrayLike) -> Array:
-    values = checks.array(value, name)
+    values = arguments.array(value, name)
     if not (np.isfinite(values) & (values > 0)).all():
-        raise SpecentError(f"{name}={checks.shown(value)} must be positive and finite")
+        raise SpecentError(f"{name}={brief(value)} must be positive and finite")
     return values
 
 
@@ -391,7 +392,7 @@ def _largest_variance(covariance: ArrayLike | None, data: ArrayLike | None) -> f
 
 
 def _finite(name: str, value: ArrayLike | None) -> Array:
-    values = checks.array(value, name)
+    values = arguments.array(value, name)
     if not np.isfinite(values).all():
         raise SpecentError(f"{name} holds NaN or infinity; drop or repair those entries")
     if values.size and np.abs(values).max() > _LARGEST:

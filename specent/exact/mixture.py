@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks, evidence
+from specent import arguments, evidence
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.partitions import Partition
 from specent.schema import NULL
@@ -154,13 +155,13 @@ class GaussianMixture:
         >>> GaussianMixture([[0.0]]).log_density([[0.0]], alpha=1.0, sigma=0.0).round(4).tolist()
         [[-0.9189]]
         """
-        state = checks.array(x, "x")
+        state = arguments.array(x, "x")
         if state.ndim == 0 or state.shape[-1] != self.dimension:
             raise SpecentError(f"x has shape {state.shape}; its last axis must be the dimension {self.dimension}")
         if not (np.abs(state) <= 1e100).all():
             raise SpecentError("x holds NaN, infinity or numbers beyond 1e100; every state must be finite")
-        alpha = checks.number(alpha, "alpha", least=1e-100, most=1e100)
-        sigma = checks.number(sigma, "sigma", least=0, most=1e100)
+        alpha = arguments.number(alpha, "alpha", least=1e-100, most=1e100)
+        sigma = arguments.number(sigma, "sigma", least=0, most=1e100)
         spread = alpha**2 * self.variances + sigma**2
         named = self.means.shape[1]
         offset = state[..., None, :named] - alpha * self.means
@@ -220,7 +221,7 @@ def component_weights(mix: GaussianMixture, partition: Partition, null: bool = F
     [[0.25, 0.25, 0.0], [0.0, 0.0, 0.5]]
     """
     mend = "give a specent.Partition, for example Partition.full(mix.labels)"
-    checks.instance(partition, Partition, "partition", mend)
+    arguments.instance(partition, Partition, "partition", mend)
     place = np.array([mix.labels.index(label) for label in mix.component_labels])
     prior = mix.label_prior[place]
     within = np.divide(mix.weights, prior, out=np.zeros_like(prior), where=prior > 0)
@@ -231,48 +232,46 @@ def component_weights(mix: GaussianMixture, partition: Partition, null: bool = F
 
 
 def _checked_means(means: ArrayLike) -> Array:
-    place = checks.array(means, "means")
+    place = arguments.array(means, "means")
     if place.ndim != 2 or 0 in place.shape:
         raise SpecentError(f"means has shape {place.shape}; it must be (components, coordinates), as [[-1.0], [1.0]]")
     if not np.isfinite(place).all():
         bad = int(np.argmin(np.isfinite(place).all(axis=1)))
-        raise SpecentError(f"means[{bad}]={checks.shown(place[bad].tolist())} is not finite; every mean must be")
+        raise SpecentError(f"means[{bad}]={brief(place[bad].tolist())} is not finite; every mean must be")
     if np.abs(place).max() > _LARGEST:
         bad = int(np.argmax(np.abs(place).max(axis=1)))
         raise SpecentError(
-            f"means[{bad}]={checks.shown(place[bad].tolist())} is beyond {_LARGEST:g}; divide all means by one number"
+            f"means[{bad}]={brief(place[bad].tolist())} is beyond {_LARGEST:g}; divide all means by one number"
         )
     return place
 
 
 def _checked_variances(variance: ArrayLike, count: int) -> Array:
-    values = checks.array(variance, "variance")
+    values = arguments.array(variance, "variance")
     if values.shape not in ((), (count,)):
         raise SpecentError(f"variance has shape {values.shape}; give one number or one per component, ({count},)")
     if not ((values >= 1e-100) & (values <= _LARGEST)).all():
-        raise SpecentError(f"variance={checks.shown(values.tolist())} must be positive, from 1e-100 to {_LARGEST:g}")
+        raise SpecentError(f"variance={brief(values.tolist())} must be positive, from 1e-100 to {_LARGEST:g}")
     return np.array(np.broadcast_to(values, (count,)))
 
 
 def _checked_weights(weights: ArrayLike | None, count: int) -> Array:
     if weights is None:
         return np.full(count, 1 / count)
-    values = checks.array(weights, "weights")
+    values = arguments.array(weights, "weights")
     if values.shape != (count,):
         raise SpecentError(f"weights has shape {values.shape}; give one per component, ({count},)")
     if not ((values >= 0) & (values <= _LARGEST)).all():
-        raise SpecentError(f"weights={checks.shown(values.tolist())} must be finite and not negative")
+        raise SpecentError(f"weights={brief(values.tolist())} must be finite and not negative")
     if abs(values.sum() - 1) > 1e-9:
-        raise SpecentError(
-            f"weights={checks.shown(values.tolist())} sum to {values.sum():.12g}; divide them by their sum"
-        )
+        raise SpecentError(f"weights={brief(values.tolist())} sum to {values.sum():.12g}; divide them by their sum")
     return values
 
 
 def _checked_labels(labels: Sequence[str] | None, count: int) -> tuple[str, ...]:
     if labels is None:
         return tuple(str(k) for k in range(count))
-    names = checks.names(labels, "labels")
+    names = arguments.names(labels, "labels")
     if len(names) != count:
         raise SpecentError(f"labels has {len(names)} entries; give one per component, {count}")
     if NULL in names:
@@ -283,7 +282,7 @@ def _checked_labels(labels: Sequence[str] | None, count: int) -> tuple[str, ...]
 def _checked_dimension(dimension: int | None, named: int) -> int:
     if dimension is None:
         return named
-    found = checks.whole(dimension, "dimension")
+    found = arguments.whole(dimension, "dimension")
     if found < named:
         raise SpecentError(f"dimension={found} must be at least {named}, the number of coordinates of the means")
     return found

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, ndtri
 
-from specent import checks, coordinates, schema
+from specent import arguments, schema
+from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.exact.expectation import Estimate, monte_carlo, on_a_line, quadrature
@@ -23,7 +24,7 @@ from specent.exact.mixture import GaussianMixture, component_weights
 from specent.guidance import Guidance
 from specent.partitions import Partition
 from specent.schedules import Schedule, check_grid
-from specent.schema import NULL
+from specent.schema import NULL, coordinates
 
 Array = NDArray[np.float64]
 
@@ -92,9 +93,9 @@ def profiles(
     grid = check_grid(schedule, time)
     check_axis(rate_axis, "rate_axis")
     asked = _checked_partitions(partitions)
-    samples = checks.whole(samples, "samples", least=2, most=10**9)
-    seed = checks.whole(seed, "seed")
-    confidence = checks.number(confidence, "confidence", above=0, below=1)
+    samples = arguments.whole(samples, "samples", least=2, most=10**9)
+    seed = arguments.whole(seed, "seed")
+    confidence = arguments.number(confidence, "confidence", above=0, below=1)
     null = any(NULL in partition.labels for partition in asked)
     weights = [component_weights(mix, partition, null) for partition in asked]
     log_snr = schedule.log_snr(grid)
@@ -151,7 +152,7 @@ def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0
     15.627
     """
     _checked_mixture(mix)
-    fraction = checks.number(fraction, "fraction", above=0, below=1)
+    fraction = arguments.number(fraction, "fraction", above=0, below=1)
     weights = component_weights(mix, partition)
     if not on_a_line(mix, weights):
         raise SpecentError(
@@ -212,9 +213,9 @@ def as_profiles(
     dims = (*lead, "estimator", "guidance", "partition", "time")
     place = len(lead)
     coords = {
-        **coordinates.clock(schedule, grid),
-        **coordinates.settings([Guidance()]),
-        **coordinates.questions(partitions),
+        **coordinates.of_schedule(schedule, grid),
+        **coordinates.of_guidance([Guidance()]),
+        **coordinates.of_partitions(partitions),
         "estimator": ["exact"],
     }
     if dimension is not None:
@@ -247,7 +248,7 @@ def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: i
 
 
 def _checked_mixture(mix: GaussianMixture) -> None:
-    checks.instance(mix, GaussianMixture, "mix", "give a specent.exact.GaussianMixture")
+    arguments.instance(mix, GaussianMixture, "mix", "give a specent.exact.GaussianMixture")
 
 
 def _checked_partitions(partitions: object) -> list[Partition]:
@@ -255,8 +256,8 @@ def _checked_partitions(partitions: object) -> list[Partition]:
     if isinstance(partitions, Partition):
         partitions = [partitions]
     if isinstance(partitions, (str, bytes)) or not isinstance(partitions, Iterable):
-        raise SpecentError(f"partitions={checks.shown(partitions)} is a {type(partitions).__name__}; {mend}")
-    asked = [checks.instance(each, Partition, f"partitions[{i}]", mend) for i, each in enumerate(partitions)]
+        raise SpecentError(f"partitions={brief(partitions)} is a {type(partitions).__name__}; {mend}")
+    asked = [arguments.instance(each, Partition, f"partitions[{i}]", mend) for i, each in enumerate(partitions)]
     if not asked:
         raise SpecentError(f"partitions is empty; {mend}")
     names = [partition.name for partition in asked]

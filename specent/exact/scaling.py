@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.exact.analytic import two_component_entropy, two_component_entropy_slope
@@ -61,13 +62,13 @@ def scaling_profiles(
     >>> made.entropy.squeeze().round(6).values.tolist()
     [[0.252389, 0.514056, 0.999989], [0.0, 0.0, 0.514056]]
     """
-    size = checks.array(dimensions, "dimensions")
+    size = arguments.array(dimensions, "dimensions")
     if size.ndim != 1 or not size.size or not ((size >= 1) & (size <= 1e30)).all() or not (np.diff(size) > 0).all():
         raise SpecentError(
-            f"dimensions={checks.shown(dimensions)} must be a list of ascending numbers from 1 to 1e30; whole numbers "
+            f"dimensions={brief(dimensions)} must be a list of ascending numbers from 1 to 1e30; whole numbers "
             "of numpy wrap around beyond 2**63, so write 2.0 ** numpy.arange(...)"
         )
-    variance = checks.number(variance, "variance", above=0, most=1e30)
+    variance = arguments.number(variance, "variance", above=0, most=1e30)
     check_axis(rate_axis, "rate_axis")
     grid = check_grid(schedule, time)
     log_snr = schedule.log_snr(grid)

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from specent import checks
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.images.folders import as_path
 from specent.images.imageset import ImageSet, check_size, scaled
@@ -88,7 +88,7 @@ def _array(archive: zipfile.ZipFile, name: str, what: str) -> NDArray[Any]:
         if dtype.hasobject:
             raise SpecentError(f"{what}: {name!r} holds Python objects, which are not read; save numbers or text")
         if any(type(length) is not int or not 0 < length < 2**63 for length in shape) or not dtype.itemsize:
-            raise SpecentError(f"{what}: {name!r} of shape {checks.shown(shape)} and type {dtype} holds nothing")
+            raise SpecentError(f"{what}: {name!r} of shape {brief(shape)} and type {dtype} holds nothing")
         if start + math.prod(shape) * dtype.itemsize != info.file_size:
             raise SpecentError(
                 f"{what}: {name!r} is damaged: {info.file_size} bytes are too few or too many for {shape}"

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ArchiveError, SpecentError
 from specent.images.folders import as_path
 from specent.images.imageset import ImageSet, check_size, scaled
@@ -73,9 +74,9 @@ def cifar10(
     specent.errors.SpecentError: path='no such folder' does not exist; check the name
     """
     if split not in COUNTS:
-        raise SpecentError(f"split={checks.shown(split)} must be 'train' or 'test'")
+        raise SpecentError(f"split={brief(split)} must be 'train' or 'test'")
     place = as_path(path)
-    checks.flag(progress, "progress")
+    arguments.flag(progress, "progress")
     if not place.exists():
         raise SpecentError(f"path={str(path)!r} does not exist; check the name")
     parquet = _parquet_files(place, split)
@@ -150,7 +151,7 @@ def _check_columns(file: Any, path: Path) -> tuple[str, ...]:
         raise SpecentError(f"{path} has the columns {sorted(columns)[:8]}; those of CIFAR-10 are 'img' and 'label'")
     try:
         features = json.loads((file.schema_arrow.metadata or {})[b"huggingface"])["info"]["features"]
-        names = checks.names(features["label"]["names"], "names")
+        names = arguments.names(features["label"]["names"], "names")
     except (KeyError, TypeError, ValueError):
         return CLASSES
     if len(names) != len(CLASSES):
@@ -175,7 +176,7 @@ def _picture(row: dict[str, Any], index: int, path: Path) -> NDArray[np.uint8]:
 def _label(row: dict[str, Any], index: int, path: Path) -> int:
     label = row["label"]
     if not isinstance(label, int) or isinstance(label, bool):
-        raise SpecentError(f"{path}: row {index} has the label {checks.shown(label)}; a whole number is needed")
+        raise SpecentError(f"{path}: row {index} has the label {brief(label)}; a whole number is needed")
     return label
 
 
@@ -246,7 +247,7 @@ def _table(data: bytes, name: str) -> dict[str, Any]:
         )
     wrong = [key for key in made if not isinstance(key, (str, bytes))]
     if wrong:
-        raise ArchiveError(f"{name} has an entry {checks.shown(wrong[0])}; those of a batch of CIFAR-10 have names")
+        raise ArchiveError(f"{name} has an entry {brief(wrong[0])}; those of a batch of CIFAR-10 have names")
     return {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in made.items()}
 
 
@@ -261,7 +262,7 @@ def _class_name(name: Any) -> str:
     plain = _plain(name)
     text = plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
     if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= 100:
-        raise ArchiveError(f"batches.meta names a class {checks.shown(name)}, which is no name; fetch it again")
+        raise ArchiveError(f"batches.meta names a class {brief(name)}, which is no name; fetch it again")
     return text
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.images.imageset import ImageSet, check_size, listed, scaled
 from specent.images.pictures import MOST_BYTES, PictureError, Resize, decode, fit, need_pillow
@@ -89,10 +90,10 @@ def folder(
     root = as_folder(path)
     channels, wanted = check_form(size, channels)
     if resize not in get_args(Resize):
-        raise SpecentError(f"resize={checks.shown(resize)} must be 'refuse', 'crop' or 'stretch'")
+        raise SpecentError(f"resize={brief(resize)} must be 'refuse', 'crop' or 'stretch'")
     if resize != "refuse" and wanted is None:
         raise SpecentError(f"resize={resize!r} needs a size, for example size=32")
-    convert, skip = checks.flag(convert, "convert"), checks.flag(skip, "skip")
+    convert, skip = arguments.flag(convert, "convert"), arguments.flag(skip, "skip")
     try:
         files, hidden = _files(root)
     except OSError as error:
@@ -100,7 +101,7 @@ def folder(
     if wanted is not None:
         check_size(len(files), (channels, *wanted), f"path={str(root)!r}", _EACH)
     reader = _Reader(root, channels, convert, wanted, resize)
-    for label, file in tqdm(files, desc="reading pictures", disable=not checks.flag(progress, "progress"), delay=1):
+    for label, file in tqdm(files, desc="reading pictures", disable=not arguments.flag(progress, "progress"), delay=1):
         reader.take(label, file)
     reader.compare_sizes()
     if reader.bad and not skip:
@@ -126,12 +127,12 @@ def as_folder(path: Any, argument: str = "path") -> Path:
 def as_path(path: Any, argument: str = "path") -> Path:
     """The argument as a path that the operating system can be asked about, ``~`` expanded."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
-        raise SpecentError(f"{argument}={checks.shown(path)} is a {type(path).__name__}; give a path as text")
+        raise SpecentError(f"{argument}={brief(path)} is a {type(path).__name__}; give a path as text")
     try:
         found = Path(text).expanduser()
         found.exists()
     except (OSError, RuntimeError, ValueError) as error:
-        raise SpecentError(f"{argument}={checks.shown(text)} cannot be the name of a file; check it") from error
+        raise SpecentError(f"{argument}={brief(text)} cannot be the name of a file; check it") from error
     if not text:
         raise SpecentError(f"{argument}='' is empty; give a path")
     return found
@@ -139,7 +140,7 @@ def as_path(path: Any, argument: str = "path") -> Path:
 
 def check_form(size: object, channels: object) -> tuple[int, tuple[int, int] | None]:
     """Channels, and height and width if given, of the pictures that are asked for."""
-    found = checks.whole(channels, "channels", least=1, most=3)
+    found = arguments.whole(channels, "channels", least=1, most=3)
     if found == 2:
         raise SpecentError("channels=2 must be 1 (grey) or 3 (colour)")
     return found, _size(size)
@@ -150,8 +151,8 @@ def _size(size: object) -> tuple[int, int] | None:
         return None
     sides = size if isinstance(size, (tuple, list)) else (size, size)
     if len(sides) != 2:
-        raise SpecentError(f"size={checks.shown(size)} must be one side, or height and width")
-    return checks.whole(sides[0], "size", least=1, most=8192), checks.whole(sides[1], "size", least=1, most=8192)
+        raise SpecentError(f"size={brief(size)} must be one side, or height and width")
+    return arguments.whole(sides[0], "size", least=1, most=8192), arguments.whole(sides[1], "size", least=1, most=8192)
 
 
 def _files(root: Path) -> tuple[list[tuple[str, Path]], int]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 
 
@@ -60,7 +61,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         images, labels = np.asarray(self.images), np.asarray(self.labels)
-        classes = checks.names(self.classes, "classes")
+        classes = arguments.names(self.classes, "classes")
         if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape or images.dtype.kind not in "fiu":
             raise SpecentError(
                 f"images of shape {images.shape} and type {images.dtype}: need numbers of shape (n, channels, height, "
@@ -70,7 +71,7 @@ class ImageSet:
             raise SpecentError(f"labels of shape {labels.shape} and type {labels.dtype}: need {len(images)} integers")
         _check_range(images)
         if len(set(classes)) < len(classes):
-            raise SpecentError(f"classes={checks.shown(list(classes))} must be distinct")
+            raise SpecentError(f"classes={brief(list(classes))} must be distinct")
         if "null" in classes:
             raise SpecentError("a class is named 'null', which stands for no condition; give it another name")
         if labels.min() < 0 or labels.max() >= len(classes):
@@ -83,7 +84,7 @@ class ImageSet:
         object.__setattr__(self, "images", np.ascontiguousarray(images, dtype="<f4"))
         object.__setattr__(self, "labels", np.ascontiguousarray(labels, dtype="<i8"))
         object.__setattr__(self, "classes", classes)
-        object.__setattr__(self, "name", checks.name(self.name, "name"))
+        object.__setattr__(self, "name", arguments.name(self.name, "name"))
         object.__setattr__(self, "notes", tuple(str(note) for note in self.notes))
         digest = hashlib.sha256(self.images.data)
         digest.update(self.labels.data)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from specent import checks
+from specent import arguments
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
@@ -69,11 +69,11 @@ def shapes(count: int, size: int = 16, seed: int = 0) -> tuple[Array, dict[str, 
     ((96, 1, 16, 16), ['background', 'glyph', 'shape', 'texture'], 24)
     """
     combinations = np.array(list(itertools.product(*(range(len(values)) for values in ATTRIBUTES.values()))))
-    count = checks.whole(count, "count", least=len(combinations), most=10_000_000)
-    size = checks.whole(size, "size")
+    count = arguments.whole(count, "count", least=len(combinations), most=10_000_000)
+    size = arguments.whole(size, "size")
     if size not in SIZES:
         raise SpecentError(f"size={size} must be one of {', '.join(map(str, SIZES))}")
-    stream = np.random.default_rng([checks.whole(seed, "seed"), size])
+    stream = np.random.default_rng([arguments.whole(seed, "seed"), size])
     rounds, rest = divmod(count, len(combinations))
     more = combinations[stream.permutation(len(combinations))[:rest]]
     chosen = stream.permutation(np.concatenate([np.tile(combinations, (rounds, 1)), more]))

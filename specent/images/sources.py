@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.images.arrays import digits, npz
 from specent.images.cifar import cifar10
@@ -48,7 +49,7 @@ def read(
     >>> read("digits").counts["3"]
     183
     """
-    text = checks.instance(source, str, "data", f"give {FORMS}")
+    text = arguments.instance(source, str, "data", f"give {FORMS}")
     kind, _, path = text.partition(":")
     _, wanted = check_form(size, channels)
     if kind == "folder" and path:
@@ -62,7 +63,7 @@ def read(
         made = npz(text)
     else:
         hint = {"cifar10": "; write cifar10:PATH", "folder": "; write folder:PATH", "digits": "; write digits alone"}
-        raise SpecentError(f"data={checks.shown(text)} is none of {FORMS}{hint.get(kind, '')}")
+        raise SpecentError(f"data={brief(text)} is none of {FORMS}{hint.get(kind, '')}")
     if wanted is not None and made.shape[1:] != wanted:
         have = " x ".join(map(str, made.shape[1:]))
         raise SpecentError(f"size={size}: {made.name!r} has pictures of {have}; only those of a folder are resized")

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from specent.models.base import Model as Model
 from specent.models.ddpm_model import ddpm as ddpm
+from specent.models.diffusers import PipelineModel as PipelineModel
+from specent.models.diffusers import pipeline as pipeline
 from specent.models.digits import digits as digits
 from specent.models.digits import digits_data as digits_data
 from specent.models.edm2.loading import EDM2Model as EDM2Model
 from specent.models.edm2.loading import edm2 as edm2
+from specent.models.exact_profiles import exact_profiles as exact_profiles
 from specent.models.finite import FiniteModel as FiniteModel
 from specent.models.finite import finite as finite
 from specent.models.foreign import foreign as foreign
@@ -19,15 +22,12 @@ from specent.models.mixture import mixture as mixture
 from specent.models.network import EDMNetwork as EDMNetwork
 from specent.models.network import NetworkModel as NetworkModel
 from specent.models.network import network as network
-from specent.models.pipelines import PipelineModel as PipelineModel
-from specent.models.pipelines import pipeline as pipeline
 from specent.models.previews import previews as previews
 from specent.models.protocol import Denoiser as Denoiser
 from specent.models.protocol import as_model as as_model
-from specent.models.reference import exact_profiles as exact_profiles
 
 if TYPE_CHECKING:
-    from specent.checking import check as check
+    from specent.diagnostics import check as check
 
 __all__ = [
     "Denoiser",
@@ -57,5 +57,5 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # it stands above models: it runs them
     if name == "check":
-        return importlib.import_module("specent.checking").check
+        return importlib.import_module("specent.diagnostics").check
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,9 +17,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
-from specent.models.arguments import check_shape
+from specent.models.limits import check_shape
 from specent.models.outputs import checked
 from specent.schema import NULL
 
@@ -42,20 +43,20 @@ class Model(ABC):
     def __init__(
         self, labels: Sequence[str], shape: Sequence[int], label_prior: ArrayLike | None = None, null: bool = True
     ) -> None:
-        self.labels = checks.names(labels, "labels", error=ModelError)
+        self.labels = arguments.names(labels, "labels", error=ModelError)
         self.shape = check_shape(shape, error=ModelError)
-        self.null = checks.flag(null, "null", error=ModelError)
+        self.null = arguments.flag(null, "null", error=ModelError)
         if len(set(self.labels)) < len(self.labels) or NULL in self.labels or not self.labels:
-            shown = checks.shown(list(self.labels))
+            shown = brief(list(self.labels))
             raise ModelError(f"labels={shown} must be distinct, at least one, and none called {NULL!r}")
         count = len(self.labels)
         self.label_prior: NDArray[np.float64] = np.full(count, 1 / count)
         if label_prior is not None:
-            self.label_prior = checks.array(label_prior, "label_prior", error=ModelError)
+            self.label_prior = arguments.array(label_prior, "label_prior", error=ModelError)
         prior = self.label_prior
         if prior.shape != (count,) or not (np.all(prior > 0) and abs(prior.sum() - 1) < 1e-9):
             raise ModelError(
-                f"label_prior={checks.shown(label_prior)} must hold {count} positive numbers that sum to 1; "
+                f"label_prior={brief(label_prior)} must hold {count} positive numbers that sum to 1; "
                 "divide them by their sum in double precision"
             )
 
@@ -172,7 +173,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         re.fullmatch(r"(cpu(:0)?|cuda(:\d{1,4})?)", str(device)) if isinstance(device, (str, torch.device)) else None
     )
     if match is None:
-        raise SpecentError(f"device={checks.shown(device)} cannot be used; use 'cpu', 'cuda' or, for example, 'cuda:0'")
+        raise SpecentError(f"device={brief(device)} cannot be used; use 'cpu', 'cuda' or, for example, 'cuda:0'")
     found = torch.device(device)
     if found.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.outputs import told
+from specent.models.outputs import reason
 
 
 def card_path(path: Path) -> Path:
@@ -41,7 +41,7 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
         _there(_temporary(target))
         places = [(file, _there(file), file.is_file()) for file in (target, card_path(target))]
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"output={shown(path)} is no name of a file ({told(error)}); give another") from error
+        raise ModelError(f"output={brief(path)} is no name of a file ({reason(error)}); give another") from error
     if target.suffix != ".safetensors":
         raise ModelError(f"output={str(target)!r} must end in '.safetensors'")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):

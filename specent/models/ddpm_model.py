@@ -9,13 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.ddpm_network import need_diffusers
-from specent.models.ddpm_run import CARD, UNCONDITIONAL, WEIGHTS
 from specent.models.network import NetworkModel
 
 _MEND = "train it again, or fetch the whole folder"
+
+# what a finished training leaves in its folder; `specent.training.folder` writes it
+CARD = "specent.json"
+WEIGHTS = Path("unet") / "diffusion_pytorch_model.safetensors"
+UNCONDITIONAL = "unconditional"
 
 
 def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
@@ -45,25 +50,28 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
     specent.errors.ModelError: folder='no such folder' is no folder; pass the output of specent run train_ddpm
     """
     # the pipelines are many modules, which only who opens one has to load
-    from specent.models.pipelines.opened import Options, PipelineModel
-    from specent.models.pipelines.pixels import open_pixels
-    from specent.models.pipelines.sources import find
+    from specent.models.diffusers.opened import Options, PipelineModel
+    from specent.models.diffusers.pixels import open_pixels
+    from specent.models.diffusers.sources import find
 
     need_diffusers()
     place = _folder(folder)
     card = _card(place)
     try:
-        labels = checks.names(card["labels"], "labels", error=ModelError)
-        prior = checks.array(card["label_prior"], "label_prior", error=ModelError)
-        name = checks.name(card["name"], "name", error=ModelError)
-        null, data = card["null"], checks.instance(card["data"], dict, "data", "give a JSON object", error=ModelError)
+        labels = arguments.names(card["labels"], "labels", error=ModelError)
+        prior = arguments.array(card["label_prior"], "label_prior", error=ModelError)
+        name = arguments.name(card["name"], "name", error=ModelError)
+        null, data = (
+            card["null"],
+            arguments.instance(card["data"], dict, "data", "give a JSON object", error=ModelError),
+        )
         facts = {"data": {"name": data.get("name"), "sha256": data.get("sha256")}, "training": card["settings"]}
     except KeyError as error:
         raise ModelError(f"{place / CARD} lacks {error}; {_MEND}") from error
     except ModelError as error:
         raise ModelError(f"{place / CARD} does not serve: {error}; {_MEND}") from error
     if null not in ("embedding", "network"):
-        raise ModelError(f"{place / CARD}: null={checks.shown(null)}; open the folder of the network with labels")
+        raise ModelError(f"{place / CARD}: null={brief(null)}; open the folder of the network with labels")
     free = place / UNCONDITIONAL if null == "network" else None
     if free is not None:
         _card(free)
@@ -78,12 +86,12 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
 
 def _folder(folder: Any) -> Path:
     if not isinstance(folder, (str, os.PathLike)):
-        raise ModelError(f"folder={checks.shown(folder)} is a {type(folder).__name__}; pass the path of a training")
+        raise ModelError(f"folder={brief(folder)} is a {type(folder).__name__}; pass the path of a training")
     try:
         place = Path(folder).expanduser()
         found = place.is_dir()
     except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"folder={checks.shown(folder)} cannot be the name of a folder ({error})") from error
+        raise ModelError(f"folder={brief(folder)} cannot be the name of a folder ({error})") from error
     if not found:
         raise ModelError(f"folder={str(place)!r} is no folder; pass the output of specent run train_ddpm")
     return place

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from specent import checks
+from specent import arguments
 from specent.errors import ModelError
-from specent.models.arguments import check_memory
+from specent.models.limits import check_memory
 
 TIMES = 1000
 """Times of the schedule, 0 .. 999, with betas from 1e-4 to 2e-2 in even steps (arXiv 2006.11239)."""
@@ -80,7 +80,7 @@ def unet(
     # a group has at least four channels: alone, each would lose its mean, the brightness of the picture
     groups = math.gcd(math.gcd(*channels) // 4, 32)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(checks.whole(seed, "seed", error=ModelError))
+        torch.manual_seed(arguments.whole(seed, "seed", error=ModelError))
         return UNet2DModel(
             sample_size=height if height == width else (height, width),
             in_channels=picture_channels,

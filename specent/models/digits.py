@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from specent import checks
-from specent._shipped import folder
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
-from specent.models.arguments import check_shape
+from specent.files import shipped_folder
 from specent.models.checkpoint import load_checkpoint, read_card
+from specent.models.limits import check_shape
 from specent.models.network import EDMNetwork, PerceptronModel
 
 NAME = "digits.safetensors"
@@ -75,23 +76,23 @@ def digits(path: str | Path | None = None) -> PerceptronModel:
     >>> digits().labels
     ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
     """
-    file = folder("datasets") / NAME if path is None else _file(path)
+    file = shipped_folder("datasets") / NAME if path is None else _file(path)
     card = read_card(file)
     if not file.is_file():
         raise ModelError(f"checkpoint {file} cannot be read: there is no such file beside its card")
     try:
-        settings = checks.instance(card["settings"], dict, "settings", "give a JSON object", error=ModelError)
+        settings = arguments.instance(card["settings"], dict, "settings", "give a JSON object", error=ModelError)
         fields = _Fields(
-            labels=checks.names(card["labels"], "labels", error=ModelError),
+            labels=arguments.names(card["labels"], "labels", error=ModelError),
             shape=check_shape(card["shape"], error=ModelError),
-            prior=checks.array(card["label_prior"], "label_prior", error=ModelError),
-            sigma_data=checks.number(card["sigma_data"], "sigma_data", above=0, error=ModelError),
-            width=checks.whole(settings["width"], "settings.width", least=1, error=ModelError),
-            blocks=checks.whole(settings["blocks"], "settings.blocks", least=1, error=ModelError),
-            embedding=checks.whole(settings["embedding"], "settings.embedding", least=2, error=ModelError),
+            prior=arguments.array(card["label_prior"], "label_prior", error=ModelError),
+            sigma_data=arguments.number(card["sigma_data"], "sigma_data", above=0, error=ModelError),
+            width=arguments.whole(settings["width"], "settings.width", least=1, error=ModelError),
+            blocks=arguments.whole(settings["blocks"], "settings.blocks", least=1, error=ModelError),
+            embedding=arguments.whole(settings["embedding"], "settings.embedding", least=2, error=ModelError),
         )
         identity = {
-            "name": checks.name(card.get("name", file.stem), "name", error=ModelError),
+            "name": arguments.name(card.get("name", file.stem), "name", error=ModelError),
             "checkpoint_sha256": card["sha256"],
             "settings": settings,
         }
@@ -121,7 +122,7 @@ def _file(path: object) -> Path:
     """The path of a checkpoint, if it can be one."""
     mend = "pass the path of a checkpoint, ending in .safetensors"
     if not isinstance(path, (str, os.PathLike)):
-        raise ModelError(f"path={checks.shown(path)} is a {type(path).__name__}; {mend}")
+        raise ModelError(f"path={brief(path)} is a {type(path).__name__}; {mend}")
     file = Path(path)
     if not file.name or "\0" in str(file) or os.path.isdir(file):
         raise ModelError(f"path={str(path)!r} names no file; {mend}")

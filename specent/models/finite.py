@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from specent import checks
+from specent import arguments
 from specent.errors import ModelError
 from specent.models.base import Model
 
@@ -147,16 +147,16 @@ def finite(images: ArrayLike, labels: ArrayLike, *, block: int = 4096, name: str
     >>> model.denoise(torch.tensor([[2.0]]), 10.0, torch.tensor([1])).round(decimals=3).item()
     2.0
     """
-    data = checks.array(images, "images", error=ModelError)
+    data = arguments.array(images, "images", error=ModelError)
     # as objects, for in an array of text a None or a NaN would look like a name
-    names = np.asarray(checks.names(np.asarray(labels, dtype=object).ravel(), "labels", error=ModelError))
+    names = np.asarray(arguments.names(np.asarray(labels, dtype=object).ravel(), "labels", error=ModelError))
     if data.ndim not in (2, 4) or len(data) != len(names) or data.size < 1:
         raise ModelError(
             f"images has shape {data.shape} and labels has {len(names)} entries; need (n, features) or "
             "(n, channels, height, width) and n labels"
         )
-    block = checks.whole(block, "block", least=1, error=ModelError)
-    name = checks.name(name, "name", error=ModelError)
+    block = arguments.whole(block, "block", least=1, error=ModelError)
+    name = arguments.name(name, "name", error=ModelError)
     bad = ~np.isfinite(data.reshape(len(data), -1)).all(axis=1)
     if bad.any():
         raise ModelError(f"images[{int(np.argmax(bad))}] holds a NaN or an infinity; clean the data first")

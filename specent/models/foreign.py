@@ -15,10 +15,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
 from specent.models.network import NetworkModel, check_weights
-from specent.models.outputs import told
+from specent.models.outputs import reason
 from specent.models.protocol import move_parts, state_type
 from specent.schedules import Array, Schedule
 
@@ -82,7 +83,7 @@ class ForeignSchedule(Schedule):
             return np.asarray(2 * (np.log(alpha) - np.log(sigma)))
 
     def time(self, log_snr: ArrayLike) -> Array:
-        wanted = checks.array(log_snr, "log_snr", error=ScheduleError)
+        wanted = arguments.array(log_snr, "log_snr", error=ScheduleError)
         low, high = (np.full(wanted.shape, end) for end in self._range)
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
@@ -116,7 +117,7 @@ class ForeignSchedule(Schedule):
             made = [torch.as_tensor(part).detach().cpu().double() for part in self.function(given)]
         except Exception as error:
             raise ModelError(
-                f"the schedule of the denoiser raised {told(error)}, asked for a tensor of times"
+                f"the schedule of the denoiser raised {reason(error)}, asked for a tensor of times"
             ) from error
         # some have an axis of length one at the end, for states that are vectors; a constant may be a single number
         if len(made) != 2 or any(part.numel() not in (1, given.numel()) for part in made):
@@ -217,21 +218,21 @@ def foreign(
     """
     kind = type(denoiser).__name__
     if not callable(denoiser) or isinstance(denoiser, type):
-        raise ModelError(f"denoiser={checks.shown(denoiser)} cannot be called; pass an instance, as denoiser(x_t, t)")
+        raise ModelError(f"denoiser={brief(denoiser)} cannot be called; pass an instance, as denoiser(x_t, t)")
     schedule = getattr(denoiser, "schedule", None)
     if not callable(schedule):
         raise ModelError(
-            f"denoiser={checks.shown(denoiser)} has no schedule(t) -> (alpha, sigma); an object D(x, t, condition) "
+            f"denoiser={brief(denoiser)} has no schedule(t) -> (alpha, sigma); an object D(x, t, condition) "
             "with a schedule of specent is a model as it is; wrap a plain network with specent.models.network(...)"
         )
     if not callable(condition):
-        raise ModelError(f"condition={checks.shown(condition)} must be a function, as lambda c: {{'label': c}}")
+        raise ModelError(f"condition={brief(condition)} must be a function, as lambda c: {{'label': c}}")
     check_weights(denoiser)
     width = state_type(denoiser) if dtype is None else dtype
     if width not in (torch.float32, torch.float64):
-        raise ModelError(f"dtype={checks.shown(dtype)}: differences are small; use torch.float32 or torch.float64")
+        raise ModelError(f"dtype={brief(dtype)}: differences are small; use torch.float32 or torch.float64")
     clock = ForeignSchedule(schedule, width)
-    called = checks.name(name or kind, "name", error=ModelError)
+    called = arguments.name(name or kind, "name", error=ModelError)
 
     # its schedule is a function: all that can be said of it is its name
     identity = {"name": called, "denoiser": kind, "schedule": type(schedule).__name__, "prediction": "data"}

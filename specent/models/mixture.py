@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from specent import checks
+from specent import arguments
 from specent.errors import ModelError
 from specent.models.base import Model
 
@@ -107,5 +107,5 @@ def mixture(source: GaussianMixture) -> MixtureModel:
     """
     from specent.exact import GaussianMixture
 
-    checks.instance(source, GaussianMixture, "source", "pass a specent.exact.GaussianMixture", error=ModelError)
+    arguments.instance(source, GaussianMixture, "source", "pass a specent.exact.GaussianMixture", error=ModelError)
     return MixtureModel(source)

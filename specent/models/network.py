@@ -17,10 +17,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
 from specent.models.base import Model
-from specent.models.outputs import checked, told
+from specent.models.outputs import checked, reason
 from specent.models.predictions import Prediction, check_prediction, to_data
 from specent.schedules import VE, Schedule
 
@@ -256,7 +257,7 @@ class NetworkModel(Model):
                 isinstance(error, IndexError) and bool((condition == len(self.labels)).any())
             ):
                 hint = f"; if it has no null condition, number {len(self.labels)}, say null=False in network(...)"
-            raise ModelError(f"the network raised {told(error)}{hint}") from error
+            raise ModelError(f"the network raised {reason(error)}{hint}") from error
         return checked(output, state.shape, state.device, "the network")
 
 
@@ -355,27 +356,27 @@ def network(
     3.0
     """
     if not callable(net):
-        raise ModelError(f"net={checks.shown(net)} is not callable; pass a function or a torch module")
+        raise ModelError(f"net={brief(net)} is not callable; pass a function or a torch module")
     if isinstance(net, type):
-        raise ModelError(f"net={checks.shown(net)} is a class; pass an instance of it, with its weights")
+        raise ModelError(f"net={brief(net)} is a class; pass an instance of it, with its weights")
     kind = check_prediction(prediction)
     clock = VE() if schedule is None else schedule
     mend = "give a schedule, for example specent.schedules.VE()"
-    checks.instance(clock, Schedule, "schedule", mend, error=ModelError)  # type: ignore[type-abstract]
-    whole = checks.flag(integer_times, "integer_times", error=ModelError)
+    arguments.instance(clock, Schedule, "schedule", mend, error=ModelError)  # type: ignore[type-abstract]
+    whole = arguments.flag(integer_times, "integer_times", error=ModelError)
     if whole and clock.time_range[1] - clock.time_range[0] <= 1:
         raise ModelError(
             f"integer_times=True does not go with the {clock.name} schedule, whose times lie between "
             f"{clock.time_range[0]:g} and {clock.time_range[1]:g}; use specent.schedules.DDPM(...), or leave it out"
         )
     if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
-        shown = checks.shown(dtype)
+        shown = brief(dtype)
         raise ModelError(f"dtype={shown}: differences of denoisers are small; use torch.float32 or torch.float64")
     check_weights(net)
-    called = checks.name(name, "name", error=ModelError)
+    called = arguments.name(name, "name", error=ModelError)
     identity: dict[str, Any] = {"name": called, "prediction": kind, "schedule": clock.to_json()}
     if whole:
         identity["integer_times"] = True
     if not isinstance(checkpoint_sha256, str) or checkpoint_sha256:
-        identity["checkpoint_sha256"] = checks.name(checkpoint_sha256, "checkpoint_sha256", error=ModelError)
+        identity["checkpoint_sha256"] = arguments.name(checkpoint_sha256, "checkpoint_sha256", error=ModelError)
     return NetworkModel(net, labels, shape, kind, clock, label_prior, null, identity, dtype, whole)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ModelError
 
 
@@ -26,7 +26,7 @@ def checked(output: object, shape: Sequence[int], device: torch.device, what: st
     torch.Size([2, 1])
     """
     if not isinstance(output, Tensor):
-        raise ModelError(f"{what} returned {shown(output)}, a {type(output).__name__}; {_mend(output)}")
+        raise ModelError(f"{what} returned {brief(output)}, a {type(output).__name__}; {_mend(output)}")
     if output.layout != torch.strided:
         raise ModelError(f"{what} returned a tensor of layout {output.layout}; return output.to_dense()")
     if output.device != device:
@@ -38,12 +38,12 @@ def checked(output: object, shape: Sequence[int], device: torch.device, what: st
     return output.detach()
 
 
-def told(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """An exception on one line, with the mend if memory ran out.
 
     Examples
     --------
-    >>> told(IndexError("index 3"))
+    >>> reason(IndexError("index 3"))
     'IndexError: index 3'
     """
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

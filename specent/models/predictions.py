@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from specent import checks
+from specent.arguments import brief
 from specent.errors import ModelError
 
 Prediction = Literal["data", "noise", "v", "score", "velocity"]
@@ -42,7 +42,7 @@ def check_prediction(prediction: object, argument: str = "prediction") -> Predic
     name = ALIASES.get(prediction, prediction) if isinstance(prediction, str) else None
     if name not in PREDICTIONS:
         raise ModelError(
-            f"{argument}={checks.shown(prediction)} must be 'data', 'noise', 'v', 'score' or 'velocity', or "
+            f"{argument}={brief(prediction)} must be 'data', 'noise', 'v', 'score' or 'velocity', or "
             f"{', '.join(map(repr, ALIASES))} as diffusers calls them"
         )
     return name

@@ -14,10 +14,11 @@ import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
-from specent import checks, schema
+from specent import arguments, schema
+from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
 from specent.models.base import Model, resolve_device
-from specent.models.outputs import told
+from specent.models.outputs import reason
 
 _RUN = ("guidance", "class_label", "sample", "prediction_time")
 _PICTURE = ("preview_channel", "preview_y", "preview_x")
@@ -62,9 +63,9 @@ def previews(
     [[255, 255], [0, 0]]
     """
     mend = "pass the specent.models.Model that was sampled"
-    checks.instance(model, Model, "model", mend)  # type: ignore[type-abstract]
-    size = checks.whole(batch_size, "batch_size", least=1)
-    shows, place = checks.flag(progress, "progress"), resolve_device(device)
+    arguments.instance(model, Model, "model", mend)  # type: ignore[type-abstract]
+    size = arguments.whole(batch_size, "batch_size", least=1)
+    shows, place = arguments.flag(progress, "progress"), resolve_device(device)
     _check(model, runs)
     data = runs["prediction"].transpose(*_RUN, *_DATA)
     counts = [data.sizes[dim] for dim in _RUN]
@@ -115,9 +116,9 @@ def _decoded(model: Model, values: np.ndarray[Any, Any], device: torch.device) -
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{type(model).__name__}.decode raised {told(error)}") from error
+        raise ModelError(f"{type(model).__name__}.decode raised {reason(error)}") from error
     if not isinstance(made, torch.Tensor) or made.ndim != 4 or len(made) != len(values) or made.shape[1] not in (1, 3):
-        shown = tuple(made.shape) if isinstance(made, torch.Tensor) else checks.shown(made)
+        shown = tuple(made.shape) if isinstance(made, torch.Tensor) else brief(made)
         raise ModelError(
             f"{type(model).__name__}.decode returned {shown} for {len(values)} predictions; (batch, 1 or 3, height, "
             "width) is needed"

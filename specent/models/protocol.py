@@ -12,11 +12,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.base import Model
 from specent.models.network import NetworkModel, check_weights
-from specent.models.outputs import told
+from specent.models.outputs import reason
 from specent.schedules import Schedule
 
 _ABSENT = object()
@@ -109,12 +110,12 @@ def as_model(thing: Any) -> Model:
     kind = type(thing).__name__
     missing = _missing(thing)
     if missing:
-        raise ModelError(f"model={checks.shown(thing)} is {_article(kind)}: {'; '.join(missing)}; {_mend(thing)}")
+        raise ModelError(f"model={brief(thing)} is {_article(kind)}: {'; '.join(missing)}; {_mend(thing)}")
     check_weights(thing)
     conditions = _part(thing, "conditions", _ABSENT)
     labels = _part(thing, "labels") if conditions is _ABSENT else conditions
-    null = checks.flag(_part(thing, "null_condition", False), f"{kind}.null_condition", error=ModelError)
-    whole = checks.flag(_part(thing, "integer_times", False), f"{kind}.integer_times", error=ModelError)
+    null = arguments.flag(_part(thing, "null_condition", False), f"{kind}.null_condition", error=ModelError)
+    whole = arguments.flag(_part(thing, "integer_times", False), f"{kind}.integer_times", error=ModelError)
     prior, schedule, shape = (_part(thing, name) for name in ("label_prior", "schedule", "shape"))
     return ProtocolModel(
         thing, labels, shape, "data", schedule, prior, null, _identity(thing), state_type(thing), whole
@@ -146,7 +147,7 @@ def _part(thing: Any, name: str, absent: Any = None) -> Any:
     try:
         return getattr(thing, name, absent)
     except Exception as error:
-        raise ModelError(f"model: {type(thing).__name__}.{name} raised {told(error)}; mend that attribute") from error
+        raise ModelError(f"model: {type(thing).__name__}.{name} raised {reason(error)}; mend that attribute") from error
 
 
 def _missing(thing: Any) -> list[str]:
@@ -158,7 +159,7 @@ def _missing(thing: Any) -> list[str]:
     if schedule is None:
         found.append("it lacks schedule, for example specent.schedules.VE()")
     elif not isinstance(schedule, Schedule):
-        found.append(f"its schedule={checks.shown(schedule)} is none of specent.schedules")
+        found.append(f"its schedule={brief(schedule)} is none of specent.schedules")
     if all(_part(thing, name, _ABSENT) is _ABSENT for name in ("conditions", "labels")):
         found.append("it lacks conditions, the list of labels or prompts")
     if _part(thing, "shape", _ABSENT) is _ABSENT:
@@ -184,12 +185,12 @@ def _identity(thing: Any) -> dict[str, Any]:
     kind = type(thing).__name__
     given = _part(thing, "identity", {})
     if not isinstance(given, dict):
-        raise ModelError(f"model: {kind}.identity={checks.shown(given)} must be a dictionary with a 'name'")
+        raise ModelError(f"model: {kind}.identity={brief(given)} must be a dictionary with a 'name'")
     name = given["name"] if "name" in given else _part(thing, "name", kind)
     schedule: Schedule = _part(thing, "schedule")
     return {
         **given,
-        "name": checks.name(name, f"model: {kind}.name", error=ModelError),
+        "name": arguments.name(name, f"model: {kind}.name", error=ModelError),
         "prediction": "data",
         "schedule": schedule.to_json(),
     }

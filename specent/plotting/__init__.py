@@ -8,10 +8,10 @@ intervals are bands. Arrows in the axis labels point in the direction of generat
 from __future__ import annotations
 
 from specent.plotting.curves import entropy, mutual_information, rate
+from specent.plotting.export import check_output, picture
 from specent.plotting.fits import scaling
+from specent.plotting.guidance_effect import differences
 from specent.plotting.pages import FIGURES, page
-from specent.plotting.paired import differences
-from specent.plotting.pictures import check_output, picture
 from specent.plotting.quality import quality
 from specent.plotting.rescaling import rescaled
 from specent.plotting.strips import predictions

@@ -15,13 +15,14 @@ from bokeh.embed import components
 from bokeh.models import GridPlot, LayoutDOM, Plot, Toolbar
 from bokeh.resources import Resources
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.plotting import style, texts
 from specent.plotting.curves import entropy, in_view, rate, stretch
+from specent.plotting.export import check_output, put
 from specent.plotting.fits import scaling
-from specent.plotting.paired import differences
-from specent.plotting.pictures import check_output, put
+from specent.plotting.guidance_effect import differences
 from specent.plotting.quality import quality
 from specent.plotting.rescaling import rescaled
 from specent.plotting.select import Names, definitions, families, select, select_each, series
@@ -114,7 +115,9 @@ def page(
         # any kind will do; an object without one is told what it should be
         kind = one.attrs.get("specent_kind") if isinstance(one, xr.Dataset) else None
         need(one, kind if isinstance(kind, str) and kind in KINDS else "profiles", "datasets")
-    names = FIGURES if figures is None else (figures,) if isinstance(figures, str) else checks.names(figures, "figures")
+    names = (
+        FIGURES if figures is None else (figures,) if isinstance(figures, str) else arguments.names(figures, "figures")
+    )
     unknown = [name for name in names if name not in FIGURES]
     if unknown or not names:
         raise SpecentError(f"figures={list(names)!r}: choose from {', '.join(FIGURES)}")
@@ -138,7 +141,7 @@ def _sections(datasets: xr.Dataset | Sequence[xr.Dataset] | Mapping[str, Sequenc
         try:
             made[str(heading)] = [section] if isinstance(section, xr.Dataset) else list(section)
         except TypeError as error:
-            raise SpecentError(f"datasets={checks.shown(section)} is neither a dataset nor a list of them") from error
+            raise SpecentError(f"datasets={brief(section)} is neither a dataset nor a list of them") from error
     if not made or not all(made.values()):
         raise SpecentError("datasets is empty, or one of its sections is; give at least one dataset each")
     return made

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import checks
+from specent.arguments import brief
 from specent.axes import position
 from specent.errors import SpecentError
 from specent.plotting import style
@@ -77,7 +77,7 @@ def rescaled(
     need(prof, "profiles", "prof")
     law = ("log" if style.schedule_name(prof) == "vp" else "sqrt") if law is None else law
     if not isinstance(law, str) or law not in _LAWS:
-        raise SpecentError(f"law={checks.shown(law)} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
+        raise SpecentError(f"law={brief(law)} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
     if "dimension" not in prof.dims:
         raise SpecentError("prof has no dimension 'dimension' to rescale with; it must hold profiles at several d")
     # ln(1)/2 is no scale

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import checks
+from specent import arguments
 from specent.errors import SpecentError
 from specent.plotting import style
 from specent.plotting.curves import Profiles, entropy, in_view
@@ -70,11 +70,11 @@ def predictions(
     """
     need(runs, "trajectories", "runs")
     style.heading(title)
-    chosen = _pictures(runs, class_label, checks.whole(sample, "sample"), guidance)
+    chosen = _pictures(runs, class_label, arguments.whole(sample, "sample"), guidance)
     above = None if prof is None else entropy(prof, axis, guidance=guidance, **selection)
     ends = None if above is None else above.opts.get("plot").kwargs["xlim"]
     moments = _moments(runs, chosen, axis)
-    ruler = _Ruler.of(runs, axis, moments, checks.whole(most, "most", least=1), ends)
+    ruler = _Ruler.of(runs, axis, moments, arguments.whole(most, "most", least=1), ends)
     centres = ruler.flat(moments)
     shown = ruler.apart(centres)
     data = chosen["picture"].isel(guidance=0, prediction_time=shown)

@@ -12,7 +12,8 @@ import xarray as xr
 from bokeh.palettes import Viridis256
 from numpy.typing import NDArray
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.axes import check_axis, position
 from specent.errors import SpecentError
 
@@ -121,11 +122,11 @@ def noise_axis(places: Array, log: bool) -> dict[str, Any]:
 def heading(title: str | None) -> str | None:
     """The title of a figure or page, if it is text that can be written."""
     if title is not None:
-        checks.instance(title, str, "title", "give text")
+        arguments.instance(title, str, "title", "give text")
         try:
             title.encode()
         except UnicodeEncodeError as error:
-            raise SpecentError(f"title={checks.shown(title)} holds characters that cannot be written") from error
+            raise SpecentError(f"title={brief(title)} holds characters that cannot be written") from error
     return title
 
 

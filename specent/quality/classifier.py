@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from specent import checks
+from specent import arguments
 from specent.errors import SpecentError
 from specent.models.digits import digits_data
 from specent.quality.estimates import Estimate, accuracy
@@ -97,7 +97,7 @@ def digits_classifier(seed: int = 0) -> DigitsClassifier:
     >>> digits_classifier().held_out.value > 0.95
     True
     """
-    return _trained(checks.whole(seed, "seed", most=2**63 - 1))
+    return _trained(arguments.whole(seed, "seed", most=2**63 - 1))
 
 
 @lru_cache(maxsize=4)

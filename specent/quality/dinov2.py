@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.models.base import resolve_device
 
@@ -134,7 +135,7 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
     """
     place = resolve_device(device)
     if not isinstance(name, (str, os.PathLike)) or not str(name):
-        raise SpecentError(f"name={checks.shown(name)} is neither a folder nor a name on the hub")
+        raise SpecentError(f"name={brief(name)} is neither a folder nor a name on the hub")
     try:
         from transformers import AutoConfig, AutoModel
     except ImportError as error:
@@ -142,7 +143,7 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
     try:
         told = Path(name).name if Path(name).is_dir() else str(name)
     except (OSError, TypeError, ValueError) as error:
-        raise SpecentError(f"name={checks.shown(name)} is neither a folder nor a name on the hub") from error
+        raise SpecentError(f"name={brief(name)} is neither a folder nor a name on the hub") from error
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
@@ -153,7 +154,7 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
             "is a callable of your own"
         )
     patch = int(config.patch_size)
-    if checks.whole(size, "size", least=patch) % patch:
+    if arguments.whole(size, "size", least=patch) % patch:
         raise SpecentError(
             f"size={size} must be a multiple of the patches of {patch} pixels; take {size // patch * patch}"
         )

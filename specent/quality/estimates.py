@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
@@ -160,8 +161,8 @@ def accuracy(
     >>> str(accuracy(["cat", "dog", "dog"], ["cat", "dog", "cat"]))
     '0.6667 [0.2077, 0.9385]'
     """
-    confidence = checks.number(confidence, "confidence", above=0, below=1)
-    found, asked = (checks.names(values, name) for values, name in ((predicted, "predicted"), (labels, "labels")))
+    confidence = arguments.number(confidence, "confidence", above=0, below=1)
+    found, asked = (arguments.names(values, name) for values, name in ((predicted, "predicted"), (labels, "labels")))
     if len(found) != len(asked) or not found:
         raise SpecentError(f"predicted has {len(found)} entries and labels {len(asked)}; give one for one, at least 1")
     hits = np.array([a == b for a, b in zip(found, asked, strict=True)])
@@ -180,7 +181,7 @@ def features(values: Any, argument: str, least: int) -> Array:
     SpecentError
         Naming the place of the first number that is not finite, or what else is wrong.
     """
-    made = checks.array(values, argument)
+    made = arguments.array(values, argument)
     if made.ndim != 2 or made.shape[1] < 1:
         raise SpecentError(f"{argument} has shape {made.shape}; features are needed, shape (samples, features)")
     if len(made) < least:
@@ -211,7 +212,7 @@ def grouped(count: int, groups: ArrayLike | None, seed: int) -> NDArray[np.intp]
     made = np.asarray(groups)
     if made.shape != (count,) or made.dtype.kind not in "iu" or set(made.tolist()) != set(range(GROUPS)):
         raise SpecentError(
-            f"groups={checks.shown(groups)} must name one of the groups 0 .. {GROUPS - 1} for each of {count} samples, "
+            f"groups={brief(groups)} must name one of the groups 0 .. {GROUPS - 1} for each of {count} samples, "
             "and none may be empty"
         )
     return made.astype(np.intp)
@@ -219,4 +220,4 @@ def grouped(count: int, groups: ArrayLike | None, seed: int) -> NDArray[np.intp]
 
 def seeded(seed: Any, confidence: Any) -> tuple[int, float]:
     """The seed and the confidence as plain numbers."""
-    return checks.whole(seed, "seed", most=2**256 - 1), checks.number(confidence, "confidence", above=0, below=1)
+    return arguments.whole(seed, "seed", most=2**256 - 1), arguments.number(confidence, "confidence", above=0, below=1)

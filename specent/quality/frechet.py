@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks
+from specent import arguments
 from specent.errors import SpecentError
 from specent.quality.estimates import GROUPS, Estimate, alike, features, grouped, jackknife, seeded
 
@@ -51,9 +51,9 @@ def frechet_gaussians(mean_a: ArrayLike, covariance_a: ArrayLike, mean_b: ArrayL
     >>> frechet_gaussians([0.0, 0.0], np.diag([1.0, 4.0]), [3.0, 0.0], np.diag([1.0, 9.0]))
     10.0
     """
-    means = [checks.array(mean, name) for mean, name in ((mean_a, "mean_a"), (mean_b, "mean_b"))]
+    means = [arguments.array(mean, name) for mean, name in ((mean_a, "mean_a"), (mean_b, "mean_b"))]
     spreads = [
-        checks.array(one, name) for one, name in ((covariance_a, "covariance_a"), (covariance_b, "covariance_b"))
+        arguments.array(one, name) for one, name in ((covariance_a, "covariance_a"), (covariance_b, "covariance_b"))
     ]
     size = means[0].size
     for name, found, shape in zip(
@@ -109,7 +109,7 @@ def frechet_distance(
     >>> round(float(frechet_distance(real, real + 2.0)), 3)
     4.0
     """
-    made = _Pieces.of(real, fake, groups, seed, confidence, checks.flag(real_sampled, "real_sampled"))
+    made = _Pieces.of(real, fake, groups, seed, confidence, arguments.flag(real_sampled, "real_sampled"))
     whole = made.distance()
     deleted = [[made.distance(without=g) for g in range(made.groups)]]
     if real_sampled:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks
+from specent import arguments
 from specent.errors import SpecentError
 from specent.quality.estimates import Estimate, alike, features, grouped, seeded, share
 
@@ -69,13 +69,13 @@ def precision_recall(
     (0.0, 0.0)
     """
     seed, confidence = seeded(seed, confidence)
-    count = checks.whole(neighbours, "neighbours", least=1)
+    count = arguments.whole(neighbours, "neighbours", least=1)
     one, other = features(real, "real", count + 1), features(fake, "fake", count + 1)
     alike(one, other)
     centre = one.mean(axis=0)
     one, other = one - centre, other - centre
     group = grouped(len(other), groups, seed)
-    mine = grouped(len(one), None, seed) if checks.flag(real_sampled, "real_sampled") else None
+    mine = grouped(len(one), None, seed) if arguments.flag(real_sampled, "real_sampled") else None
     for name, values, kept in (("real", one, mine), ("fake", other, group)):
         if kept is not None and len(values) - np.bincount(kept).max() <= count:
             raise SpecentError(

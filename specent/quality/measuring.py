@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from specent import checks, schema
+from specent import arguments, schema
+from specent.arguments import brief
 from specent.errors import SpecentError
-from specent.models.outputs import told
+from specent.models.outputs import reason
 from specent.quality.estimates import GROUPS, Estimate, accuracy, difference, features
 from specent.quality.frechet import frechet_distance, frechet_limit
 from specent.quality.manifolds import precision_recall
@@ -92,11 +93,11 @@ def measure(
     """
     schema.need(runs, "trajectories", "runs")
     runs = schema.ordered(runs, "trajectories")
-    count = checks.whole(neighbours, "neighbours", least=1)
-    size, seed = checks.whole(batch_size, "batch_size", least=1), checks.whole(seed, "seed", most=2**256 - 1)
-    confidence = checks.number(confidence, "confidence", above=0, below=1)
+    count = arguments.whole(neighbours, "neighbours", least=1)
+    size, seed = arguments.whole(batch_size, "batch_size", least=1), arguments.whole(seed, "seed", most=2**256 - 1)
+    confidence = arguments.number(confidence, "confidence", above=0, below=1)
     if not callable(extractor):
-        raise SpecentError(f"extractor={checks.shown(extractor)} cannot be called; pass a function of pictures")
+        raise SpecentError(f"extractor={brief(extractor)} cannot be called; pass a function of pictures")
     base = _place(runs, reference)
     final = _final(runs)
     data = _real(real, final.shape[3:])
@@ -137,7 +138,7 @@ def _final(runs: xr.Dataset) -> xr.DataArray:
 
 def _real(real: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Real data of the shape of the samples."""
-    data = checks.array(real, "real")
+    data = arguments.array(real, "real")
     if data.shape[1:] != shape or len(data) < 3:
         raise SpecentError(f"real has shape {data.shape}; at least 3 samples of shape {shape} are needed, as in runs")
     return data
@@ -161,9 +162,7 @@ def _place(runs: xr.Dataset, reference: str | None) -> int | None:
         unguided = np.flatnonzero(runs["guidance_scale"].values == 1.0)
         return int(unguided[0]) if len(unguided) else None
     if reference not in names:
-        raise SpecentError(
-            f"reference={checks.shown(reference)} is not among the guidance settings {checks.shown(names)}"
-        )
+        raise SpecentError(f"reference={brief(reference)} is not among the guidance settings {brief(names)}")
     return names.index(reference)
 
 
@@ -186,7 +185,7 @@ class _Reader:
         self.classifies = callable(getattr(extractor, "classify", None))
 
     def __call__(self, samples: NDArray[Any], what: str) -> NDArray[np.float64]:
-        parts = [checks.array(part, f"features of {what}") for part in self._each(self._extractor, samples, what)]
+        parts = [arguments.array(part, f"features of {what}") for part in self._each(self._extractor, samples, what)]
         if len({part.shape[1:] for part in parts}) > 1 or any(part.ndim != 2 for part in parts):
             raise SpecentError(f"extractor returned shape {parts[0].shape} for {what}; return (batch, features)")
         return np.concatenate(parts)
@@ -206,7 +205,7 @@ class _Reader:
             except SpecentError:
                 raise
             except Exception as error:
-                raise SpecentError(f"extractor or decode raised {told(error)} on {what}") from error
+                raise SpecentError(f"extractor or decode raised {reason(error)} on {what}") from error
             if length != len(some):
                 raise SpecentError(f"extractor returned {length} rows for {len(some)} samples of {what}")
             found.append(part)
@@ -245,7 +244,7 @@ def _dataset(
     try:
         described = json.dumps(identity, sort_keys=True)
     except (TypeError, ValueError) as error:
-        raise SpecentError(f"extractor.identity={checks.shown(identity)} cannot be written as JSON") from error
+        raise SpecentError(f"extractor.identity={brief(identity)} cannot be written as JSON") from error
     digest = hashlib.sha256(np.ascontiguousarray(real).tobytes()).hexdigest()
     return schema.finish(
         xr.Dataset(variables, kept),

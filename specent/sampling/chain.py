@@ -28,10 +28,10 @@ from specent import evidence
 from specent.errors import ModelError, SpecentWarning
 from specent.guidance import FeedbackGuidance, Setting
 from specent.models.base import Model
-from specent.models.outputs import checked, told
+from specent.models.outputs import checked, reason
 from specent.sampling.streams import Streams
-from specent.sampling.transitions import Transition
 from specent.schema import NULL
+from specent.transitions import Transition
 
 Array = NDArray[np.float64]
 
@@ -247,7 +247,7 @@ def _denoised(plan: Plan, i: int, x: Tensor, conditions: Tensor) -> Tensor:
     except ModelError as error:
         raise ModelError(f"{_where(plan, i)}: {error}") from (error.__cause__ or error)
     except Exception as error:
-        raise ModelError(f"{_where(plan, i)}: the model raised {told(error)}") from error
+        raise ModelError(f"{_where(plan, i)}: the model raised {reason(error)}") from error
     return output.reshape(*shape[:2], -1).to(torch.float64)
 
 

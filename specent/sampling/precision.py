@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from specent import checks, evidence
+from specent import evidence
+from specent.arguments import brief
 from specent.errors import SpecentError, SpecentWarning
 from specent.guidance import Setting
 from specent.sampling.chain import Plan, Record, run_batch
@@ -44,7 +45,7 @@ def check_precision(precision: Any) -> str:
     'tf32'
     """
     if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise SpecentError(f"precision={checks.shown(precision)} must be one of {', '.join(map(repr, PRECISIONS))}")
+        raise SpecentError(f"precision={brief(precision)} must be one of {', '.join(map(repr, PRECISIONS))}")
     return precision
 
 

@@ -12,13 +12,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from specent import checks, coordinates, evidence, schema
+from specent import arguments, evidence, schema
 from specent.guidance import Guidance, Setting, formula
-from specent.models.arguments import check_memory, check_partitions
 from specent.models.base import Model, resolve_device
+from specent.models.limits import check_memory, check_partitions
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
-from specent.sampling.arguments import (
+from specent.sampling.chain import Plan, Record, recorded
+from specent.sampling.precision import Precision, arithmetic, check_precision, probe
+from specent.sampling.preparation import (
     check_eta,
     check_guidance,
     check_labels,
@@ -27,14 +29,12 @@ from specent.sampling.arguments import (
     moved,
     prediction_places,
 )
-from specent.sampling.chain import Plan, Record, recorded
-from specent.sampling.precision import Precision, arithmetic, check_precision, probe
 from specent.sampling.running import batch_size as fitting_batch
 from specent.sampling.running import run
 from specent.sampling.streams import SEED_RULE, SHARED_RULE
-from specent.sampling.transitions import transitions
 from specent.schedules import Schedule, check_grid
-from specent.schema import NULL
+from specent.schema import NULL, coordinates
+from specent.transitions import transitions
 
 _FEW = 16
 
@@ -145,10 +145,10 @@ def sample(
     model = as_model(model)
     check_model(model)
     check_eta(eta)
-    samples = checks.whole(samples, "samples", least=2)
-    seed = checks.whole(seed, "seed")
-    size = None if batch_size is None else checks.whole(batch_size, "batch_size", least=1)
-    shared, shows = checks.flag(shared_noise, "shared_noise"), checks.flag(progress, "progress")
+    samples = arguments.whole(samples, "samples", least=2)
+    seed = arguments.whole(seed, "seed")
+    size = None if batch_size is None else arguments.whole(batch_size, "batch_size", least=1)
+    shared, shows = arguments.flag(shared_noise, "shared_noise"), arguments.flag(progress, "progress")
     grid = check_grid(schedule, time)
     log_snr = schedule.log_snr(grid)
     levels = np.exp(-0.5 * log_snr)
@@ -161,8 +161,8 @@ def sample(
     asked = check_partitions(partitions)
     check_scored(scored, drivers, asked, settings)
     kept = prediction_places(predictions, grid)
-    keep_distances = len(scored) <= _FEW if distances is None else checks.flag(distances, "distances")
-    arithmetic_name, compiles = check_precision(precision), checks.flag(compiled, "compiled")
+    keep_distances = len(scored) <= _FEW if distances is None else arguments.flag(distances, "distances")
+    arithmetic_name, compiles = check_precision(precision), arguments.flag(compiled, "compiled")
     prior = np.array([0.0 if name == NULL else model.label_prior[model.labels.index(name)] for name in scored])
     plan = Plan(
         model=model,
@@ -250,8 +250,8 @@ def _dataset(
         for name, value in out.items()
     }
     made = {
-        **coordinates.clock(schedule, grid),
-        **coordinates.settings(settings),
+        **coordinates.of_schedule(schedule, grid),
+        **coordinates.of_guidance(settings),
         "class_label": list(drivers),
         "label_prior": ("class_label", [prior[plan.candidates.index(label)] for label in drivers]),
         "sample": np.arange(options["samples"]),
@@ -260,7 +260,7 @@ def _dataset(
         **{axis: np.arange(size) for axis, size in zip(axes, shape, strict=True)},
     }
     if partitions:
-        made |= coordinates.questions(partitions)
+        made |= coordinates.of_partitions(partitions)
     if plan.record.distances:
         made["other_candidate"] = list(plan.candidates)
     if plan.record.predictions:

@@ -18,8 +18,9 @@ import xarray as xr
 from scipy.special import expit
 
 import specent as sp
-from specent import coordinates, schema
+from specent import schema
 from specent.guidance import FORMULA
+from specent.schema import coordinates
 
 
 def _drift_terms(log_odds, contrast, drive):
@@ -111,8 +112,8 @@ def _dataset(likelihood, distance, produced, crossed, final, settings, labels, g
     }
     names = [*labels, schema.NULL]
     coords = {
-        **coordinates.clock(schedule, grid),
-        **coordinates.settings(settings),
+        **coordinates.of_schedule(schedule, grid),
+        **coordinates.of_guidance(settings),
         "class_label": labels,
         "label_prior": ("class_label", np.full(len(labels), 1 / len(labels))),
         "sample": np.arange(likelihood.shape[2]),
@@ -126,7 +127,7 @@ def _dataset(likelihood, distance, produced, crossed, final, settings, labels, g
     if len(labels) == 2 and named:
         made["production"] = ((*run, "time", "partition"), produced[..., None])
         made["cross_production"] = ((*run, "time", "partition"), crossed[..., None])
-        coords |= coordinates.questions([sp.Partition.pair("a", "b")])
+        coords |= coordinates.of_partitions([sp.Partition.pair("a", "b")])
     return schema.finish(
         xr.Dataset(made, coords),
         "trajectories",

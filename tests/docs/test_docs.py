@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import specent as sp
-from specent import _shipped, cli, plotting, schema
+from specent import command, plotting, schema
+from specent.studies import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))
@@ -50,12 +51,12 @@ def test_every_command_line_shown_names_commands_and_flags_that_exist() -> None:
     assert len(shown) > 5
     for page, arguments in shown:
         if arguments[0] == "run" and len(arguments) > 1 and not arguments[1].startswith("./"):
-            module = _shipped.recipe(arguments[1])
+            module = shipped.recipe(arguments[1])
             flags = {f"--{field.name.replace('_', '-')}" for field in fields(module.Settings)} | {"--help", "--config"}
             used = {argument for argument in arguments[2:] if argument.startswith("--")}
             assert used <= flags, f"{page}: {arguments}"
         elif arguments[0] != "run":
-            cli.app.parse_args(arguments, exit_on_error=False, print_error=False)
+            command.app.parse_args(arguments, exit_on_error=False, print_error=False)
 
 
 def test_every_toml_example_holds_settings_of_its_recipe() -> None:
@@ -63,12 +64,12 @@ def test_every_toml_example_holds_settings_of_its_recipe() -> None:
     assert examples
     for block in examples:
         name = block.splitlines()[0].removeprefix("# ")
-        assert set(tomllib.loads(block)) <= {field.name for field in fields(_shipped.recipe(name).Settings)}
+        assert set(tomllib.loads(block)) <= {field.name for field in fields(shipped.recipe(name).Settings)}
 
 
 def test_the_page_of_recipes_names_every_recipe() -> None:
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    assert [name for name in _shipped.recipe_names() if f"| `{name}` |" not in text] == []
+    assert [name for name in shipped.recipe_names() if f"| `{name}` |" not in text] == []
 
 
 def test_the_page_of_figures_names_every_figure() -> None:
@@ -119,7 +120,7 @@ def test_every_study_is_of_a_recipe_shows_a_figure_and_stands_in_the_index() -> 
     index = (ROOT / "docs" / "studies" / "index.md").read_text(encoding="utf-8")
     assert len(pages) >= 7
     for page in pages:
-        assert page.stem in _shipped.recipe_names()
+        assert page.stem in shipped.recipe_names()
         assert f"({page.name})" in index
         figures = re.findall(r"!\[[^\]]+\]\((\.\./images/[^)]+)\)", page.read_text(encoding="utf-8"))
         assert figures, f"{page.name} shows no figure"

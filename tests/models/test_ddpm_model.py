@@ -13,9 +13,9 @@ from PIL import Image
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.models.ddpm_run import Keeping, check_folder, clear, publish, run, write_losses
-from specent.models.ddpm_samples import sampled
-from specent.models.ddpm_training import DDPMSettings, Examples, Trainer
+from specent.training.ddpm import DDPMSettings, Examples, Trainer
+from specent.training.run import Keeping, check_folder, clear, publish, run, write_losses
+from specent.training.samples import sampled
 
 CARD = {
     "name": "two", "labels": ["dark", "bright"], "label_prior": [0.25, 0.75], "null": "embedding",

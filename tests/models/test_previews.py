@@ -13,7 +13,7 @@ from torch import Tensor
 
 import specent as sp
 from specent.errors import ModelError, SpecentError
-from specent.models.pipelines import PipelineModel, pipeline, tiny
+from specent.models.diffusers import PipelineModel, pipeline, tiny
 
 OPTIONS = {"samples": 3, "predictions": [0.05, 2.0], "progress": False}
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from specent import coordinates, schema
+from specent import schema
 from specent.exact import scaling_profiles
 from specent.guidance import FORMULA, Guidance
 from specent.partitions import Partition
 from specent.schedules import VE, VP, edm_grid, time_grid
+from specent.schema import coordinates
 
 SIZES = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0)
 DIGITS = tuple("0123456789")
@@ -53,9 +54,9 @@ def profiles_of(
     }
     coords = {
         "estimator": list(estimators),
-        **coordinates.settings(guidance),
-        **coordinates.questions(partitions),
-        **coordinates.clock(VE(), time),
+        **coordinates.of_guidance(guidance),
+        **coordinates.of_partitions(partitions),
+        **coordinates.of_schedule(VE(), time),
     }
     attributes: dict[str, str | int | float] = {
         "rate_axis": "log_snr",
@@ -195,8 +196,8 @@ def picture_runs() -> xr.Dataset:
     }
     labels = ["1", "0"]
     coords = {
-        **coordinates.settings([Guidance()]),
-        **coordinates.clock(VE(), time),
+        **coordinates.of_guidance([Guidance()]),
+        **coordinates.of_schedule(VE(), time),
         "class_label": labels,
         "label_prior": ("class_label", [0.5, 0.5]),
         "candidate": labels,
@@ -234,9 +235,9 @@ def guided_differences() -> xr.Dataset:
             }
     coords = {
         "estimator": list(estimators),
-        **coordinates.settings(settings),
-        **coordinates.questions([Partition.one_vs_rest(label, labels) for label in labels]),
-        **coordinates.clock(VE(), time),
+        **coordinates.of_guidance(settings),
+        **coordinates.of_partitions([Partition.one_vs_rest(label, labels) for label in labels]),
+        **coordinates.of_schedule(VE(), time),
     }
     return schema.finish(
         xr.Dataset(data, coords), "differences", title="Humps", settings={}, rate_axis="log_snr",

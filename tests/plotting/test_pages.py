@@ -18,7 +18,7 @@ from PIL import Image
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.plotting import pictures
+from specent.plotting import export
 from specent.plotting.pages import FIGURES
 
 Summary = Callable[..., xr.Dataset]
@@ -124,7 +124,7 @@ def browsed(text: str, folder: Path) -> tuple[str, list[str]]:
     path = folder / "page.html"
     path.write_text(text.replace("</body>", COUNT), encoding="utf-8")
     # Chromium is part of continuous integration: without it this fails, it is not skipped
-    command = [pictures.browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command = [export.browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     offline = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}"]
     rest = ["--virtual-time-budget=30000", "--enable-logging=stderr", "--dump-dom", path.as_uri()]
     done = subprocess.run([*command, *offline, *rest], capture_output=True, text=True, timeout=180, check=True)
@@ -265,7 +265,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "replace", broken)
     with pytest.raises(SpecentError, match=r"page.html' could not be written \(disk on fire\)"):
-        pictures.put(b"page", tmp_path / "page.html")
+        export.put(b"page", tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -276,7 +276,7 @@ def test_a_file_that_appears_while_figures_are_drawn_is_kept(
 
     def slow(data: bytes, target: Path, *, overwrite: bool = False) -> Path:
         path.write_text("mine")
-        return pictures.put(data, target, overwrite=overwrite)
+        return export.put(data, target, overwrite=overwrite)
 
     monkeypatch.setattr("specent.plotting.pages.put", slow)
     with pytest.raises(SpecentError, match="exists"):
@@ -371,7 +371,7 @@ def test_a_browser_that_fails_is_reported(
 ) -> None:
     (tmp_path / "bin").mkdir()
     name = fake_browser(tmp_path / "bin", script)
-    monkeypatch.setattr(pictures, "browser", lambda: name)
+    monkeypatch.setattr(export, "browser", lambda: name)
     with pytest.raises(SpecentError, match=message):
         sp.plot.picture(ve_profiles, tmp_path / "figure.png", figures=["entropy"])
     assert not (tmp_path / "figure.png").exists()

@@ -10,10 +10,9 @@ import pytest
 import xarray as xr
 
 import specent as sp
-from specent import cli
-from specent._shipped import recipe
 from specent.errors import SpecentError
-from specent.models.pipelines import tiny
+from specent.models.diffusers import tiny
+from specent.studies.shipped import recipe
 
 module = recipe("cifar10_ddpm")
 
@@ -131,7 +130,7 @@ def test_a_bad_setting_is_one_line_and_nothing_is_written(
     command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "cifar10_ddpm", *command.split()]) == 1
+    assert command.main(["run", "cifar10_ddpm", *command.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1

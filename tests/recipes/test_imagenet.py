@@ -11,10 +11,10 @@ import pytest
 import xarray as xr
 
 import specent as sp
-from specent import cli
-from specent._shipped import recipe
+from specent import command
 from specent.errors import SpecentError
 from specent.models.edm2.tiny import write_tiny
+from specent.studies.shipped import recipe
 
 # a handful of trajectories says little
 pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
@@ -38,7 +38,7 @@ def made(name: str, networks: tuple[Path, Path], tmp_path: Path, **settings: obj
 def test_the_tiny_study_writes_profiles_of_every_class_and_pictures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["run", "imagenet_edm2", "--tiny", "--output", str(tmp_path / "i.nc")]) == 0
+    assert command.main(["run", "imagenet_edm2", "--tiny", "--output", str(tmp_path / "i.nc")]) == 0
     profiles, pictures = (sp.open(tmp_path / f"i{end}.nc") for end in ("", "_pictures"))
     assert profiles.partition.values.tolist() == ["0 | null", "1 | null", "2 | null"]
     settings = json.loads(profiles.attrs["settings"])
@@ -60,7 +60,7 @@ def test_the_tiny_study_writes_profiles_of_every_class_and_pictures(
 def test_the_tiny_study_of_guidance_writes_profiles_and_differences(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["run", "imagenet_guidance", "--tiny", "--output", str(tmp_path / "g.nc")]) == 0
+    assert command.main(["run", "imagenet_guidance", "--tiny", "--output", str(tmp_path / "g.nc")]) == 0
     profiles, found = (sp.open(tmp_path / f"g{end}.nc") for end in ("", "_differences"))
     names = ["w=2.9 for 0.48<sigma<=6.8", "w=2.8 for 0.15<sigma<=1.6", "w=2.1"]
     assert profiles.guidance.values.tolist() == ["unguided", *names]

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 
 import specent as sp
-from specent import cli
-from specent._shipped import recipe
+from specent import command
+from specent.studies.shipped import recipe
 
 study = recipe("null_study")
 
@@ -133,7 +133,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "null_study", "--tiny"]) == 0
+    assert command.main(["run", "null_study", "--tiny"]) == 0
     names = ("null_study.nc", "null_study_paths.nc", "null_study_digits.nc")
     for name in names:
         sp.validate(tmp_path / name)
@@ -151,7 +151,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     assert output.count("clean end") == 3
     assert " 0.2417 " in output
     assert " 0.0057 " in output
-    assert cli.main(["run", "null_study", "--tiny"]) == 1
+    assert command.main(["run", "null_study", "--tiny"]) == 1
     assert "exists" in capsys.readouterr().err
 
 
@@ -174,7 +174,7 @@ def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
     flags: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "null_study", *flags.split()]) == 1
+    assert command.main(["run", "null_study", *flags.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 import specent as sp
-from specent import cli
-from specent._shipped import folder, recipe, recipe_names
 from specent.errors import SpecentError
+from specent.files import shipped_folder
+from specent.studies.shipped import recipe, recipe_names
 
 SMALL = {
     "gmm_1d": {"steps": 24, "samples": 10},
@@ -120,7 +120,7 @@ def test_training_writes_a_checkpoint_that_loads_and_its_card(tmp_path: Path) ->
 
 def test_what_ships_is_small_and_as_its_card_says() -> None:
     for name, most in (("digits.safetensors", 5e6), ("mixture_runs.nc", 2e6)):
-        path = folder("datasets") / name
+        path = shipped_folder("datasets") / name
         assert path.stat().st_size <= most
         card = json.loads(path.with_suffix(".json").read_text())
         assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -190,7 +190,7 @@ def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
     command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", *command.split()]) == 1
+    assert command.main(["run", *command.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1
@@ -210,7 +210,7 @@ def test_what_was_computed_is_kept_when_no_table_can_be_made_of_it(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", *command.split()]) == 0
+    assert command.main(["run", *command.split()]) == 0
     told = capsys.readouterr()
     assert told.err.count("specent: the archive is written, but nothing can be printed about it: ") == 1
     (path,) = tmp_path.glob("*.nc")

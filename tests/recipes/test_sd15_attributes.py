@@ -12,11 +12,11 @@ import pytest
 import torch
 
 import specent as sp
-from specent import cli
-from specent._shipped import recipe
+from specent import command
 from specent.errors import ModelError
-from specent.models.pipelines import tiny
+from specent.models.diffusers import tiny
 from specent.sampling.streams import Streams
+from specent.studies.shipped import recipe
 
 study = recipe("sd15_attributes")
 
@@ -25,7 +25,7 @@ def test_the_tiny_run_leaves_three_archives_that_know_the_pipeline_and_not_the_m
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "sd15_attributes", "--tiny", "--attributes", "in a red room", "with a cat"]) == 0
+    assert command.main(["run", "sd15_attributes", "--tiny", "--attributes", "in a red room", "with a cat"]) == 0
     names = [f"sd15_attributes{end}.nc" for end in ("", "_profiles", "_pictures")]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     runs, profiles, shown = (sp.open(tmp_path / name) for name in names)
@@ -49,7 +49,7 @@ def test_the_tiny_run_leaves_three_archives_that_know_the_pipeline_and_not_the_m
     assert "decided" not in told.partition("place of every attribute")[2]
     assert all(attribute in told for attribute in ("in a red room", "with a cat"))
     # a file that is there is not replaced
-    assert cli.main(["run", "sd15_attributes", "--tiny"]) == 1
+    assert command.main(["run", "sd15_attributes", "--tiny"]) == 1
 
 
 def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
     flags: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "sd15_attributes", *flags.split()]) == 1
+    assert command.main(["run", "sd15_attributes", *flags.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1

@@ -9,8 +9,8 @@ import torch
 import xarray as xr
 
 import specent as sp
-from specent import cli
-from specent._shipped import recipe
+from specent import command
+from specent.studies.shipped import recipe
 
 study = recipe("shapes_attributes")
 CLOCK = sp.schedules.VE()
@@ -112,7 +112,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
-    assert cli.main(["run", "shapes_attributes", "--tiny"]) == 0
+    assert command.main(["run", "shapes_attributes", "--tiny"]) == 0
     assert torch.get_num_threads() == threads
     for name in ("shapes_attributes.nc", "shapes_attributes_runs.nc"):
         sp.validate(tmp_path / name)
@@ -130,7 +130,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     output = capsys.readouterr().out
     assert "order of the exact places: background > shape > texture > glyph" in output
     assert "in closed form" in output
-    assert cli.main(["run", "shapes_attributes", "--tiny"]) == 1
+    assert command.main(["run", "shapes_attributes", "--tiny"]) == 1
     assert "exists" in capsys.readouterr().err
 
 
@@ -153,7 +153,7 @@ def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
     flags: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "shapes_attributes", *flags.split()]) == 1
+    assert command.main(["run", "shapes_attributes", *flags.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1

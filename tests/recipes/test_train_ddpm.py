@@ -14,10 +14,9 @@ import pytest
 import torch
 
 import specent as sp
-from specent import cli
-from specent._shipped import recipe
 from specent.errors import SpecentError, SpecentWarning
-from specent.models.ddpm_run import CHECKPOINTS
+from specent.studies.shipped import recipe
+from specent.training.run import CHECKPOINTS
 
 module = recipe("train_ddpm")
 
@@ -31,7 +30,7 @@ SMALL = {"steps": 24, "batch": 8, "channels": (8, 16), "layers": 1, "attention":
 KILLED = """
 import os, signal, sys
 import torch
-from specent._shipped import recipe
+from specent.studies.shipped import recipe
 
 folder, last = sys.argv[1], int(sys.argv[2])
 calls, step = 0, torch.optim.Adam.step
@@ -228,7 +227,7 @@ def test_a_bad_setting_is_one_line_and_nothing_is_written(
     command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "train_ddpm", *command.split()]) == 1
+    assert command.main(["run", "train_ddpm", *command.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1

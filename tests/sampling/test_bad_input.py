@@ -9,7 +9,7 @@ from torch import Tensor
 
 import specent as sp
 from specent.errors import ModelError, SpecentError
-from specent.models import arguments
+from specent.models import limits
 from specent.models.base import resolve_device
 from specent.schedules import DDPM, VE, VP, FlowMatching, edm_grid
 
@@ -131,11 +131,11 @@ def test_memory_is_compared_with_the_whole_result(monkeypatch: pytest.MonkeyPatc
     made = sp.sample(model, **GOOD)
     size = sum(value.nbytes for value in made.data_vars.values())
     net.calls = 0
-    monkeypatch.setattr(arguments, "_memory", lambda: size - 1)
+    monkeypatch.setattr(limits, "_memory", lambda: size - 1)
     with pytest.raises(SpecentError, match="GiB"):
         sp.sample(model, **GOOD)
     assert net.calls == 0
-    monkeypatch.setattr(arguments, "_memory", lambda: size)
+    monkeypatch.setattr(limits, "_memory", lambda: size)
     sp.sample(model, **GOOD)
 
 

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from specent import checks
+from specent import arguments
+from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.edm2.network import Precond
 from specent.models.edm2.pickled import Stored
@@ -157,14 +158,14 @@ def edm2(
         _check_null(stored, other, free)
         identity["null"] = _facts(free, other)
     count = stored.config.label_dim
-    names = tuple(map(str, range(count))) if labels is None else checks.names(labels, "labels", error=ModelError)
+    names = tuple(map(str, range(count))) if labels is None else arguments.names(labels, "labels", error=ModelError)
     if len(names) != count:
-        raise ModelError(f"labels={checks.shown(list(names))} are {len(names)}, the network has {count} classes")
+        raise ModelError(f"labels={brief(list(names))} are {len(names)}, the network has {count} classes")
     decoder = None
     if vae is not None:
         if stored.config.channels != len(MEAN):
-            raise ModelError(f"vae={checks.shown(str(vae))}: {path.name!r} denoises pixels; leave the autoencoder out")
-        decoder = load_vae(vae, local_files_only=checks.flag(local_files_only, "local_files_only", error=ModelError))
+            raise ModelError(f"vae={brief(str(vae))}: {path.name!r} denoises pixels; leave the autoencoder out")
+        decoder = load_vae(vae, local_files_only=arguments.flag(local_files_only, "local_files_only", error=ModelError))
         identity["vae"] = decoder.facts
     net = Together(network(stored), None if other is None else network(other)).eval()
     return EDM2Model(net, names, label_prior, {"name": "edm2", **identity}, decoder)
@@ -195,7 +196,7 @@ def find(source: Any, argument: str) -> tuple[Path, Path | None]:
         path = Path(source).expanduser()
         folder, file = path.is_dir(), path.is_file()
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"{argument}={checks.shown(source)} is no path ({error}); give a file or a folder") from error
+        raise ModelError(f"{argument}={brief(source)} is no path ({error}); give a file or a folder") from error
     what = f"{argument}={str(source)!r}"
     if file and path.suffix in SUFFIXES:
         return path, None
@@ -210,7 +211,7 @@ def find(source: Any, argument: str) -> tuple[Path, Path | None]:
         if len(wanted) == 1 and len(others) < 2:
             return wanted[0], others[0] if others else None
         if files:
-            names = checks.shown([one.name for one in files])
+            names = brief([one.name for one in files])
             raise ModelError(f"{what} holds several networks, or none that fits ({names}); name one of the files")
     raise ModelError(f"{what} holds neither .safetensors nor .pkl files; give the folder of a network")
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from specent import checks
+from specent import arguments
 from specent.errors import ModelError
 from specent.models.edm2.layers import HEAD, Block, MPConv, MPFourier, mp_cat, mp_silu, mp_sum
 
@@ -70,14 +70,14 @@ class Config:
             ("resolution", 2, 4096), ("channels", 1, 64), ("label_dim", 0, 1_000_000), ("per_level", 1, 64),
             ("noise_channels", 1, 65536), ("embedding_channels", 1, 65536),
         ):  # fmt: skip
-            checks.whole(getattr(self, name), name, least=least, most=most, error=ModelError)
+            arguments.whole(getattr(self, name), name, least=least, most=most, error=ModelError)
         for name in ("blocks", "attention"):
-            listed = checks.listed(getattr(self, name), name, "give a list of whole numbers", error=ModelError)
-            sizes = [checks.whole(size, name, least=1, most=65536, error=ModelError) for size in listed]
+            listed = arguments.listed(getattr(self, name), name, "give a list of whole numbers", error=ModelError)
+            sizes = [arguments.whole(size, name, least=1, most=65536, error=ModelError) for size in listed]
             object.__setattr__(self, name, tuple(sizes))
         for name in ("label_balance", "concat_balance"):
-            checks.number(getattr(self, name), name, least=0, most=1, error=ModelError)
-        checks.number(self.sigma_data, "sigma_data", least=1e-6, most=1e6, error=ModelError)
+            arguments.number(getattr(self, name), name, least=0, most=1, error=ModelError)
+        arguments.number(self.sigma_data, "sigma_data", least=1e-6, most=1e6, error=ModelError)
         if not 1 <= len(self.blocks) <= 16 or self.resolution % 2 ** (len(self.blocks) - 1):
             raise ModelError(
                 f"resolution={self.resolution} cannot be halved for {len(self.blocks)} levels; blocks has one entry "

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ArchiveError, ModelError
-from specent.models.arguments import check_memory
 from specent.models.edm2.layers import CLIP, RESIDUAL_BALANCE
 from specent.models.edm2.network import Config, Precond
 from specent.models.edm2.storages import storage
+from specent.models.limits import check_memory
 from specent.unpickling import Record, unpickle
 
 OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
@@ -157,7 +157,7 @@ def _attributes(record: Record, what: str) -> dict[Any, Any]:
         described = _mapping(record.arguments[0]) if len(record.arguments) == 1 else None
         state = None if described is None else described.get("state")
     if not isinstance(state, dict):
-        raise ModelError(f"{what} is no EDM2 network: {shown(record)} does not hold the attributes of a module")
+        raise ModelError(f"{what} is no EDM2 network: {brief(record)} does not hold the attributes of a module")
     return state
 
 
@@ -176,7 +176,7 @@ def _entries(value: Any, what: str) -> dict[str, Any]:
     if wrong or len(held) > _MOST:
         raise ModelError(
             f"{what} is no EDM2 network: a module holds {len(held)} entries, and one is named "
-            f"{shown(wrong[0] if wrong else next(iter(held)))}"
+            f"{brief(wrong[0] if wrong else next(iter(held)))}"
         )
     return held
 
@@ -198,7 +198,7 @@ def _tensors(
         if value is None:
             continue
         if not isinstance(value, Record) or value.name not in (OBJECT, MODULES):
-            raise ModelError(f"{what} is of another architecture than the EDM2 networks: it holds {shown(value)}")
+            raise ModelError(f"{what} is of another architecture than the EDM2 networks: it holds {brief(value)}")
         # the network inside its preconditioning is known by its class
         place = "unet" if not prefix and _class(value) == "UNet" else name
         yield from _tensors(value, f"{prefix}{place}.", what, storages, seen)
@@ -210,28 +210,28 @@ def _check_settings(state: Mapping[Any, Any], kind: str, what: str) -> None:
         return
     for name, value in state.items():
         if not isinstance(name, str):
-            raise ModelError(f"{what} has an attribute {shown(name)}, which is no name")
+            raise ModelError(f"{what} has an attribute {brief(name)}, which is no name")
         meant = RESIDUAL_BALANCE if name.endswith("balance") else CLIP if name.startswith("clip") else value
         if isinstance(value, (int, float)) and value != meant:
-            raise ModelError(f"{what} has {name[:_LONGEST]}={shown(value)}, where the EDM2 networks have {meant:g}")
+            raise ModelError(f"{what} has {name[:_LONGEST]}={brief(value)}, where the EDM2 networks have {meant:g}")
 
 
 def _tensor(value: Any, what: str, storages: Storages) -> Tensor:
     if isinstance(value, Record) and value.name == PARAMETER and value.arguments:
         value = value.arguments[0]
     if not isinstance(value, Record) or value.name != TENSOR or len(value.arguments) < 4:
-        raise ModelError(f"{what} is {shown(value)}, not a tensor")
+        raise ModelError(f"{what} is {brief(value)}, not a tensor")
     place, offset, size, stride = value.arguments[:4]
     whole: list[Any] = [None]
     if isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= _MOST_DIMENSIONS:
         whole = [offset, *size, *stride]
     if not all(type(number) is int and 0 <= number < _LARGEST for number in whole):
-        raise ModelError(f"{what} has shape {shown(size)} and strides {shown(stride)}; fetch the file again")
+        raise ModelError(f"{what} has shape {brief(size)} and strides {brief(stride)}; fetch the file again")
     numbers, count = storages.numbers(place, what), math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     # more numbers than are stored would be repeated ones, in memory that the file does not fill
     if count > len(numbers) or (count and last >= len(numbers)):
-        raise ModelError(f"{what} has shape {shown(size)}, but the file holds {len(numbers)} numbers for it")
+        raise ModelError(f"{what} has shape {brief(size)}, but the file holds {len(numbers)} numbers for it")
     storages.take("tensors", count * numbers.itemsize, what)
     if not count:
         return torch.empty(size, dtype=numbers.dtype)
@@ -256,10 +256,10 @@ class Storages:
         """Numbers of a storage, as a vector."""
         if id(record) not in self.read:
             if not isinstance(record, Record) or record.name != STORAGE or len(record.arguments) != 1:
-                raise ModelError(f"{what} has no storage, but {shown(record)}")
+                raise ModelError(f"{what} has no storage, but {brief(record)}")
             data = _bytes(record.arguments[0])
             if not isinstance(data, bytes):
-                raise ModelError(f"{what} has a storage of {shown(data)}, not of bytes")
+                raise ModelError(f"{what} has a storage of {brief(data)}, not of bytes")
             self.take("storages", len(data), what)
             self.read[id(record)] = storage(data, what)
         return self.read[id(record)]
@@ -278,7 +278,7 @@ def _config(top: dict[Any, Any], state: Mapping[str, Tensor], what: str) -> Conf
     fields = {}
     for name in ("img_resolution", "img_channels", "label_dim"):
         if type(top.get(name)) is not int:
-            raise ModelError(f"{what} is no EDM2 network: its {name} is {shown(top.get(name))}, not a whole number")
+            raise ModelError(f"{what} is no EDM2 network: its {name} is {brief(top.get(name))}, not a whole number")
         fields[name] = top[name]
     layers = [(int(match[1]), int(match[2]), key) for key in state if (match := _LAYER.fullmatch(key))]
     noise = state.get("unet.emb_noise.weight")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.edm2.network import Config
 
@@ -52,7 +52,7 @@ def preset(name: str) -> Config:
     size, _, kind = rest.partition("-")
     if data not in SETS or size not in SIZES or kind not in ("", "uncond") or text.endswith("-"):
         raise ModelError(
-            f"preset={shown(name)} is not known; it is one of {', '.join(SETS)}, a size of {', '.join(SIZES)}, and "
+            f"preset={brief(name)} is not known; it is one of {', '.join(SETS)}, a size of {', '.join(SIZES)}, and "
             "'uncond' for the unconditional network, as in 'img512-xs' and 'img512-xs-uncond'"
         )
     resolution, channels = SETS[data]

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.outputs import told
+from specent.models.outputs import reason
 from specent.unpickling import OUTSIDE, Record, unpickle
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -57,9 +57,9 @@ def storage(data: bytes, what: str) -> Tensor:
         kind, count, held = _archive(data) if data[:2] == b"PK" else _older(data)
         dtype = _NAMES[kind]
         if len(held) != count * dtype.itemsize:
-            raise ValueError(f"{len(held)} bytes for {shown(count)} numbers of {dtype}")
+            raise ValueError(f"{len(held)} bytes for {brief(count)} numbers of {dtype}")
     except Exception as error:  # a damaged storage fails in many ways
-        raise ModelError(f"{what}: its numbers cannot be read ({told(error)}); fetch the file again") from error
+        raise ModelError(f"{what}: its numbers cannot be read ({reason(error)}); fetch the file again") from error
     # a copy, for bytes cannot be written to
     return torch.frombuffer(bytearray(held), dtype=dtype) if count else torch.empty(0, dtype=dtype)
 
@@ -77,7 +77,7 @@ def _older(data: bytes) -> tuple[str, int, memoryview]:
         raise ValueError("it holds other storages than it names")
     written = int.from_bytes(stream.read(8), "little")
     if written != count:
-        raise ValueError(f"it names {shown(count)} numbers, and holds {written}")
+        raise ValueError(f"it names {brief(count)} numbers, and holds {written}")
     return kind, count, memoryview(data)[stream.tell() :]
 
 
@@ -103,9 +103,9 @@ def _described(value: Any) -> tuple[str, str, int]:
         or place[0] != "storage"
         or place[5:] not in ((), (None,))
     ):
-        raise ValueError(f"it holds {shown(value)}, not a storage")
+        raise ValueError(f"it holds {brief(value)}, not a storage")
     _, kind, key, _, count = place[:5]
     known = isinstance(kind, type) and issubclass(kind, Record)
     if not known or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**40:
-        raise ValueError(f"it holds {shown(place)}, not a storage")
+        raise ValueError(f"it holds {brief(place)}, not a storage")
     return kind.name, key, count

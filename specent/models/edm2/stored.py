@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from specent import checks
+from specent import arguments
 from specent.errors import ModelError
 from specent.models.checkpoint import check_output, read_card, write_checkpoint
 from specent.models.edm2.network import Config
@@ -74,7 +74,7 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False) 
         found = False
     if not found:
         raise ModelError(f"source={str(source)!r} is no file ending in .pkl; give a published EDM2 network")
-    target = check_output(output, overwrite=checks.flag(overwrite, "overwrite", error=ModelError))
+    target = check_output(output, overwrite=arguments.flag(overwrite, "overwrite", error=ModelError))
     stored = read_pickle(path)
     data = save({key: value.contiguous() for key, value in stored.state.items()})
     card = {

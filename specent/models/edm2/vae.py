@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from specent.checks import shown
+from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.outputs import told
+from specent.models.outputs import reason
 
 NAME = "stabilityai/sd-vae-ft-mse"
 """The autoencoder that the networks were trained with."""
@@ -98,20 +98,20 @@ def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecod
         If it cannot be found or read, or is no autoencoder of four channels.
     """
     if not isinstance(name, (str, Path)) or not str(name):
-        raise ModelError(f"vae={shown(name)} must be a folder, or a name of the hub such as {NAME!r}")
+        raise ModelError(f"vae={brief(name)} must be a folder, or a name of the hub such as {NAME!r}")
     try:
         from diffusers import AutoencoderKL
 
-        from specent.models.pipelines.weights import quiet
+        from specent.models.diffusers.weights import quiet
     except ImportError as error:
-        raise ModelError(f"vae={shown(name)}: decoding needs diffusers and transformers ({told(error)})") from error
+        raise ModelError(f"vae={brief(name)}: decoding needs diffusers and transformers ({reason(error)})") from error
     folder = _folder(name, local_files_only)
     called = folder.resolve().name if Path(name).expanduser() == folder else str(name)
     config, weights = (_read(folder / file, called) for file in _FILES)
     channels = _entry(config, "latent_channels", called)
     if _entry(config, "_class_name", called) != "AutoencoderKL" or channels != len(MEAN):
         raise ModelError(
-            f"vae={called!r} is no AutoencoderKL of {len(MEAN)} channels (it has {shown(channels)}); the networks were "
+            f"vae={called!r} is no AutoencoderKL of {len(MEAN)} channels (it has {brief(channels)}); the networks were "
             f"trained on latents of {NAME!r}"
         )
     try:
@@ -120,7 +120,7 @@ def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecod
                 folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
     except Exception as error:
-        raise ModelError(f"vae={called!r} cannot be loaded ({told(error)}); fetch it again") from error
+        raise ModelError(f"vae={called!r} cannot be loaded ({reason(error)}); fetch it again") from error
     if report["missing_keys"]:
         raise ModelError(f"vae={called!r} lacks the tensor {sorted(report['missing_keys'])[0]!r}; fetch it again")
     return LatentDecoder(vae.eval(), {"name": called, "sha256": hashlib.sha256(weights).hexdigest()})
@@ -139,8 +139,8 @@ def _folder(name: str | Path, local_files_only: bool) -> Path:
         return Path(snapshot_download(str(name), allow_patterns=list(_FILES), local_files_only=local_files_only))
     except Exception as error:
         raise ModelError(
-            f"vae={shown(str(name))} is no folder here, and cannot be fetched from the hub ({told(error)}); where the "
-            f"hub can be reached run `hf download {NAME} --local-dir FOLDER`, then pass vae=FOLDER"
+            f"vae={brief(str(name))} is no folder here, and cannot be fetched from the hub ({reason(error)}); where "
+            f"the hub can be reached run `hf download {NAME} --local-dir FOLDER`, then pass vae=FOLDER"
         ) from error
 
 
@@ -159,4 +159,4 @@ def _entry(config: bytes, name: str, called: str) -> Any:
         held = json.loads(config)
         return held.get(name)
     except (AttributeError, RecursionError, ValueError) as error:
-        raise ModelError(f"vae={called!r}: config.json is no JSON object ({told(error)})") from error
+        raise ModelError(f"vae={called!r}: config.json is no JSON object ({reason(error)})") from error

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from specent import cli
+from specent import command
 from specent.errors import ModelError
 from specent.models.edm2 import stored
 from specent.models.edm2.network import Precond
@@ -50,13 +50,13 @@ def test_the_command_converts_and_says_what_it_wrote(
     networks: tuple[Precond, Precond], save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, output = save(networks[1], "free.pkl"), tmp_path / "free.safetensors"
-    assert cli.main(["convert", str(source), "-o", str(output)]) == 0
+    assert command.main(["convert", str(source), "-o", str(output)]) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line.split(" (")[0] for line in told] == [f"wrote {output}", f"wrote {output.with_suffix('.json')}"]
     assert read(output).config.label_dim == 0
-    assert cli.main(["convert", str(source), "-o", str(output)]) == 1
+    assert command.main(["convert", str(source), "-o", str(output)]) == 1
     assert "(--overwrite) to replace it" in capsys.readouterr().err
-    assert cli.main(["convert", str(source), "-o", str(output), "--overwrite"]) == 0
+    assert command.main(["convert", str(source), "-o", str(output), "--overwrite"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(
 ) -> None:
     source = tmp_path / "bad.pkl"
     source.write_bytes(data)
-    assert cli.main(["convert", str(source), "-o", str(tmp_path / "out.safetensors")]) == 1
+    assert command.main(["convert", str(source), "-o", str(tmp_path / "out.safetensors")]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("specent: source='bad.pkl'")

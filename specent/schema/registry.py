@@ -1,0 +1,302 @@
+"""The tables of the data contract; `specent.schema` is the public door to them and holds the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from specent.partitions import NULL as NULL
+
+SCHEMA = "1"
+CONVENTIONS = "CF-1.11"
+
+DIMENSIONS: Mapping[str, str] = {
+    "time": "diffusion time (not clock time), ascending from data to noise",
+    "class_label": "class label of the driver, whose conditional chain moves the sample",
+    "candidate": "condition whose likelihood is scored along the trajectory",
+    "other_candidate": "second candidate of a pair of candidates",
+    "sample": "index of the trajectory within its class",
+    "partition": "split of the class labels into named sides",
+    "guidance": "guidance setting",
+    "dimension": "ambient dimension of a synthetic model",
+    "estimator": "how the number was estimated",
+    "replicate": "bootstrap replicate",
+    "prediction_time": "diffusion time at which a prediction of the data was kept",
+    "feature": "component of a sample that is a plain vector",
+    "channel": "colour or latent channel",
+    "y": "pixel row",
+    "x": "pixel column",
+    "preview_channel": "colour channel of a decoded picture",
+    "preview_y": "pixel row of a decoded picture",
+    "preview_x": "pixel column of a decoded picture",
+}
+
+SAMPLE_DIMS: tuple[tuple[str, ...], ...] = (("feature",), ("channel", "y", "x"))
+"""The dimensions of one sample, either of them, written ``...`` in the tables."""
+
+COUNTED = (
+    "sample", "replicate", "feature", "channel", "y", "x", "preview_channel", "preview_y", "preview_x",
+)  # fmt: skip
+"""Dimensions whose coordinate is only a running number."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What one variable of an archive must look like.
+
+    `dims` are required, in this order; those in `optional` may be absent. ``...`` stands for the dimensions of one
+    sample, (feature) or (channel, y, x). The type ``float`` is either of float32 and float64. An `essential` variable
+    must be there. `axis` is the attribute of the dataset that names the axis in which the number is given.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    long_name: str
+    essential: bool = True
+    optional: tuple[str, ...] = ()
+    axis: str = ""
+
+    def attributes(self, dataset_attributes: Mapping[str, object]) -> dict[str, str]:
+        """Units and long_name, with the axis in which the number is given."""
+        axis = f" (axis: {dataset_attributes[self.axis]})" if self.axis in dataset_attributes else ""
+        return {"units": self.units, "long_name": self.long_name + axis}
+
+
+def _coordinates() -> list[Variable]:
+    return [
+        Variable("time", ("time",), "float64", "1", DIMENSIONS["time"]),
+        Variable("sigma", ("time",), "float64", "1", "standard deviation of the noise"),
+        Variable("alpha", ("time",), "float64", "1", "scale of the signal"),
+        Variable("log_snr", ("time",), "float64", "1", "natural logarithm of the SNR alpha^2/sigma^2"),
+        Variable("class_label", ("class_label",), "str", "1", DIMENSIONS["class_label"]),
+        Variable("label_prior", ("class_label",), "float64", "1", "prior probability of the class label in the model"),
+        Variable("candidate", ("candidate",), "str", "1", DIMENSIONS["candidate"]),
+        Variable("candidate_prior", ("candidate",), "float64", "1", "prior probability of the candidate, 0 if null"),
+        Variable("other_candidate", ("other_candidate",), "str", "1", DIMENSIONS["other_candidate"]),
+        Variable("sample", ("sample",), "int64", "1", DIMENSIONS["sample"]),
+        Variable("partition", ("partition",), "str", "1", DIMENSIONS["partition"]),
+        Variable("definition", ("partition",), "str", "1", "definition of the partition as JSON"),
+        Variable("guidance", ("guidance",), "str", "1", DIMENSIONS["guidance"]),
+        Variable("guidance_scale", ("guidance",), "float64", "1", "guidance scale w, or its bound; 1 is unguided"),
+        Variable("sigma_lo", ("guidance",), "float64", "1", "noise level sigma/alpha above which guidance applies"),
+        Variable("sigma_hi", ("guidance",), "float64", "1", "noise level sigma/alpha up to which guidance applies"),
+        Variable("guidance_definition", ("guidance",), "str", "1", "definition of the guidance setting as JSON", False),
+        Variable("dimension", ("dimension",), "float64", "1", DIMENSIONS["dimension"]),
+        Variable("estimator", ("estimator",), "str", "1", DIMENSIONS["estimator"]),
+        Variable("replicate", ("replicate",), "int64", "1", DIMENSIONS["replicate"]),
+        Variable("prediction_time", ("prediction_time",), "float64", "1", DIMENSIONS["prediction_time"]),
+        Variable("feature", ("feature",), "int64", "1", DIMENSIONS["feature"]),
+        Variable("channel", ("channel",), "int64", "1", DIMENSIONS["channel"]),
+        Variable("y", ("y",), "int64", "1", DIMENSIONS["y"]),
+        Variable("x", ("x",), "int64", "1", DIMENSIONS["x"]),
+        Variable("preview_channel", ("preview_channel",), "int64", "1", DIMENSIONS["preview_channel"]),
+        Variable("preview_y", ("preview_y",), "int64", "1", DIMENSIONS["preview_y"]),
+        Variable("preview_x", ("preview_x",), "int64", "1", DIMENSIONS["preview_x"]),
+    ]
+
+
+COORDINATES: Mapping[str, Variable] = {row.name: row for row in _coordinates()}
+
+_RUN = ("guidance", "class_label", "sample", "time")
+_CURVE = ("dimension", "estimator", "guidance", "partition", "time")
+_SUMMARY = ("dimension", "estimator", "guidance", "partition")
+_FIT = ("estimator", "guidance", "partition")
+_DIFFERENCE = ("estimator", "guidance", "partition", "time")
+
+
+def _trajectories() -> list[Variable]:
+    nats = "natural logarithm"
+    return [
+        Variable(
+            "log_likelihood", (*_RUN, "candidate"), "float64", "1",
+            f"{nats} of the path likelihood of the candidate relative to the driver",
+        ),
+        Variable(
+            "production", (*_RUN, "partition"), "float64", "1",
+            f"production of conditional entropy per unit log_snr ({nats})", essential=False,
+        ),
+        Variable(
+            "cross_production", (*_RUN, "partition"), "float64", "1",
+            f"production of the cross-entropy of the driving side per unit log_snr ({nats})", essential=False,
+        ),
+        Variable(
+            "denoiser_distance", (*_RUN, "candidate", "other_candidate"), "float", "1",
+            "squared distance between the denoised data of two candidates", essential=False,
+        ),
+        Variable("scale", _RUN, "float64", "1", "guidance scale w of the trajectory", essential=False),
+        Variable(
+            "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
+            "prediction of the data by the denoiser that moves the sample", essential=False,
+        ),
+        Variable(
+            "preview",
+            ("guidance", "class_label", "sample", "prediction_time", "preview_channel", "preview_y", "preview_x"),
+            "uint8", "1", "prediction of the data decoded into a picture, 0 black to 255 white", essential=False,
+        ),
+        Variable("final", ("guidance", "class_label", "sample", "..."), "float32", "1", "final sample"),
+    ]  # fmt: skip
+
+
+def _bounded(name: str, dims: tuple[str, ...], units: str, long_name: str, axis: str = "") -> list[Variable]:
+    def row(name: str, long_name: str) -> Variable:
+        return Variable(name, dims, "float64", units, long_name, optional=("dimension",), axis=axis)
+
+    return [
+        row(name, long_name),
+        row(f"{name}_lower", f"lower bound of the {long_name}"),
+        row(f"{name}_upper", f"upper bound of the {long_name}"),
+    ]
+
+
+def _profiles() -> list[Variable]:
+    def replicate(name: str, long_name: str, axis: str = "") -> Variable:
+        dims = ("replicate", *_CURVE)
+        return Variable(
+            name, dims, "float32", "bit", f"bootstrap replicate of the {long_name}", False, ("dimension",), axis
+        )
+
+    return [
+        *_bounded("entropy", _CURVE, "bit", "conditional entropy H[Z|X_t] of the side"),
+        *_bounded("entropy_rate", _CURVE, "bit", "entropy rate, positive where noise adds uncertainty", "rate_axis"),
+        *_bounded("mutual_information", _CURVE, "bit", "mutual information I[Z;X_t] of side and state"),
+        replicate("entropy_replicate", "conditional entropy"),
+        replicate("entropy_rate_replicate", "entropy rate", "rate_axis"),
+        Variable(
+            "clipped_ratios", _CURVE, "int64", "1", "number of clipped likelihood ratios of the null estimator",
+            essential=False, optional=("dimension",),
+        ),
+    ]  # fmt: skip
+
+
+def _speciation() -> list[Variable]:
+    def place(name: str, long_name: str) -> list[Variable]:
+        return _bounded(name, _SUMMARY, "1", long_name, "time_axis")
+
+    return [
+        *place("half_time", "place where the entropy is half its start value"),
+        *place("peak_time", "place of the peak of the entropy rate"),
+        *_bounded("peak_rate", _SUMMARY, "bit", "peak of the entropy rate", "rate_axis"),
+        *place("window_start", "place of the upper level of the transition window"),
+        *place("window_end", "place of the lower level of the transition window"),
+    ]
+
+
+def _scaling() -> list[Variable]:
+    def fitted(name: str, text: str) -> list[Variable]:
+        return [
+            Variable(name, _FIT, "float64", "1", text, essential=False),
+            Variable(f"{name}_standard_error", _FIT, "float64", "1", f"standard error of the {text}", essential=False),
+        ]
+
+    return [
+        *fitted("slope", "slope of the speciation time against ln(dimension)/2"),
+        *fitted("intercept", "intercept of the fit"),
+        *fitted("exponent", "exponent of the speciation noise level against the dimension"),
+        Variable("residual", (*_FIT, "dimension"), "float64", "1", "residual of the fit"),
+    ]
+
+
+def _differences() -> list[Variable]:
+    def rows(name: str, text: str, axis: str = "") -> list[Variable]:
+        summary = tuple(dim for dim in _DIFFERENCE if dim != "partition")
+        made: list[tuple[str, tuple[str, ...], str]] = [
+            (name, _DIFFERENCE, f"{text} less that under the reference setting")
+        ]
+        for prefix in ("lower_quartile", "median", "upper_quartile"):
+            words = prefix.replace("_", " ")
+            made.append((f"{prefix}_{name}", summary, f"{words} over the partitions of the difference in {text}"))
+        return [
+            Variable(full, dims, "float64", "bit", long_name, axis=axis)
+            for plain, dims, told in made
+            for full, long_name in (
+                (plain, told), (f"{plain}_lower", f"lower bound of the {told}"),
+                (f"{plain}_upper", f"upper bound of the {told}"),
+            )
+        ]  # fmt: skip
+
+    return [
+        *rows("entropy_difference", "conditional entropy"),
+        *rows("entropy_rate_difference", "entropy rate", "rate_axis"),
+    ]
+
+
+def _quality() -> list[Variable]:
+    def numbers(name: str, long_name: str, essential: bool = True) -> list[Variable]:
+        kinds = {"": "", "_lower": "lower bound of the ", "_upper": "upper bound of the "}
+        less = "_difference", f"difference to the reference setting of the {long_name}"
+        return [
+            Variable(name + extra + suffix, ("guidance",), "float64", "1", text + told, needed)
+            for extra, told, needed in (("", long_name, essential), (*less, False))
+            for suffix, text in kinds.items()
+        ]
+
+    return [
+        *numbers("frechet_distance", "squared Frechet distance between the features of samples and of real data"),
+        *numbers("frechet_limit", "squared Frechet distance extrapolated to many samples"),
+        *numbers("precision", "share of samples on the manifold of the real data"),
+        *numbers("recall", "share of real data on the manifold of the samples"),
+        *numbers("accuracy", "share of samples that a classifier takes for the class of their driver", False),
+    ]
+
+
+KINDS: Mapping[str, Mapping[str, Variable]] = {
+    kind: {variable.name: variable for variable in variables}
+    for kind, variables in {
+        "trajectories": _trajectories(),
+        "profiles": _profiles(),
+        "speciation": _speciation(),
+        "scaling": _scaling(),
+        "differences": _differences(),
+        "quality": _quality(),
+    }.items()
+}
+
+MAKERS: Mapping[str, str] = {
+    "trajectories": "made by specent.sample",
+    "profiles": "made by specent.entropy or specent.exact.profiles",
+    "speciation": "made by specent.speciation",
+    "scaling": "made by specent.fit_scaling",
+    "quality": "made by specent.quality.measure",
+    "differences": "made by specent.analysis.differences",
+}
+
+ATTRIBUTES: Mapping[str, str] = {
+    "Conventions": "conventions the file follows",
+    "title": "what the file holds, in one line",
+    "history": "what was done, one line per step, oldest first",
+    "specent_schema": "version of this data contract",
+    "specent_kind": "kind of dataset",
+    "settings": "all settings as JSON text",
+    "settings_sha256": "SHA-256 of the text of settings",
+    "versions": "versions of the software, as JSON text",
+}
+
+KIND_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
+    "trajectories": {
+        "schedule": "noise schedule as JSON text",
+        "model": "identity of the model as JSON text, with the SHA-256 of its checkpoint",
+        "guidance_formula": "how the guidance scale enters",
+        "seed": "seed of the random streams",
+        "seed_rule": "how the streams follow from the seed",
+    },
+    "profiles": {
+        "schedule": "noise schedule as JSON text",
+        "rate_axis": "axis along which the entropy rate is taken",
+    },
+    "speciation": {
+        "time_axis": "axis in which places are given",
+        "rate_axis": "axis along which the entropy rate is taken",
+    },
+    "scaling": {"law": "law that was fitted"},
+    "quality": {
+        "features": "feature space as JSON text, with the SHA-256 of its network",
+        "real": "number, shape and SHA-256 of the real data, as JSON text",
+    },
+    "differences": {
+        "schedule": "noise schedule as JSON text",
+        "rate_axis": "axis along which the entropy rate is taken",
+        "reference": "guidance setting that was subtracted",
+    },
+}

@@ -1,0 +1,283 @@
+"""The rules of the data contract, one check each; `specent.schema.check` applies them. Data values are not read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from specent import guidance
+from specent.arguments import brief
+from specent.axes import AXES
+from specent.errors import ArchiveError, SpecentError
+from specent.partitions import Partition
+from specent.schedules import from_json
+from specent.schema.registry import (
+    ATTRIBUTES,
+    COORDINATES,
+    KIND_ATTRIBUTES,
+    KINDS,
+    MAKERS,
+    NULL,
+    SAMPLE_DIMS,
+    SCHEMA,
+    Variable,
+)
+
+# what netCDF readers take out of the attributes and act upon
+_RESERVED = frozenset(
+    ("coordinates", "missing_value", "scale_factor", "add_offset", "dtype", "bounds", "grid_mapping", "calendar")
+)
+_NOT_NEGATIVE = frozenset(("label_prior", "candidate_prior", "guidance_scale", "sigma_lo", "dimension"))
+# coordinates may have gone through single precision or another clock
+_ROUNDING = 1e-6
+
+
+def known_kind(kind: object) -> str:
+    """`kind`, if it is one of `KINDS`."""
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ArchiveError(f"kind={brief(kind)} is not one of {', '.join(KINDS)}")
+    return kind
+
+
+def check_kind(dataset: xr.Dataset, kind: str | None) -> str:
+    """The kind of the dataset, which must be `kind` unless that is None."""
+    if kind is not None:
+        known_kind(kind)
+    found = dataset.attrs.get("specent_kind")
+    if not isinstance(found, str) or found not in KINDS:
+        raise ArchiveError(
+            f"specent_kind={brief(found)} is not one of {', '.join(KINDS)}: this dataset was not made by specent"
+        )
+    if str(dataset.attrs.get("specent_schema")) != SCHEMA:
+        raise ArchiveError(
+            f"specent_schema={brief(dataset.attrs.get('specent_schema'))}, but this version reads {SCHEMA!r}; "
+            "use the version of specent named in the attribute 'versions'"
+        )
+    if kind is not None and found != kind:
+        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {found!r} ({MAKERS[kind]})")
+    return found
+
+
+def check_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
+    """Names and values of attributes must survive netCDF."""
+    for name, value in attributes.items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)) or name in _RESERVED:
+            raise ArchiveError(f"attribute {name!r} of {owner}: choose a name of letters, digits and _ not used by CF")
+        if isinstance(value, bool) or not isinstance(value, (str, int, float, np.integer, np.floating)):
+            raise ArchiveError(
+                f"attribute {name!r} of {owner} is a {type(value).__name__}; netCDF keeps text and numbers only"
+            )
+        if isinstance(value, str):
+            _check_text(value, f"attribute {name!r} of {owner}")
+        elif not (math.isfinite(value) and -(2**63) <= value < 2**63):
+            raise ArchiveError(f"attribute {name!r} of {owner} is {value!r}; it must be finite and fit into 64 bits")
+
+
+def _check_text(text: str, where: str) -> None:
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ArchiveError(f"{where} is {text!r}, which UTF-8 text in netCDF cannot hold")
+
+
+def check_provenance(dataset: xr.Dataset, kind: str) -> None:
+    """All attributes of the kind are there; those that are read again can be."""
+    for name in (*ATTRIBUTES, *KIND_ATTRIBUTES[kind]):
+        if name not in dataset.attrs:
+            raise ArchiveError(f"attribute {name!r} is missing from the {kind} dataset")
+    check_attributes(dataset.attrs, "the dataset")
+    text = str(dataset.attrs["settings"])
+    if hashlib.sha256(text.encode()).hexdigest() != dataset.attrs["settings_sha256"]:
+        raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, dict):
+        raise ArchiveError(
+            f"the attribute 'settings' is {brief(text)}, not the JSON text of a mapping; make it with "
+            "specent.schema.finish(..., settings={...})"
+        )
+    for name in ("rate_axis", "time_axis"):
+        if dataset.attrs.get(name, AXES[0]) not in AXES:
+            raise ArchiveError(
+                f"attribute {name!r} is {brief(dataset.attrs[name])}, which is not one of {', '.join(AXES)}"
+            )
+
+
+def check_variable(actual: xr.Variable, expected: Variable) -> None:
+    """Dimensions, type, units and attributes of a variable are those of the registry."""
+    dims = tuple(str(dim) for dim in actual.dims)
+    wanted = _expanded(expected, dims)
+    if dims != wanted:
+        raise ArchiveError(
+            f"variable {expected.name!r} has dimensions {dims}, the contract says {wanted}; select with a list, "
+            "not a single label, to keep a dimension"
+        )
+    if expected.dtype == "str":
+        right = actual.dtype.kind in "UT" or (actual.dtype.kind == "O" and all_text(actual))
+    else:
+        right = actual.dtype.name in (("float32", "float64") if expected.dtype == "float" else (expected.dtype,))
+    if not right:
+        raise ArchiveError(f"variable {expected.name!r} has type {actual.dtype}, the contract says {expected.dtype}")
+    if actual.attrs.get("units") != expected.units or not actual.attrs.get("long_name"):
+        raise ArchiveError(
+            f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "
+            f"{actual.attrs.get('long_name')!r}, the contract says {expected.units!r} and {expected.long_name!r}"
+        )
+    check_attributes(actual.attrs, f"variable {expected.name!r}")
+
+
+def check_labels(dataset: xr.Dataset) -> None:
+    """Every dimension has all its coordinates; labels are distinct, and places ascend."""
+    for dim, size in dataset.sizes.items():
+        if size == 0:
+            raise ArchiveError(f"dimension {dim!r} has no entries; there is nothing to keep")
+    for name, expected in COORDINATES.items():
+        if expected.essential and expected.dims[0] in dataset.sizes and name not in dataset.coords:
+            raise ArchiveError(f"coordinate {name!r} is missing; it goes with the dimension {expected.dims[0]!r}")
+    for key, coordinate in dataset.coords.items():
+        name, values = str(key), coordinate.values
+        if COORDINATES[name].dtype == "str":
+            for text in values:
+                _check_text(str(text), f"coordinate {name!r}")
+            label, count = Counter(values.tolist()).most_common(1)[0]
+            if name in dataset.sizes and count > 1:
+                raise ArchiveError(
+                    f"the coordinate {name!r} holds the label {label!r} {count} times; rename or drop it"
+                )
+        elif name in dataset.sizes:
+            _check_order(name, values)
+
+
+def _check_order(name: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise ArchiveError(f"the coordinate {name!r} must be finite, but holds {values[~np.isfinite(values)][0]}")
+    step = np.diff(values)
+    if not (np.all(step > 0) or (name != "time" and np.all(step < 0))):
+        way = "ascend, from data to noise" if name == "time" else "ascend or descend without repeating"
+        raise ArchiveError(f"the coordinate {name!r} must {way}; try dataset.sortby({name!r})")
+
+
+def check_coordinates(dataset: xr.Dataset) -> None:
+    """What the coordinates say of partitions, guidance, priors and the clock must agree."""
+    try:
+        names = _texts(dataset, "partition")
+        for name, text in zip(names, _texts(dataset, "definition"), strict=True):
+            defined = _defined(text)
+            # a name of its own, for a figure, does no harm
+            if defined != name and defined in names:
+                raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; reorder both together")
+        if "sigma_lo" in dataset.coords and not (dataset["sigma_lo"].values < dataset["sigma_hi"].values).all():
+            raise ArchiveError("sigma_lo must lie below sigma_hi in every guidance setting")
+        _check_guidance(dataset)
+        for key, coordinate in dataset.coords.items():
+            if coordinate.dtype.kind == "f":
+                _check_numbers(str(key), dataset)
+        _check_priors(dataset)
+        _check_clock(dataset)
+    except ArchiveError:
+        raise
+    except SpecentError as error:
+        raise ArchiveError(f"the dataset cannot be used: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _defined(text: str) -> str:
+    """Name in a definition; one of a thousand labels takes a while to read, and is read on every check."""
+    return Partition.from_json(text).name
+
+
+def _check_guidance(dataset: xr.Dataset) -> None:
+    """Definitions of guidance settings, where there are any, say what the numbers beside them say."""
+    for i, text in enumerate(_texts(dataset, "guidance_definition")):
+        setting = guidance.from_json(text)
+        told = [float(dataset[name].values[i]) for name in ("guidance_scale", "sigma_lo", "sigma_hi")]
+        if not _close(np.array([setting.scale, *setting.interval]), np.array(told)):
+            raise ArchiveError(
+                f"guidance {str(dataset['guidance'].values[i])!r} has guidance_scale, sigma_lo, sigma_hi = "
+                f"{brief(told)}, but the definition of {str(setting)!r}; reorder all of them together"
+            )
+
+
+def _check_numbers(name: str, dataset: xr.Dataset) -> None:
+    values = dataset[name].values
+    if name != "sigma_hi":
+        _raise_first(name, dataset, ~np.isfinite(values), "is not a finite number; find out what made it")
+    if name in _NOT_NEGATIVE:
+        _raise_first(name, dataset, values < 0, "is negative, which it cannot be")
+    if name in ("sigma", "alpha"):
+        _raise_first(name, dataset, ~(values > 0), "is not positive")
+
+
+def _check_priors(dataset: xr.Dataset) -> None:
+    """Priors are those of one model: of the same labels they are the same, and the null condition has none."""
+    for name in ("label_prior", "candidate_prior"):
+        if name in dataset.coords and float(dataset[name].values.sum()) > 1 + _ROUNDING:
+            raise ArchiveError(f"{name}={brief(dataset[name].values.tolist())} sums to more than 1")
+    if "class_label" not in dataset.coords or "candidate" not in dataset.coords:
+        return
+    prior = dict(zip(_texts(dataset, "class_label"), dataset["label_prior"].values, strict=True))
+    if prior.get(NULL, 0.0) > 0:
+        raise ArchiveError(
+            f"class_label {NULL!r} is the name of the null condition, which has no label_prior; set it to 0, or rename "
+            "the class"
+        )
+    prior[NULL] = 0.0
+    for name, value in zip(_texts(dataset, "candidate"), dataset["candidate_prior"].values, strict=True):
+        if abs(value - prior.get(name, value)) > _ROUNDING:
+            told = "the null condition has none" if name == NULL else f"label_prior is {prior[name]:g}"
+            raise ArchiveError(f"candidate_prior={value:g} at candidate={name}, but {told}; set both alike")
+
+
+def _check_clock(dataset: xr.Dataset) -> None:
+    """Scales, log-SNR, time and schedule tell of the same noise."""
+    schedule = from_json(str(dataset.attrs["schedule"])) if "schedule" in dataset.attrs else None
+    if "time" not in dataset.coords:
+        return
+    time, sigma, alpha, log_snr = (dataset[name].values for name in ("time", "sigma", "alpha", "log_snr"))
+    if not _close(2.0 * np.log(alpha / sigma), log_snr):
+        raise ArchiveError("log_snr is not ln(alpha^2/sigma^2) of the coordinates alpha and sigma; restore all three")
+    if not (np.diff(log_snr) < 0).all():
+        raise ArchiveError("log_snr must descend with time, from data to noise; restore time, sigma, alpha and log_snr")
+    if schedule is not None and not _close(schedule.log_snr(time), log_snr):
+        raise ArchiveError(
+            f"log_snr is not that of the schedule {schedule.name!r} at the coordinate time; to change the clock use "
+            "specent.on_schedule(dataset, schedule)"
+        )
+
+
+def _close(first: np.ndarray, second: np.ndarray) -> bool:
+    return np.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING)
+
+
+def _texts(dataset: xr.Dataset, name: str) -> list[str]:
+    return [str(text) for text in dataset[name].values] if name in dataset.coords else []
+
+
+def _raise_first(name: str, dataset: xr.Dataset, bad: np.ndarray, text: str) -> None:
+    """Raise with the place of the first bad value of a coordinate."""
+    if bad.any():
+        dim, i = dataset[name].dims[0], int(np.argmax(bad))
+        place = f"#{i}" if dim == name else dataset[dim].values[i].item()
+        raise ArchiveError(f"{name}={dataset[name].values[i]!s} at {dim}={place} {text}")
+
+
+def all_text(variable: xr.Variable) -> bool:
+    """Whether an array of objects holds nothing but text."""
+    return all(isinstance(value, str) for value in variable.values.flat)
+
+
+def _expanded(expected: Variable, dims: tuple[str, ...]) -> tuple[str, ...]:
+    wanted = tuple(dim for dim in expected.dims if dim not in expected.optional or dim in dims)
+    if wanted[-1] == "...":
+        tail = dims[len(wanted) - 1 :]
+        return wanted[:-1] + (tail if tail in SAMPLE_DIMS else SAMPLE_DIMS[0])
+    return wanted

@@ -1,0 +1,1 @@
+"""What recipes share: shipped files, settings and printed tables."""

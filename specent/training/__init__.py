@@ -1,0 +1,1 @@
+"""Training of networks: optimisers, loops, checkpoints, and folders of runs."""

@@ -1,0 +1,97 @@
+"""Exact models and their data, and networks that they are disguised as, rightly or wrongly adapted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import specent as sp
+from specent.diagnostics import Report
+from specent.models import Model, NetworkModel
+from specent.models.predictions import from_data
+from specent.schedules import Schedule
+
+Net = Callable[[Tensor, Tensor, Tensor], Tensor]
+Data = tuple[Model, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Disguise:
+    """The network that an exact model is disguised as, whatever an adapter says of it.
+
+    It takes states and times of its own schedule; times beyond that are taken at its ends.
+    """
+
+    exact: Model
+    prediction: str
+    schedule: Schedule
+
+    def __call__(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        moment = float(np.clip(float(time[0]), *self.schedule.time_range))
+        alpha, sigma = float(self.schedule.alpha(moment)), float(self.schedule.sigma(moment))
+        state = x.double()
+        data = self.exact.denoise(state / alpha, sigma / alpha, condition)
+        return from_data(self.prediction, data, state, alpha, sigma).to(x.dtype)
+
+    def told(self, shift: int) -> Net:
+        """The same network, which counts its times otherwise."""
+        return lambda x, time, condition: self(x, time + shift, condition)
+
+    def asked(self, order: list[int]) -> Net:
+        """The same network, with its conditions in another order."""
+        return lambda x, time, condition: self(x, time, torch.tensor(order)[condition])
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """How tests make networks, adapt them and have them checked."""
+
+    disguise: type[Disguise] = Disguise
+
+    def adapted(self, net: Net, exact: Model, prediction: str, schedule: Schedule, **options: Any) -> NetworkModel:
+        """An adapter of a network, with the labels and the shape of the exact model."""
+        options = {"null": exact.null, "label_prior": exact.label_prior, **options}
+        return sp.models.network(net, exact.labels, exact.shape, prediction=prediction, schedule=schedule, **options)
+
+    def check(self, model: Any, data: Data | None = None, **options: Any) -> Report:
+        """The report on a model, with data or without."""
+        images, labels = (None, None) if data is None else data[1:]
+        return sp.models.check(model, images, labels, **{"samples": 120, "progress": False, **options})
+
+
+@pytest.fixture
+def shop() -> Workshop:
+    """A workshop."""
+    return Workshop()
+
+
+@pytest.fixture(scope="session")
+def digits() -> Data:
+    """The first 40 images of five digits as their own exact model, and as data."""
+    images, labels = sp.models.digits_data()
+    chosen = np.concatenate([np.flatnonzero(labels == str(digit))[:40] for digit in range(5)])
+    images, labels = images[chosen], labels[chosen]
+    return sp.models.finite(images, labels, name="five digits"), images, labels
+
+
+@pytest.fixture(scope="session")
+def trained() -> Data:
+    """The shipped network, which is far from exact, and its data."""
+    return (sp.models.digits(), *sp.models.digits_data())
+
+
+@pytest.fixture(scope="session")
+def mixture() -> Data:
+    """Three unequal Gaussians in four dimensions, and draws of them."""
+    means = np.array([[-3.0, 0.0, 0.0, 1.0], [3.0, 1.0, 0.0, 0.0], [0.0, 4.0, 2.0, 0.0]])
+    mix = sp.exact.GaussianMixture(means, variance=[0.5, 1.0, 0.3], weights=[0.2, 0.5, 0.3], labels=["a", "b", "c"])
+    generator = np.random.default_rng(0)
+    index = generator.choice(3, size=2000, p=mix.label_prior)
+    images = means[index] + generator.standard_normal((2000, 4)) * np.sqrt(mix.variances)[index, None]
+    return sp.models.mixture(mix), images, np.asarray(mix.labels)[index]
