@@ -1,4 +1,4 @@
-"""Checks of arguments: out comes a plain value, or one `SpecentError` that names argument, value and mend."""
+"""Checks of arguments: out comes a plain value, or one `SpecentError` naming argument, value and remedy."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def number(
     if type(value) is np.ndarray and value.ndim == 0 and value.dtype.kind in "iuf":
         value, real = value.item(), True
     try:
-        found = float(value) if real else math.nan  # type: ignore[arg-type]
+        plain = float(value) if real else math.nan  # type: ignore[arg-type]
     except (OverflowError, TypeError, ValueError):
-        found = math.inf
-    if real and math.isfinite(found) and above < found < below and least <= found <= most:
-        return found
+        plain = math.inf
+    if real and math.isfinite(plain) and above < plain < below and least <= plain <= most:
+        return plain
     raise error(f"{argument}={brief(value)} must be {_range(above, below, least, most)}")
 
 
@@ -86,9 +86,9 @@ def whole(
     3
     """
     if _integral(value):
-        found: int = int(value)  # type: ignore[call-overload]
-        if least <= found <= most:
-            return found
+        plain: int = int(value)  # type: ignore[call-overload]
+        if least <= plain <= most:
+            return plain
     limit = f"from {least} to {most}" if most < 2**63 - 1 else f"of at least {least}"
     if isinstance(value, int) and value > most:
         limit = f"of at most {most}"
@@ -114,15 +114,15 @@ def array(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
     try:
         if type(value).__module__.partition(".")[0] == "torch":
             value = value.detach().cpu().numpy()
-        found = np.asarray(value)
-        if found.dtype == object and all(_integral(item) for item in found.flat):
-            found = found.astype(np.float64)  # whole numbers beyond 64 bits
+        values = np.asarray(value)
+        if values.dtype == object and all(_integral(item) for item in values.flat):
+            values = values.astype(np.float64)  # whole numbers beyond 64 bits
     except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as problem:
         raise error(f"{argument}={brief(value)} is not an array of numbers") from problem
-    if found.dtype.kind not in "iuf":
-        raise error(f"{argument}={brief(value)} must hold real numbers, not {found.dtype}")
+    if values.dtype.kind not in "iuf":
+        raise error(f"{argument}={brief(value)} must hold real numbers, not {values.dtype}")
     with np.errstate(over="ignore"):  # of a wider float: infinity, which is for the caller to refuse
-        return found.astype(np.float64)
+        return values.astype(np.float64)
 
 
 def name(value: object, argument: str, *, error: type[SpecentError] = SpecentError) -> str:
@@ -157,8 +157,8 @@ def names(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
     return tuple(name(item, f"{argument}[{i}]", error=error) for i, item in enumerate(items))
 
 
-def listed(value: Any, argument: str, mend: str, *, error: type[SpecentError] = SpecentError) -> list[Any]:
-    """The items of a list, tuple or other sequence, but not of a text or a mapping; `mend` says what to pass instead.
+def listed(value: Any, argument: str, hint: str, *, error: type[SpecentError] = SpecentError) -> list[Any]:
+    """The items of a list, tuple or other sequence, but not of a text or a mapping; `hint` says what to pass instead.
 
     Examples
     --------
@@ -170,13 +170,13 @@ def listed(value: Any, argument: str, mend: str, *, error: type[SpecentError] = 
             raise TypeError
         return list(value)
     except TypeError as problem:
-        raise error(f"{argument}={brief(value)} is a {type(value).__name__}; {mend}") from problem
+        raise error(f"{argument}={brief(value)} is a {type(value).__name__}; {hint}") from problem
 
 
 def instance(
-    value: object, kind: type[_Kind], argument: str, mend: str, *, error: type[SpecentError] = SpecentError
+    value: object, kind: type[_Kind], argument: str, hint: str, *, error: type[SpecentError] = SpecentError
 ) -> _Kind:
-    """`value`, if it is a `kind`; `mend` says what to pass instead.
+    """`value`, if it is a `kind`; `hint` says what to pass instead.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def instance(
     1.5
     """
     if not isinstance(value, kind):
-        raise error(f"{argument}={brief(value)} is a {type(value).__name__}; {mend}")
+        raise error(f"{argument}={brief(value)} is a {type(value).__name__}; {hint}")
     return value
 
 

@@ -139,5 +139,5 @@ def _places(log_snr: ArrayLike) -> Array:
 def _needed(schedule: Schedule | None) -> Schedule:
     if schedule is None:
         raise SpecentError("axis='time' needs a schedule: give one with specent.on_schedule, or use another axis")
-    mend = "give a schedule, for example specent.schedules.VE()"
-    return arguments.instance(schedule, Schedule, "schedule", mend)  # type: ignore[type-abstract]
+    hint = "give a schedule, for example specent.schedules.VE()"
+    return arguments.instance(schedule, Schedule, "schedule", hint)  # type: ignore[type-abstract]

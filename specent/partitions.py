@@ -115,8 +115,8 @@ class Partition:
         cls, sides: Mapping[str, Sequence[str]], prior: Sequence[float] | None = None, name: str | None = None
     ) -> Partition:
         """Named groups of labels, weighted by the label priors unless `prior` is given."""
-        mend = "give a mapping from the name of each side to its labels"
-        arguments.instance(sides, Mapping, "sides", mend, error=PartitionError)  # type: ignore[type-abstract]
+        hint = "give a mapping from the name of each side to its labels"
+        arguments.instance(sides, Mapping, "sides", hint, error=PartitionError)  # type: ignore[type-abstract]
         made = tuple((_name(side, "side"), _names(labels, f"side {side!r}")) for side, labels in sides.items())
         called = " | ".join(side for side, _ in made) or "groups"
         return cls(called if name is None else name, made, _tuple(prior))

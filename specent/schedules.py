@@ -392,8 +392,8 @@ def check_grid(schedule: Schedule, time: ArrayLike) -> Array:
     return _grid(_clock(schedule), time, "reverse, sort or thin the grid")
 
 
-def _grid(schedule: Schedule, time: ArrayLike, mend: str) -> Array:
-    """As `check_grid`; `mend` says what to do about times that do not ascend or cannot be told apart."""
+def _grid(schedule: Schedule, time: ArrayLike, hint: str) -> Array:
+    """As `check_grid`; `hint` says what to do about times that do not ascend or cannot be told apart."""
     grid = arguments.array(time, "time", error=ScheduleError)
     if grid.ndim != 1 or grid.size < 2:
         raise ScheduleError(f"time has shape {grid.shape}; a grid is one-dimensional, with at least 2 steps")
@@ -410,7 +410,7 @@ def _grid(schedule: Schedule, time: ArrayLike, mend: str) -> Array:
         i = stuck[0]
         raise ScheduleError(
             f"time must ascend from data to noise, but time[{i + 1}]={grid[i + 1]:g} does not exceed time[{i}]="
-            f"{grid[i]:g}; {mend}"
+            f"{grid[i]:g}; {hint}"
         )
     return grid
 
@@ -431,8 +431,8 @@ def _ends(least: float, most: float, **given: object) -> tuple[float, float]:
 
 
 def _clock(schedule: Schedule) -> Schedule:
-    mend = "give a schedule, for example specent.schedules.VE()"
-    return arguments.instance(schedule, Schedule, "schedule", mend, error=ScheduleError)  # type: ignore[type-abstract]
+    hint = "give a schedule, for example specent.schedules.VE()"
+    return arguments.instance(schedule, Schedule, "schedule", hint, error=ScheduleError)  # type: ignore[type-abstract]
 
 
 def _finite_log_snr(log_snr: ArrayLike, most: float = np.finfo(np.float64).max) -> Array:

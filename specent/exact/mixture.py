@@ -220,8 +220,8 @@ def component_weights(mix: GaussianMixture, partition: Partition, null: bool = F
     >>> component_weights(mix, Partition.pair("a", "b")).tolist()
     [[0.25, 0.25, 0.0], [0.0, 0.0, 0.5]]
     """
-    mend = "give a specent.Partition, for example Partition.full(mix.labels)"
-    arguments.instance(partition, Partition, "partition", mend)
+    hint = "give a specent.Partition, for example Partition.full(mix.labels)"
+    arguments.instance(partition, Partition, "partition", hint)
     place = np.array([mix.labels.index(label) for label in mix.component_labels])
     prior = mix.label_prior[place]
     within = np.divide(mix.weights, prior, out=np.zeros_like(prior), where=prior > 0)

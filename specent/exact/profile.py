@@ -252,14 +252,14 @@ def _checked_mixture(mix: GaussianMixture) -> None:
 
 
 def _checked_partitions(partitions: object) -> list[Partition]:
-    mend = "give a list of specent.Partition, for example [Partition.full(mix.labels)]"
+    hint = "give a list of specent.Partition, for example [Partition.full(mix.labels)]"
     if isinstance(partitions, Partition):
         partitions = [partitions]
     if isinstance(partitions, (str, bytes)) or not isinstance(partitions, Iterable):
-        raise SpecentError(f"partitions={brief(partitions)} is a {type(partitions).__name__}; {mend}")
-    asked = [arguments.instance(each, Partition, f"partitions[{i}]", mend) for i, each in enumerate(partitions)]
+        raise SpecentError(f"partitions={brief(partitions)} is a {type(partitions).__name__}; {hint}")
+    asked = [arguments.instance(each, Partition, f"partitions[{i}]", hint) for i, each in enumerate(partitions)]
     if not asked:
-        raise SpecentError(f"partitions is empty; {mend}")
+        raise SpecentError(f"partitions is empty; {hint}")
     names = [partition.name for partition in asked]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
