@@ -33,6 +33,9 @@ import numpy as np
 # numpy.ndarray or torch.Tensor; dask arrays reach these kernels block by block
 Array = Any
 
+BITS_PER_NAT = float(1 / np.log(2))
+"""One nat in bits."""
+
 
 def namespace(array: Array) -> Any:
     """The module whose functions work on `array`: torch for a tensor, numpy otherwise."""
@@ -124,8 +127,8 @@ def production(
     towards = xp.sum(image * (mover[..., None, :] - mixture)[..., None, :], axis=-1)
     produced = 0.5 * xp.sum(side * spread, axis=-1)
     if not unguided:
-        surprise = xp.clip(log_side, -1e4, 0.0) + entropy(log_side)[..., None]
-        produced = produced + xp.sum(side * surprise * towards, axis=-1)
+        surprisal = xp.clip(log_side, -1e4, 0.0) + entropy(log_side)[..., None]
+        produced = produced + xp.sum(side * surprisal * towards, axis=-1)
     holds = xp.amax(xp.where(xp.isfinite(log_prior), 1.0, 0.0) * driver[..., None, None, :], axis=-1)
     cross = xp.sum(holds * (towards - 0.5 * spread), axis=-1)
     return produced, cross
