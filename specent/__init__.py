@@ -14,17 +14,33 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from specent import _retired
+
 if TYPE_CHECKING:
     from specent import analysis as analysis
     from specent import archive as archive
+    from specent import arguments as arguments
+    from specent import axes as axes
+    from specent import command as command
+    from specent import diagnostics as diagnostics
+    from specent import errors as errors
+    from specent import evidence as evidence
     from specent import exact as exact
+    from specent import files as files
+    from specent import guidance as guidance
     from specent import images as images
     from specent import models as models
+    from specent import partitions as partitions
     from specent import plotting as plot  # noqa: F401
+    from specent import plotting as plotting
     from specent import quality as quality
     from specent import sampling as sampling
     from specent import schedules as schedules
     from specent import schema as schema
+    from specent import studies as studies
+    from specent import training as training
+    from specent import transitions as transitions
+    from specent import unpickling as unpickling
     from specent.analysis import calibration_gap as calibration_gap
     from specent.analysis import fit_scaling as fit_scaling
     from specent.analysis import on_schedule as on_schedule
@@ -34,6 +50,7 @@ if TYPE_CHECKING:
     from specent.archive import open as open
     from specent.archive import validate as validate
     from specent.archive import write as write
+    from specent.diagnostics import check as check
     from specent.errors import SpecentError as SpecentError
     from specent.errors import SpecentWarning as SpecentWarning
     from specent.guidance import FeedbackGuidance as FeedbackGuidance
@@ -44,32 +61,49 @@ if TYPE_CHECKING:
 _HOMES = {
     "analysis": "specent.analysis",
     "archive": "specent.archive",
+    "arguments": "specent.arguments",
+    "axes": "specent.axes",
+    "command": "specent.command",
+    "diagnostics": "specent.diagnostics",
+    "errors": "specent.errors",
+    "evidence": "specent.evidence",
     "exact": "specent.exact",
+    "files": "specent.files",
+    "guidance": "specent.guidance",
     "images": "specent.images",
     "models": "specent.models",
+    "partitions": "specent.partitions",
     "plot": "specent.plotting",
+    "plotting": "specent.plotting",
     "quality": "specent.quality",
     "sampling": "specent.sampling",
     "schedules": "specent.schedules",
     "schema": "specent.schema",
+    "studies": "specent.studies",
+    "training": "specent.training",
+    "transitions": "specent.transitions",
+    "unpickling": "specent.unpickling",
     "calibration_gap": "specent.analysis:calibration_gap",
+    "check": "specent.diagnostics:check",
+    "describe": "specent.archive:describe",
     "entropy": "specent.analysis:entropy",
     "fit_scaling": "specent.analysis:fit_scaling",
     "on_schedule": "specent.analysis:on_schedule",
-    "speciation": "specent.analysis:speciation",
-    "describe": "specent.archive:describe",
     "open": "specent.archive:open",
+    "sample": "specent.sampling:sample",
+    "speciation": "specent.analysis:speciation",
     "validate": "specent.archive:validate",
     "write": "specent.archive:write",
-    "SpecentError": "specent.errors:SpecentError",
-    "SpecentWarning": "specent.errors:SpecentWarning",
     "FeedbackGuidance": "specent.guidance:FeedbackGuidance",
     "Guidance": "specent.guidance:Guidance",
     "Partition": "specent.partitions:Partition",
-    "sample": "specent.sampling:sample",
+    "SpecentError": "specent.errors:SpecentError",
+    "SpecentWarning": "specent.errors:SpecentWarning",
 }
 
 __all__ = sorted(_HOMES)
+
+_retired.install()
 
 
 def __getattr__(name: str) -> Any:
@@ -78,7 +112,7 @@ def __getattr__(name: str) -> Any:
 
         return version("specent")
     if name not in _HOMES:
-        raise AttributeError(f"module 'specent' has no attribute {name!r}")
+        return _retired.attribute(__name__, name)
     module, _, attribute = _HOMES[name].partition(":")
     loaded = import_module(module)
     value = getattr(loaded, attribute) if attribute else loaded

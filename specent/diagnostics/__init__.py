@@ -1,4 +1,4 @@
-"""Checks of a model before a long run: is its adapter right? The public door is `specent.models.check`."""
+"""Checks of a model before a long run: is its adapter right? The public door is `specent.check`."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def check(
     --------
     >>> import specent as sp
     >>> mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
-    >>> report = sp.models.check(sp.models.mixture(mix), progress=False)
+    >>> report = sp.check(sp.models.mixture(mix), progress=False)
     >>> report.ok, report["null"].verdict, report["prediction"].verdict
     (True, 'pass', 'skip')
     """

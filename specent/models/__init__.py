@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
+from specent import _retired
 from specent.models.base import Model as Model
 from specent.models.ddpm_model import ddpm as ddpm
 from specent.models.diffusers import PipelineModel as PipelineModel
@@ -26,9 +24,6 @@ from specent.models.previews import previews as previews
 from specent.models.protocol import Denoiser as Denoiser
 from specent.models.protocol import as_model as as_model
 
-if TYPE_CHECKING:
-    from specent.diagnostics import check as check
-
 __all__ = [
     "Denoiser",
     "EDM2Model",
@@ -39,7 +34,6 @@ __all__ = [
     "NetworkModel",
     "PipelineModel",
     "as_model",
-    "check",
     "ddpm",
     "digits",
     "digits_data",
@@ -55,7 +49,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # it stands above models: it runs them
-    if name == "check":
-        return importlib.import_module("specent.diagnostics").check
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _retired.attribute(__name__, name)

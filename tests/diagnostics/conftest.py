@@ -62,7 +62,7 @@ class Workshop:
     def check(self, model: Any, data: Data | None = None, **options: Any) -> Report:
         """The report on a model, with data or without."""
         images, labels = (None, None) if data is None else data[1:]
-        return sp.models.check(model, images, labels, **{"samples": 120, "progress": False, **options})
+        return sp.check(model, images, labels, **{"samples": 120, "progress": False, **options})
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_without_data_half_of_the_questions_are_answered(shop: Any, trained: Any
 def test_the_label_carries_as_many_bits_as_there_are_in_the_labels() -> None:
     images, labels = sp.models.digits_data()
     exact = sp.models.finite(images, labels, name="digits")
-    report = sp.models.check(exact, images, labels, samples=300, progress=False)
+    report = sp.check(exact, images, labels, samples=300, progress=False)
     words = report["condition"].figure.split(" that is ")[1].split()
     bits, error = float(words[0]), float(words[2])
     # every image is in one class, so that over all noise levels it is the entropy of the labels (arXiv cs/0412108)

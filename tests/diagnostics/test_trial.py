@@ -57,7 +57,7 @@ def test_arguments_are_refused_before_the_network_is_called(change: dict[str, An
     model = sp.models.network(net, LABELS, (2,), prediction="noise", schedule=DDPM("linear"))
     good = {"model": model, "images": np.arange(8.0).reshape(4, 2), "labels": ["cat", "dog", "car", "cat"]}
     with pytest.raises(SpecentError, match=message):
-        sp.models.check(**{**good, "progress": False, **change})
+        sp.check(**{**good, "progress": False, **change})
     assert net.calls == 0
 
 
