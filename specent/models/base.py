@@ -133,6 +133,21 @@ class Model(ABC):
             )
         return (0.5 * (x + 1)).clamp(0, 1)
 
+    def greys(self, pictures: Tensor) -> Tensor:
+        """Whole greys of pictures that `decode` returned: the nearest ones.
+
+        Parameters
+        ----------
+        pictures : Tensor
+            From 0 (black) to 1 (white).
+
+        Returns
+        -------
+        Tensor of uint8, same shape
+            From 0 (black) to 255 (white).
+        """
+        return (255 * pictures.double().clamp(0, 1)).round().to(torch.uint8)
+
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
         """Denoise every state under every condition, in one batched call.
 

@@ -125,8 +125,8 @@ def _decoded(model: Model, values: np.ndarray[Any, Any], device: torch.device) -
         )
     if not torch.isfinite(made).all():
         raise ModelError(f"{type(model).__name__}.decode made a NaN or an infinity; its autoencoder overflows")
-    whole: np.ndarray[Any, Any] = (255 * made.detach().double().clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
-    return whole
+    greys: np.ndarray[Any, Any] = model.greys(made.detach()).cpu().numpy()
+    return greys
 
 
 def _kept(runs: xr.Dataset, pictures: np.ndarray[Any, Any]) -> xr.Dataset:

@@ -87,6 +87,10 @@ class EDM2Model(NetworkModel):
             )
         return super().decode(x)
 
+    def greys(self, pictures: Tensor) -> Tensor:
+        # pictures of latents are published with their greys rounded down
+        return super().greys(pictures) if self.decoder is None else (255 * pictures.double()).to(torch.uint8)
+
 
 def edm2(
     source: str | Path,

@@ -2,6 +2,10 @@
 
 The networks see latents of Stable Diffusion's autoencoder, channel by channel brought to mean 0 and standard deviation
 1/2. Noise levels are in these units: they are no noise levels of pixels.
+
+Here the autoencoder works on pixels from 0 to 1, in both directions, where pipelines of diffusers have -1 to 1. The
+latents of the training set were encoded from ``grey / 255``; mean and standard deviation belong to that convention, and
+so does decoding: what the autoencoder returns, clamped to 0 to 1, is the picture, and its greys are rounded down.
 """
 
 from __future__ import annotations
@@ -71,11 +75,11 @@ class LatentDecoder:
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        """Pictures (batch, 3, 8 height, 8 width) from 0 to 1 of latents (batch, 4, height, width)."""
+        """Pictures (batch, 3, 8 height, 8 width), 0 black to 1 white, of latents (batch, 4, height, width)."""
         self.vae.to(x.device)
         parts = torch.split(unscaled(x.float()), _TOGETHER)
         pictures = [self.vae.decode(part, return_dict=False)[0] for part in parts]
-        return (0.5 * torch.cat(pictures) + 0.5).clamp(0, 1)
+        return torch.cat(pictures).clamp(0, 1)
 
 
 def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecoder:

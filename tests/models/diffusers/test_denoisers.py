@@ -236,6 +236,25 @@ def test_latents_become_the_pictures_that_the_pipeline_makes_of_them(folder: Fol
     torch.testing.assert_close(pictures, by_hand, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["dit", "sd1"])
+def test_the_autoencoder_of_a_pipeline_works_on_pixels_from_minus_one_to_one(folder: Folder, kind: str) -> None:
+    model = pipeline(folder(kind), **({} if kind == "dit" else {"prompts": PROMPTS}))
+    outputs = torch.tensor([-1.5, -1.0, -0.5, 0.0, 0.5, 1.0]).expand(1, 3, 2, -1)
+
+    def decode(_: Tensor, return_dict: bool = True) -> tuple[Tensor]:
+        assert not return_dict
+        return (outputs,)
+
+    model.decoder.vae.decode = decode
+    pictures = model.decode(torch.zeros(1, *model.shape))
+    assert pictures[0, 1, 1].tolist() == [0, 0, 0.25, 0.5, 0.75, 1]
+    # as the pipelines turn them into pictures
+    (picture,) = diffusers.image_processor.VaeImageProcessor().postprocess(outputs)
+    greys = model.greys(pictures)[0]
+    assert np.array_equal(greys.permute(1, 2, 0), np.asarray(picture))
+    assert greys[0, 0].tolist() == [0, 0, 64, 128, 191, 255]
+
+
 @torch.no_grad()
 def test_latents_with_a_mean_and_a_deviation_per_channel(copied: Folder) -> None:
     pipe = opened("StableDiffusionXLPipeline", copied("sdxl"), add_watermarker=False)

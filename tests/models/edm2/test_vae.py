@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,11 +58,58 @@ def test_pictures_are_those_of_the_autoencoder_itself(
     deviation = torch.tensor([4.17, 4.62, 3.71, 3.28])[:, None, None]
     with torch.no_grad():
         plain = AutoencoderKL.from_pretrained(folder).decode(latents * deviation / 0.5 + mean).sample
-    torch.testing.assert_close(made, (plain / 2 + 0.5).clamp(0, 1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(made, plain.clamp(0, 1), rtol=1e-4, atol=1e-5)
     facts = model.identity["vae"]
     assert facts["name"] == "tiny-vae"
     weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
     assert facts["sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+OUTPUTS = [-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5]
+# the published convention: pixels from 0 to 1, greys rounded down
+GREYS = [0, 0, 63, 127, 191, 255, 255]
+
+
+class Fake(torch.nn.Module):
+    """An autoencoder that decodes anything to columns of known values."""
+
+    def decode(self, latents: torch.Tensor, return_dict: bool = True) -> tuple[torch.Tensor]:
+        assert not return_dict
+        return (torch.tensor(OUTPUTS).expand(len(latents), 3, 2, -1),)
+
+
+def test_what_the_autoencoder_returns_is_shown_in_the_published_greys(
+    networks: tuple[Precond, Precond], save: Save, folder: Path
+) -> None:
+    model = sp.models.edm2(save(networks[0]), vae=folder)
+    model.decoder = vae.LatentDecoder(Fake(), {})
+    pictures = model.decode(torch.zeros(5, 4, 8, 8))
+    assert pictures.shape == (5, 3, 2, len(OUTPUTS))
+    assert pictures[4, 2, 1].tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert model.greys(pictures)[4, 2, 1].tolist() == GREYS
+
+
+@pytest.mark.parametrize("low", [1, 4])
+def test_previews_of_latents_have_the_published_greys(
+    networks: tuple[Precond, Precond], save: Save, folder: Path, tmp_path: Path, low: int
+) -> None:
+    from diffusers import AutoencoderKL
+
+    # its last layer gives one known value for each of the three colours, whatever the latents are
+    flat = AutoencoderKL.from_pretrained(folder)
+    with torch.no_grad():
+        flat.decoder.conv_out.weight.zero_()
+        flat.decoder.conv_out.bias.copy_(torch.tensor(OUTPUTS[low : low + 3]))
+    flat.save_pretrained(tmp_path / "flat")
+    model = sp.models.edm2(save(networks[0]), vae=tmp_path / "flat")
+    runs = sp.sample(
+        model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(4), samples=2, classes=["0"], predictions=[80.0],
+        progress=False,
+    )  # fmt: skip
+    pictures = sp.models.previews(model, runs, progress=False).preview.isel(sample=0).squeeze()
+    greys = pictures.transpose("preview_channel", "preview_y", "preview_x").values
+    assert greys.shape == (3, 64, 64)
+    assert (greys == np.array(GREYS[low : low + 3])[:, None, None]).all()
 
 
 def test_previews_of_a_run_can_be_decoded(networks: tuple[Precond, Precond], save: Save, folder: Path) -> None:
