@@ -30,8 +30,8 @@ def steps() -> None:
     for dimension, count in ((1, 64), (1, 256), (1, 1000), (64, 64)):
         mix, time = components(1.0, dimension), sp.schedules.edm_grid(count)
         runs = sp.sample(
-            sp.models.mixture(mix), schedule=VE, time=time, samples=2000, partitions=FULL, distances=False,
-            progress=False,
+            sp.models.mixture(mix), schedule=VE, time=time, samples=2000, partitions=FULL,
+            record=sp.Record(distances=False), progress=False,
         )  # fmt: skip
         error = abs(sp.entropy(runs, keep_replicates=False) - sp.exact.profiles(mix, VE, time, FULL).isel(estimator=0))
         worst = [f"{error.entropy.sel(estimator=name).max().item():.4f}" for name in error.estimator.values]
@@ -45,7 +45,7 @@ def guidance() -> None:
     settings = [sp.Guidance(), sp.Guidance(2.0), sp.Guidance(3.0), sp.Guidance(2.0, (4.0, 40.0))]
     runs = sp.sample(
         sp.models.mixture(mix), schedule=VE, time=time, samples=4000, partitions=FULL, guidance=settings,
-        distances=False, progress=False,
+        record=sp.Record(distances=False), progress=False,
     )  # fmt: skip
     profile = sp.entropy(runs, estimator=("path", "cross_entropy"), keep_replicates=False)
     # the identity that holds on unguided runs only: D_a - D_b = (m_a - m_b) / (1 + 1/sigma^2) for unit variance
@@ -73,7 +73,7 @@ def coverage() -> None:
     mix, repetitions, each = components(4.0), 200, 100
     runs = sp.sample(
         sp.models.mixture(mix), schedule=VE, time=sp.schedules.edm_grid(32, 0.05, 80.0), samples=repetitions * each,
-        partitions=FULL, distances=False, progress=False,
+        partitions=FULL, record=sp.Record(distances=False), progress=False,
     )  # fmt: skip
     truth = sp.entropy(runs, estimator="path", replicates=50, keep_replicates=False).squeeze()
     hits = {"entropy": np.zeros(32), "entropy_rate": np.zeros(32)}

@@ -53,8 +53,8 @@ def perceptron(device: str) -> None:
     model = sp.models.network(Flat().eval(), LABELS, (3, 16, 16), prediction="data")
     options: dict[str, Any] = {"samples": 20, "device": device, "batch_size": 200}
     for name, more in (
-        ("evidence only", {"distances": False}),
-        ("45 pairs and distances", {"partitions": pairs, "distances": True}),
+        ("evidence only", {"record": sp.Record(distances=False)}),
+        ("45 pairs and distances", {"partitions": pairs, "record": sp.Record(distances=True)}),
     ):
         report(f"{device}, perceptron, {name}", model, options | more)
 

@@ -167,7 +167,7 @@ def study(settings: Settings, model: Model, question: sp.Partition, path: Path) 
         classes=names,
         candidates=names,
         partitions=[question],
-        distances=False,
+        record=sp.Record(distances=False),
         seed=settings.seed,
         device=settings.device,
         batch_size=settings.batch_size,

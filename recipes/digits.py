@@ -122,6 +122,7 @@ def sampled(settings: Settings, model: Model, clock: Clock, partitions: list[sp.
     guidance = [sp.Guidance()]
     if settings.guidance_scale != 1:
         guidance.append(sp.Guidance(settings.guidance_scale, settings.guidance_interval))
+    shown = np.geomspace(settings.sigma_min, settings.sigma_max, settings.predictions).clip(time[0], time[-1])
     return sp.sample(
         model,
         schedule=schedule,
@@ -131,7 +132,7 @@ def sampled(settings: Settings, model: Model, clock: Clock, partitions: list[sp.
         guidance=guidance,
         seed=settings.seed,
         device=settings.device,
-        predictions=np.geomspace(settings.sigma_min, settings.sigma_max, settings.predictions).clip(time[0], time[-1]),
+        record=sp.Record(shown),
     )
 
 

@@ -159,7 +159,7 @@ def sampled(settings: Settings, model: sp.models.Model, partitions: list[sp.Part
         seed=settings.seed,
         device=settings.device,
         # the questions are known; distances between eleven candidates would be most of the archive
-        distances=False,
+        record=sp.Record(distances=False),
     )
 
 

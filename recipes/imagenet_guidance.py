@@ -189,7 +189,7 @@ def sampled(settings: Settings, model: EDM2Model, label: str, progress: bool) ->
         "schedule": sp.schedules.VE(),
         "time": recipe("imagenet_edm2").grid(settings),
         "candidates": (label, NULL),
-        "distances": True,
+        "record": sp.Record(distances=True),
         "progress": progress,
         **{name: getattr(settings, name) for name in (
             "samples", "seed", "device", "batch_size", "precision", "compiled",

@@ -171,7 +171,9 @@ def grid(settings: Settings) -> Array:
 def sampled(model: Model, time: Array, samples: int, seed: int) -> xr.Dataset:
     """Paths of every class and of the null condition."""
     drivers = [*model.labels, NULL]
-    return sp.sample(model, schedule=CLOCK, time=time, samples=samples, classes=drivers, distances=False, seed=seed)
+    return sp.sample(
+        model, schedule=CLOCK, time=time, samples=samples, classes=drivers, record=sp.Record(distances=False), seed=seed
+    )
 
 
 def by_states(count: int, settings: Settings, time: Array) -> xr.Dataset:

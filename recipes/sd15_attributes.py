@@ -206,7 +206,7 @@ def sampled(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset
         partitions=questions(settings),
         candidates=model.labels,
         # distances between all prompts would outweigh everything else; the production of the pairs is kept
-        distances=False,
+        record=sp.Record(distances=False),
         seed=settings.seed,
         device=settings.device,
         precision=settings.precision,
@@ -231,8 +231,7 @@ def pictures(settings: Settings, model: PipelineModel, time: Times) -> xr.Datase
         samples=settings.pictures,
         partitions=questions(settings),
         candidates=model.labels,
-        predictions=time[np.unique(nearest)],
-        distances=False,
+        record=sp.Record(time[np.unique(nearest)], distances=False),
         seed=settings.seed,
         shared_noise=True,
         device=settings.device,

@@ -154,8 +154,7 @@ def sampled(settings: Settings, data: FiniteModel, clock: Clock, asked: list[sp.
         samples=settings.samples,
         partitions=asked,
         classes=[*data.labels, NULL],
-        predictions=shown,
-        distances=False,
+        record=sp.Record(shown, distances=False),
         seed=settings.seed,
     )
     # in the grey values of the set, so that pictures of all noise levels compare

@@ -254,7 +254,7 @@ def compare(settings: Settings, data: sp.images.ImageSet, folder: Path, trajecto
     question = [sp.Partition.full(model.labels)]
     runs = sp.sample(
         model, schedule=schedule, time=time, samples=trajectories, partitions=question, candidates=model.labels,
-        distances=False, seed=settings.seed, device=settings.device,
+        record=sp.Record(distances=False), seed=settings.seed, device=settings.device,
     )  # fmt: skip
     exact = sp.models.exact_profiles(
         sp.models.finite(data.images, data.label_names, name=data.name), schedule, time, question,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from specent import files as files
     from specent import guidance as guidance
     from specent import images as images
+    from specent import memory as memory
     from specent import models as models
     from specent import partitions as partitions
     from specent import plotting as plot  # noqa: F401
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from specent.guidance import FeedbackGuidance as FeedbackGuidance
     from specent.guidance import Guidance as Guidance
     from specent.partitions import Partition as Partition
+    from specent.sampling import Record as Record
     from specent.sampling import sample as sample
 
 _HOMES = {
@@ -71,6 +73,7 @@ _HOMES = {
     "files": "specent.files",
     "guidance": "specent.guidance",
     "images": "specent.images",
+    "memory": "specent.memory",
     "models": "specent.models",
     "partitions": "specent.partitions",
     "plot": "specent.plotting",
@@ -97,6 +100,7 @@ _HOMES = {
     "FeedbackGuidance": "specent.guidance:FeedbackGuidance",
     "Guidance": "specent.guidance:Guidance",
     "Partition": "specent.partitions:Partition",
+    "Record": "specent.sampling:Record",
     "SpecentError": "specent.errors:SpecentError",
     "SpecentWarning": "specent.errors:SpecentWarning",
 }

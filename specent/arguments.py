@@ -157,6 +157,23 @@ def names(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
     return tuple(name(item, f"{argument}[{i}]", error=error) for i, item in enumerate(items))
 
 
+def shape(value: Any, *, error: type[SpecentError] = SpecentError) -> tuple[int, ...]:
+    """The shape of one sample as a tuple: (features,) or (channels, height, width).
+
+    Examples
+    --------
+    >>> shape([1, 8, 8])
+    (1, 8, 8)
+    """
+    try:
+        sizes = None if isinstance(value, (str, bytes, dict)) else tuple(value)
+    except TypeError:
+        sizes = None
+    if sizes is None or len(sizes) not in (1, 3):
+        raise error(f"shape={brief(value)}: a sample is (features,) or (channels, height, width)")
+    return tuple(whole(size, f"shape[{i}]", least=1, error=error) for i, size in enumerate(sizes))
+
+
 def listed(value: Any, argument: str, hint: str, *, error: type[SpecentError] = SpecentError) -> list[Any]:
     """The items of a list, tuple or other sequence, but not of a text or a mapping; `hint` says what to pass instead.
 

@@ -12,7 +12,7 @@ all labels, those of the other sides too, so a question that holds it is never s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -237,6 +237,50 @@ class Partition:
             raise
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise PartitionError(f"{brief(text)} is not the JSON definition of a partition") from error
+
+
+def parse_all(
+    partitions: Partition | str | Iterable[Partition | str], labels: Sequence[str], argument: str = "partitions"
+) -> tuple[Partition, ...]:
+    """Partitions of distinct names from a single one or a list of them, each of which may be a text.
+
+    Parameters
+    ----------
+    partitions : Partition, str, or iterable of these
+        Text is read by `Partition.parse`.
+    labels : sequence of str
+        The labels that the text speaks of.
+    argument : str
+        Name of the argument in messages.
+
+    Raises
+    ------
+    SpecentError
+        If something is neither a partition nor a text, a text has an unknown label, or two partitions have one name.
+
+    Examples
+    --------
+    >>> [partition.name for partition in parse_all(["full", "a|rest"], ["a", "b", "c"])]
+    ['full', 'a | rest']
+    """
+    hint = "use specent.Partition, or text such as 'full', 'a|b', 'a|rest' or 'a,b|c,d'"
+    if isinstance(partitions, (Partition, str)):
+        partitions = (partitions,)
+    items = arguments.listed(partitions, argument, hint, error=PartitionError)
+    result = tuple(
+        Partition.parse(item, labels)
+        if isinstance(item, str)
+        else arguments.instance(item, Partition, f"{argument}[{i}]", hint, error=PartitionError)
+        for i, item in enumerate(items)
+    )
+    names: set[str] = set()
+    for partition in result:
+        if partition.name in names:
+            raise PartitionError(
+                f"{argument}: two partitions have the same name {partition.name!r}; give each a name of its own"
+            )
+        names.add(partition.name)
+    return result
 
 
 def _name(value: object, argument: str) -> str:

@@ -43,7 +43,7 @@ def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]
         raise SpecentError(
             f"the production of partition {missing!r} is not in runs, and there is no denoiser_distance to take it "
             "from: use rate='differences' with the estimators 'path' and 'cross_entropy', or sample again with this "
-            "partition named or with distances=True"
+            "partition named or with record=specent.Record(distances=True)"
         )
     guided = [str(name) for name in runs["guidance"].values[runs["guidance_scale"].values != 1.0]]
     if guided and NULL not in runs["candidate"].values:

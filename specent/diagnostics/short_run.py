@@ -25,7 +25,7 @@ from specent.diagnostics.report import Line
 from specent.diagnostics.trial import FEW, Examples, Trial
 from specent.errors import SpecentWarning
 from specent.partitions import Partition
-from specent.sampling import sample
+from specent.sampling import Record, sample
 from specent.schedules import VE, edm_grid
 from specent.schema import NULL
 
@@ -84,7 +84,7 @@ def run(trial: Trial) -> Run:
             partitions=[Partition.full(names)] if count > 1 else [],
             seed=trial.seed,
             device=str(trial.device),
-            distances=True,
+            record=Record(distances=True),
             progress=False,
         )
     notes = tuple(str(note.message) for note in caught if issubclass(note.category, SpecentWarning))

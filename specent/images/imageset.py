@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from specent import arguments
+from specent import arguments, memory
 from specent.arguments import brief
 from specent.errors import SpecentError
 
@@ -157,17 +155,6 @@ def listed(names: Sequence[object], one: str, many: str, most: int = 8) -> str:
 
 def check_size(count: int, shape: Sequence[int], what: str, each: int = 4) -> None:
     """Refuse a set that would not fit into memory, before it is read, at so many bytes a number."""
-    needed, memory = each * count * math.prod(int(length) for length in shape), _memory()
-    if needed > memory:
-        raise SpecentError(
-            f"{what}: {count} pictures of {' x '.join(str(length) for length in shape)} would need "
-            f"{needed / 2**30:.3g} GiB, but this machine has {memory / 2**30:.3g} GiB of memory; take smaller or fewer "
-            "pictures"
-        )
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not every system tells
-        return sys.maxsize
+    pictures = f"{what}: {count} pictures of {' x '.join(str(length) for length in shape)}"
+    needed = each * count * math.prod(int(length) for length in shape)
+    memory.check_fits(needed, pictures, "take smaller or fewer pictures")

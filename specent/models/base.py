@@ -20,7 +20,6 @@ from torch import Tensor
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
-from specent.models.limits import check_shape
 from specent.models.outputs import checked
 from specent.schema import NULL
 
@@ -44,7 +43,7 @@ class Model(ABC):
         self, labels: Sequence[str], shape: Sequence[int], label_prior: ArrayLike | None = None, null: bool = True
     ) -> None:
         self.labels = arguments.names(labels, "labels", error=ModelError)
-        self.shape = check_shape(shape, error=ModelError)
+        self.shape = arguments.shape(shape, error=ModelError)
         self.null = arguments.flag(null, "null", error=ModelError)
         if len(set(self.labels)) < len(self.labels) or NULL in self.labels or not self.labels:
             shown = brief(list(self.labels))

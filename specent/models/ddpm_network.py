@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from specent import arguments
+from specent import arguments, memory
 from specent.errors import ModelError
-from specent.models.limits import check_memory
 
 TIMES = 1000
 """Times of the schedule, 0 .. 999, with betas from 1e-4 to 2e-2 in even steps (arXiv 2006.11239)."""
@@ -111,13 +110,15 @@ def check_sizes(
         If even that is more than there is.
     """
     weights = sum(2 * 2 * 9 * layers * width**2 for width in channels)
-    check_memory(4 * 5 * weights, f"a network of channels={list(channels)} and layers={layers}", "take fewer of them")
+    memory.check_fits(
+        4 * 5 * weights, f"a network of channels={list(channels)} and layers={layers}", "take fewer of them"
+    )
     size = math.prod(shape)
     kept = 3 * size
     if activations:
         pixels = [max(1, size // shape[0] // 4**level) for level in range(len(channels))]
         kept += sum(2 * 4 * layers * width * count for width, count in zip(channels, pixels, strict=True))
-    check_memory(4 * batch * kept, f"a step with batch={batch}", "take a smaller batch")
+    memory.check_fits(4 * batch * kept, f"a step with batch={batch}", "take a smaller batch")
 
 
 def scheduler() -> Any:

@@ -19,7 +19,6 @@ from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
 from specent.files import shipped_folder
 from specent.models.checkpoint import load_checkpoint, read_card
-from specent.models.limits import check_shape
 from specent.models.network import EDMNetwork, PerceptronModel
 
 NAME = "digits.safetensors"
@@ -84,7 +83,7 @@ def digits(path: str | Path | None = None) -> PerceptronModel:
         settings = arguments.instance(card["settings"], dict, "settings", "give a JSON object", error=ModelError)
         fields = _Fields(
             labels=arguments.names(card["labels"], "labels", error=ModelError),
-            shape=check_shape(card["shape"], error=ModelError),
+            shape=arguments.shape(card["shape"], error=ModelError),
             prior=arguments.array(card["label_prior"], "label_prior", error=ModelError),
             sigma_data=arguments.number(card["sigma_data"], "sigma_data", above=0, error=ModelError),
             width=arguments.whole(settings["width"], "settings.width", least=1, error=ModelError),

@@ -19,15 +19,14 @@ from scipy.stats import norm
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from specent import arguments, evidence, schema
+from specent import arguments, evidence, memory, schema
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.guidance import Guidance
 from specent.models.base import resolve_device
 from specent.models.finite import FiniteModel
-from specent.models.limits import check_memory, check_partitions
 from specent.models.mixture import MixtureModel
-from specent.partitions import Partition
+from specent.partitions import Partition, parse_all
 from specent.schedules import Schedule, check_grid
 from specent.schema import NULL, coordinates
 
@@ -39,7 +38,7 @@ def exact_profiles(
     model: FiniteModel | MixtureModel,
     schedule: Schedule,
     time: ArrayLike,
-    partitions: Iterable[Partition] | Partition,
+    partitions: Partition | str | Iterable[Partition | str],
     *,
     samples: int = 1000,
     seed: int = 0,
@@ -57,8 +56,8 @@ def exact_profiles(
         The model, which is also the distribution of the data.
     schedule, time : Schedule and array_like, shape (time,)
         Where the profile is wanted.
-    partitions : Partition or iterable of Partition
-        The questions. The null condition, on a side, is the mixture of all labels.
+    partitions : Partition, str, or iterable of these
+        The partitions, text as in `Partition.parse`. The null condition, on a side, is the mixture of all labels.
     samples : int
         Draws per class and time; the same data and noise serve all times, so the curves are smooth.
     seed : int
@@ -104,7 +103,7 @@ def exact_profiles(
     progress = arguments.flag(progress, "progress")
     grid = check_grid(schedule, time)
     levels = schedule.noise_level(grid)
-    partitions = check_partitions(partitions)
+    partitions = parse_all(partitions, model.labels)
     null = any(NULL in partition.labels for partition in partitions)
     conditions = [*model.labels, NULL] if null else model.labels
     prior = np.append(model.label_prior, 0.0)[: len(conditions)]
@@ -113,7 +112,7 @@ def exact_profiles(
         raise SpecentError("partitions is empty; name at least one, for example [Partition.full(model.labels)]")
     place = resolve_device(device)
     needed = 16 * len(model.labels) * samples * math.prod(model.shape)
-    check_memory(needed, f"the draws of samples={samples} per class", "take fewer of them")
+    memory.check_fits(needed, f"the draws of samples={samples} per class", "take fewer of them")
     local = model.to(place)
     drivers = torch.arange(len(model.labels)).repeat_interleave(samples)
     data, noise = _draws(local, drivers, seed)

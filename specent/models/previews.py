@@ -57,8 +57,8 @@ def previews(
     --------
     >>> import specent as sp
     >>> data = sp.models.finite([[[[-1.0]]], [[[1.0]]]], ["dark", "bright"])
-    >>> options = {"schedule": sp.schedules.VE(), "time": [0.01, 1.0, 80.0], "predictions": [0.01], "progress": False}
-    >>> runs = sp.sample(data, samples=2, **options)
+    >>> options = {"schedule": sp.schedules.VE(), "time": [0.01, 1.0, 80.0], "progress": False}
+    >>> runs = sp.sample(data, samples=2, record=sp.Record([0.01]), **options)
     >>> previews(data, runs, progress=False).preview.squeeze().values.tolist()
     [[255, 255], [0, 0]]
     """
@@ -89,7 +89,7 @@ def _check(model: Model, runs: xr.Dataset) -> None:
     if "prediction" not in runs or not set(_DATA) <= set(runs["prediction"].dims):
         raise SpecentError(
             "runs hold no predictions of pictures over (channel, y, x); sample a model of pictures or their latents "
-            "with predictions=[...]"
+            "with record=specent.Record(predictions=[...])"
         )
     shape = tuple(runs.sizes[dim] for dim in _DATA)
     if shape != model.shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from specent.sampling.record import Record as Record
 from specent.sampling.trajectories import sample as sample
 
-__all__ = ["sample"]
+__all__ = ["Record", "sample"]

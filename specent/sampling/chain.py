@@ -1,5 +1,9 @@
 r"""The reverse chain of one batch of trajectories, with the evidence of every candidate along it.
 
+Each step is drawn from the posterior of the forward process, which is the chain of arXiv 2010.02502 with eta = 1. No
+other chain will do: with less noise than that a path weighs the candidates by another density than that of its states,
+and without any (eta = 0, or the solver of an ODE) the path of one candidate has no density under the others.
+
 The likelihood of a path under candidate c is a product of the Gaussian transitions that the sampler itself uses
 (arXiv 2506.10433 equation 3), so for any network the posterior of the driving class given the path is exact. Against
 the driver r, with the realised noise :math:`\xi` and the denoiser :math:`D_g` that moved the sample, a step of gain
@@ -43,7 +47,7 @@ _VAST = 1e30
 
 
 @dataclass(frozen=True)
-class Record:
+class Selection:
     """What is kept of a run.
 
     `log_priors` holds the partitions as joint log-priors of side and candidate, grouped by their number of sides, each
@@ -68,7 +72,7 @@ class Plan:
     start: float
     alpha: Array
     steps: tuple[Transition, ...]
-    record: Record
+    record: Selection
     device: torch.device
 
     @property

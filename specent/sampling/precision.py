@@ -21,7 +21,7 @@ from specent import evidence
 from specent.arguments import brief
 from specent.errors import SpecentError, SpecentWarning
 from specent.guidance import Setting
-from specent.sampling.chain import Plan, Record, run_batch
+from specent.sampling.chain import Plan, Selection, run_batch
 from specent.sampling.streams import Streams
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -120,7 +120,7 @@ def _entropies(
     drivers = np.array([plan.candidates.index(label) for label, _ in keys])
     groups = plan.record.log_priors or ((np.array([0]), _full(plan)),)
     with arithmetic(precision, plan.device):
-        made = run_batch(replace(plan, record=Record()), guidance, drivers, streams, lambda: None)
+        made = run_batch(replace(plan, record=Selection()), guidance, drivers, streams, lambda: None)
     posteriors = [evidence.posterior(made["log_likelihood"], log_prior)[0] for _, log_prior in groups]
     means = [evidence.entropy(log_side).mean(axis=0) / np.log(2) for log_side in posteriors]
     return np.concatenate(means, axis=-1)

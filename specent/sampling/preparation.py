@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 
 from specent import arguments
 from specent.arguments import brief
@@ -62,15 +61,6 @@ def moved(model: Model, device: torch.device, compiled: bool = False) -> Model:
     return arguments.instance(found, Model, f"model: {kind}.to({str(device)!r})", mend, error=ModelError)  # type: ignore[type-abstract]
 
 
-def check_eta(eta: Any) -> None:
-    """Refuse any chain but the stochastic one."""
-    if arguments.number(eta, "eta") != 1.0:
-        raise SpecentError(
-            f"eta={eta!r}: evidence needs the stochastic chain, eta=1. A deterministic or rescaled chain has "
-            "another density, or none, and its paths would be weighed wrongly"
-        )
-
-
 def check_labels(argument: str, chosen: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
     """The chosen labels, all of them if none are chosen."""
     if chosen is None:
@@ -83,12 +73,17 @@ def check_labels(argument: str, chosen: Sequence[str] | None, known: Sequence[st
 
 
 def check_guidance(guidance: Any, model: Model) -> tuple[Setting, ...]:
-    """The guidance settings of a single one or any iterable."""
-    mend = "use specent.Guidance(scale, interval) or specent.FeedbackGuidance(pi, t_0, t_1)"
+    """The guidance settings of a single one or any iterable; a number is the scale of a constant one."""
+    hint = "use a scale, specent.Guidance(scale, interval) or specent.FeedbackGuidance(pi, t_0, t_1)"
     kinds: Any = (Guidance, FeedbackGuidance)
     if isinstance(guidance, (*kinds, str)) or not np.iterable(guidance):
         guidance = (guidance,)
-    settings = tuple(arguments.instance(setting, kinds, "guidance", mend) for setting in guidance)
+    settings = tuple(
+        Guidance(float(setting))
+        if isinstance(setting, (int, float, np.number)) and not isinstance(setting, bool)
+        else arguments.instance(setting, kinds, "guidance", hint)
+        for setting in guidance
+    )
     for setting in settings:
         if setting.guided and not model.null:
             raise SpecentError(f"guidance {setting} needs a null condition, which this model does not have")
@@ -108,13 +103,3 @@ def check_scored(
         raise SpecentError(f"candidates={brief(list(scored))} must hold {NULL!r} for a guided run")
     for partition in partitions:
         partition.check(scored)
-
-
-def prediction_places(predictions: ArrayLike, grid: NDArray[np.float64]) -> tuple[int, ...]:
-    """Places in the grid nearest to the times at which predictions are wanted."""
-    wanted = np.atleast_1d(arguments.array(predictions, "predictions"))
-    inside = np.isfinite(wanted) & (wanted >= grid[0]) & (wanted <= grid[-1])
-    if wanted.ndim > 1 or not inside.all():
-        shown = brief(wanted.tolist())
-        raise SpecentError(f"predictions={shown} must be times within the grid, {grid[0]:g} to {grid[-1]:g}")
-    return tuple(sorted({int(np.argmin(np.abs(grid - value))) for value in wanted}))

@@ -12,31 +12,27 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from specent import arguments, evidence, schema
+from specent import arguments, evidence, memory, schema
 from specent.guidance import Guidance, Setting, formula
 from specent.models.base import Model, resolve_device
-from specent.models.limits import check_memory, check_partitions
 from specent.models.protocol import Denoiser, as_model
-from specent.partitions import Partition
-from specent.sampling.chain import Plan, Record, recorded
+from specent.partitions import Partition, parse_all
+from specent.sampling.chain import Plan, Selection, recorded
 from specent.sampling.precision import Precision, arithmetic, check_precision, probe
 from specent.sampling.preparation import (
-    check_eta,
     check_guidance,
     check_labels,
     check_model,
     check_scored,
     moved,
-    prediction_places,
 )
+from specent.sampling.record import Record
 from specent.sampling.running import batch_size as fitting_batch
 from specent.sampling.running import run
 from specent.sampling.streams import SEED_RULE, SHARED_RULE
 from specent.schedules import Schedule, check_grid
 from specent.schema import NULL, coordinates
 from specent.transitions import transitions
-
-_FEW = 16
 
 
 def sample(
@@ -45,16 +41,14 @@ def sample(
     schedule: Schedule,
     time: ArrayLike,
     samples: int,
-    partitions: Iterable[Partition] | Partition = (),
-    guidance: Setting | Sequence[Setting] = Guidance(),  # noqa: B008  (frozen)
+    partitions: Partition | str | Iterable[Partition | str] = (),
+    guidance: Setting | float | Sequence[Setting | float] = Guidance(),  # noqa: B008  (frozen)
     seed: int = 0,
     device: str = "cpu",
     classes: Sequence[str] | None = None,
     candidates: Sequence[str] | None = None,
-    predictions: ArrayLike = (),
-    distances: bool | None = None,
+    record: Record = Record(),  # noqa: B008  (frozen)
     shared_noise: bool = False,
-    eta: float = 1.0,
     batch_size: int | None = None,
     precision: Precision = "float32",
     compiled: bool = False,
@@ -76,11 +70,12 @@ def sample(
         Ascending times from data to noise, see `specent.schedules.edm_grid`.
     samples : int
         Trajectories per class, at least 2.
-    partitions : Partition or iterable of Partition
-        Questions whose entropy production is recorded. Others can be asked afterwards, their rates included as long as
-        `distances` are kept.
-    guidance : Guidance, FeedbackGuidance, or sequence of these
-        Guidance settings; all share the same noise. If one of them feeds back, the scale of every trajectory is kept.
+    partitions : Partition, str, or iterable of these
+        Partitions whose entropy production is recorded, text as in `Partition.parse`. The entropy of others follows
+        afterwards too, and their rates as long as `record` keeps distances.
+    guidance : Guidance, FeedbackGuidance, float, or sequence of these
+        Guidance settings, a number being the scale of a constant one; all share the same noise. If one of them feeds
+        back, the scale of every trajectory is kept.
     seed : int
         Seed of the random streams; one stream per (seed, class, sample).
     device : str
@@ -90,16 +85,12 @@ def sample(
     candidates : sequence of str, optional
         The conditions that are scored, drivers and partitions among them; by default all labels, and the null
         condition if the model has one.
-    predictions : array_like
-        Times (of the grid; the nearest is taken) at which predictions of the data are kept.
-    distances : bool, optional
-        Whether squared distances between the candidates' denoised data are kept, from which the production of any
-        partition follows afterwards. By default, if there are at most 16 candidates.
+    record : Record
+        What is kept beside the evidence: predictions of the data at chosen times, and distances between the
+        candidates' denoised data. By default distances between up to 16 candidates.
     shared_noise : bool
         Whether all classes share their noise, for pictures from common starting noise. Their trajectories are then
         not independent.
-    eta : float
-        1 for the stochastic chain. Anything else is refused: the likelihood of a path is that of this chain.
     batch_size : int, optional
         Trajectories at a time; the numbers do not depend on it. By default as many as the free memory of the GPU holds.
         A batch that runs out of memory is done again in halves, and the run goes on.
@@ -144,7 +135,6 @@ def sample(
     """
     model = as_model(model)
     check_model(model)
-    check_eta(eta)
     samples = arguments.whole(samples, "samples", least=2)
     seed = arguments.whole(seed, "seed")
     size = None if batch_size is None else arguments.whole(batch_size, "batch_size", least=1)
@@ -158,12 +148,17 @@ def sample(
     conditions = (*model.labels, NULL) if model.null else model.labels
     drivers = model.labels if classes is None else check_labels("classes", classes, conditions)
     scored = check_labels("candidates", candidates, conditions)
-    asked = check_partitions(partitions)
+    asked = parse_all(partitions, model.labels)
     check_scored(scored, drivers, asked, settings)
-    kept = prediction_places(predictions, grid)
-    keep_distances = len(scored) <= _FEW if distances is None else arguments.flag(distances, "distances")
     arithmetic_name, compiles = check_precision(precision), arguments.flag(compiled, "compiled")
     prior = np.array([0.0 if name == NULL else model.label_prior[model.labels.index(name)] for name in scored])
+    record = arguments.instance(record, Record, "record", "use specent.Record(predictions=[...], distances=True)")
+    selection = Selection(
+        log_priors=_grouped(asked, scored, prior),
+        distances=record.keeps_distances(len(scored)),
+        predictions=record.prediction_indices(grid),
+        scales=any(setting.feeds_back for setting in settings),
+    )
     plan = Plan(
         model=model,
         candidates=scored,
@@ -172,7 +167,7 @@ def sample(
         start=float(schedule.sigma(grid[-1])),
         alpha=schedule.alpha(grid),
         steps=tuple(transitions(schedule, grid)),
-        record=Record(_grouped(asked, scored, prior), keep_distances, kept, any(s.feeds_back for s in settings)),
+        record=selection,
         device=place,
     )
     options = {
@@ -193,7 +188,8 @@ def sample(
     }
     sizes = _sizes(plan, settings, drivers, samples)
     needed = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in sizes.values())
-    check_memory(needed, f"the results of samples={samples} per class", "take fewer of them, or distances=False")
+    hint = "take fewer of them, or record=specent.Record(distances=False)"
+    memory.check_fits(needed, f"the results of samples={samples} per class", hint)
     # a dry run of the last step, on arrays without memory: what cannot become a dataset fails now, not after the work
     dry = {name: np.broadcast_to(np.zeros((), kind), shape) for name, (kind, shape) in sizes.items()}
     _dataset(dry, plan, schedule, grid, settings, drivers, asked, prior, options)

@@ -360,7 +360,7 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_pa
     asked = [sp.Partition.pair(label, "null") for label in "abc"]
     runs = sp.sample(model, classes=[*"abc", "null"], partitions=asked, **options)
     # of these nothing is asked: they are there for their pictures
-    strips = sp.sample(model, classes=["a", "b"], predictions=[0.1, 1.0], **options)
+    strips = sp.sample(model, classes=["a", "b"], record=sp.Record([0.1, 1.0]), **options)
     paths = [sp.write(sp.entropy(runs), tmp_path / "p.nc"), sp.write(strips, tmp_path / "s.nc")]
     page = tmp_path / "page.html"
     assert command.main(["plot", *map(str, paths), "-o", str(page)]) == 0

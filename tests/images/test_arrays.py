@@ -132,7 +132,7 @@ def test_memory_is_counted_with_the_copies_in_single_precision(tmp_path: Path, m
     np.savez_compressed(tmp_path / "x.npz", images=np.zeros((4, 1, 64, 64), dtype=np.uint8), labels=LABELS)
     # 16384 numbers of one byte in the file, of four in memory, twice
     for memory, enough in ((16384 * 9 - 1, False), (16384 * 9, True)):
-        monkeypatch.setattr("specent.images.imageset._memory", lambda memory=memory: memory)
+        monkeypatch.setattr("specent.memory.total", lambda memory=memory: memory)
         if enough:
             assert len(sp.images.npz(tmp_path / "x.npz")) == 4
         else:

@@ -15,7 +15,7 @@ import specent as sp
 from specent.errors import ModelError, SpecentError
 from specent.models.diffusers import PipelineModel, pipeline, tiny
 
-OPTIONS = {"samples": 3, "predictions": [0.05, 2.0], "progress": False}
+OPTIONS = {"samples": 3, "record": sp.Record([0.05, 2.0]), "progress": False}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_nothing_else_changes_but_the_history(latents: PipelineModel, runs: xr.D
 def test_pixels_are_shown_as_they_are() -> None:
     images = np.linspace(-1, 1, 8).reshape(2, 1, 2, 2)
     model = sp.models.finite(images, ["a", "b"])
-    made = sp.sample(model, schedule=sp.schedules.VE(), time=[0.001, 1.0, 90.0], samples=2, predictions=[0.001],
+    made = sp.sample(model, schedule=sp.schedules.VE(), time=[0.001, 1.0, 90.0], samples=2, record=sp.Record([0.001]),
                      progress=False)  # fmt: skip
     pictures = sp.models.previews(model, made, progress=False)["preview"]
     wanted = np.round(127.5 * (images + 1)).astype(int)
@@ -107,7 +107,7 @@ class Odd(sp.models.Model):
 )
 def test_what_no_picture_comes_of_is_named(made: object, said: str) -> None:
     model = Odd(made)
-    held = sp.sample(model, schedule=sp.schedules.VE(), time=[0.1, 1.0, 90.0], samples=2, predictions=[1.0],
+    held = sp.sample(model, schedule=sp.schedules.VE(), time=[0.1, 1.0, 90.0], samples=2, record=sp.Record([1.0]),
                      progress=False)  # fmt: skip
     with pytest.raises(ModelError, match=said):
         sp.models.previews(model, held, progress=False)

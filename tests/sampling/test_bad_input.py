@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 import specent as sp
+from specent import memory
 from specent.errors import ModelError, SpecentError
-from specent.models import limits
 from specent.models.base import resolve_device
 from specent.schedules import DDPM, VE, VP, FlowMatching, edm_grid
 
@@ -36,7 +36,7 @@ GOOD = {"schedule": VE(), "time": edm_grid(6), "samples": 2, "progress": False}
     ("change", "message"),
     [
         ({"partitions": [sp.Partition.pair("a", "cat")]}, "unknown label 'cat'"),
-        ({"partitions": ["full"]}, "use specent.Partition"),
+        ({"partitions": [2.5]}, r"partitions\[0\]=2.5 is a float; use specent.Partition, or text"),
         ({"partitions": [sp.Partition.pair("a", "b")] * 2}, "same name"),
         ({"schedule": FlowMatching(), "time": [0.1, 1.0]}, "time=1.0 is outside"),
         ({"schedule": DDPM(), "time": [0.0, 1000.0]}, "time=1000.0 is outside"),
@@ -55,22 +55,24 @@ GOOD = {"schedule": VE(), "time": edm_grid(6), "samples": 2, "progress": False}
         ({"samples": 10**12}, "samples=1000000000000 .* GiB of memory; take fewer"),
         ({"seed": 2**63}, "seed=9223372036854775808 .* at most"),
         ({"seed": 1.0}, "seed=1.0"),
-        ({"eta": 0.0}, "eta=0.0"),
-        ({"eta": "ddim"}, "eta='ddim'"),
         ({"shared_noise": "no"}, "shared_noise='no' must be True or False"),
-        ({"distances": 1}, "distances=1 must be True or False"),
+        ({"record": {"distances": True}}, "record=.* is a dict; use specent.Record"),
+        ({"record": None}, "record=None is a NoneType; use specent.Record"),
         ({"progress": None}, "progress=None must be True or False"),
-        ({"partitions": "full"}, "Partition.parse"),
-        ({"partitions": None}, "partitions=None must be a list"),
+        ({"partitions": "a|cat"}, "unknown label 'cat'"),
+        ({"partitions": ["a|b", sp.Partition.pair("a", "b")]}, "same name 'a | b'"),
+        ({"partitions": {"a": "b"}}, "partitions=.* is a dict; use specent.Partition"),
+        ({"partitions": None}, "partitions=None is a NoneType; use specent.Partition"),
         ({"partitions": [None]}, r"partitions\[0\]=None"),
         ({"time": [1e-160, 1.0]}, "sigma/alpha=1e-160; keep the grid between 1e-12"),
         ({"time": [1.0, 1e200]}, r"sigma/alpha=1e\+200"),
         ({"schedule": VP(), "time": [0.1, 100.0]}, "sigma/alpha="),
         ({"classes": [None]}, r"classes\[0\]=None must be a name"),
         ({"candidates": 5}, "candidates=5 must be a list of names"),
-        ({"predictions": "all"}, "predictions='all' must hold real numbers"),
-        ({"predictions": [[1.0]]}, "predictions="),
-        ({"guidance": "w=2"}, "guidance='w=2' is a str; use specent.Guidance"),
+        ({"guidance": "w=2"}, "guidance='w=2' is a str; use a scale, specent.Guidance"),
+        ({"guidance": True}, "guidance=True is a bool"),
+        ({"guidance": -1.0}, "guidance scale=-1.0 must be"),
+        ({"guidance": [2.0, sp.Guidance(2.0)]}, "none twice"),
         ({"device": "cuda:one"}, "cannot be used"),
         ({"device": "mps"}, "cannot be used"),
         ({"device": "meta"}, "cannot be used"),
@@ -78,14 +80,13 @@ GOOD = {"schedule": VE(), "time": edm_grid(6), "samples": 2, "progress": False}
         ({"device": 5}, "device=5 cannot be used"),
         ({"schedule": "ve"}, "schedule='ve' is a str"),
         ({"schedule": VE}, "give a schedule, for example"),
-        ({"guidance": 2.0}, "guidance"),
         ({"guidance": []}, "at least one"),
         ({"guidance": [sp.Guidance(2.0), sp.Guidance(2.0)]}, "none twice"),
         ({"classes": ["a", "cat"]}, "classes="),
         ({"classes": "ab"}, "classes="),
         ({"candidates": ["a"]}, "must hold every driving class"),
         ({"candidates": ["a", "b"], "guidance": sp.Guidance(2.0)}, "must hold 'null'"),
-        ({"predictions": [100.0]}, "within the grid"),
+        ({"record": sp.Record([1.0, 100.0])}, "record: predictions=.* within the grid, .*; 100 is not"),
         ({"device": "tpu9"}, "cannot be used; use 'cpu'"),
     ],
     ids=str,
@@ -131,11 +132,11 @@ def test_memory_is_compared_with_the_whole_result(monkeypatch: pytest.MonkeyPatc
     made = sp.sample(model, **GOOD)
     size = sum(value.nbytes for value in made.data_vars.values())
     net.calls = 0
-    monkeypatch.setattr(limits, "_memory", lambda: size - 1)
+    monkeypatch.setattr(memory, "total", lambda: size - 1)
     with pytest.raises(SpecentError, match="GiB"):
         sp.sample(model, **GOOD)
     assert net.calls == 0
-    monkeypatch.setattr(limits, "_memory", lambda: size)
+    monkeypatch.setattr(memory, "total", lambda: size)
     sp.sample(model, **GOOD)
 
 

@@ -192,7 +192,7 @@ def test_stored_production_follows_from_the_stored_distances() -> None:
 def test_predictions_are_kept_at_the_nearest_times_and_end_in_the_final_sample() -> None:
     mix = two_points(2.0, dimension=3)
     grid = edm_grid(16)
-    runs = runs_of(mix, 16, 4, predictions=[grid[0], 1.0, 79.0])
+    runs = runs_of(mix, 16, 4, record=sp.Record([grid[0], 1.0, 79.0]))
     assert runs.prediction.dims == ("guidance", "class_label", "sample", "prediction_time", "feature")
     assert set(runs.prediction_time.values) <= set(grid)
     np.testing.assert_array_equal(runs.prediction.isel(prediction_time=0), runs.final)

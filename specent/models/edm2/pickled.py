@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from specent import memory
 from specent.arguments import brief
 from specent.errors import ArchiveError, ModelError
 from specent.models.edm2.layers import CLIP, RESIDUAL_BALANCE
 from specent.models.edm2.network import Config, Precond
 from specent.models.edm2.storages import storage
-from specent.models.limits import check_memory
 from specent.unpickling import Record, unpickle
 
 OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
@@ -85,7 +85,7 @@ def read_pickle(path: Path, argument: str = "source") -> Stored:
     what = f"{argument}={path.name!r}"
     try:
         size = path.stat().st_size
-        check_memory(3 * size, what, "convert it on a machine with more memory")
+        memory.check_fits(3 * size, what, "convert it on a machine with more memory")
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{what} cannot be read: {error.strerror}") from error

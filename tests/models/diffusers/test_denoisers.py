@@ -308,7 +308,7 @@ def test_the_archive_of_a_whole_chain_validates(folder: Folder, kind: str, tmp_p
         candidates=[*some, "null"],
         partitions=[sp.Partition.pair(*some)],
         guidance=[sp.Guidance(), sp.Guidance(2.0)],
-        predictions=[grid[3]],
+        record=sp.Record([grid[3]]),
         progress=False,
     )
     runs = sp.models.previews(model, runs, progress=False)

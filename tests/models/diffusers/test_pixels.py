@@ -124,7 +124,7 @@ def test_a_table_of_times_is_looked_up_at_whole_times_only(copied: Folder) -> No
     )
     model = pipeline(source)
     assert model.integer_times
-    options = {"schedule": model.schedule, "samples": 2, "progress": False, "distances": False}
+    options = {"schedule": model.schedule, "samples": 2, "progress": False, "record": sp.Record(distances=False)}
     with pytest.raises(ModelError, match="whole times"):
         sp.sample(model, time=[10.5, 900.0], **options)
     with torch.random.fork_rng(devices=[]):

@@ -118,7 +118,7 @@ def test_previews_of_a_run_can_be_decoded(networks: tuple[Precond, Precond], sav
     model = sp.models.edm2(save(networks[0]), vae=folder)
     runs = sp.sample(
         model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(6), samples=2, classes=["0"],
-        predictions=[0.01, 1.0, 40.0], progress=False,
+        record=sp.Record([0.01, 1.0, 40.0]), progress=False,
     )  # fmt: skip
     made = previews(model, runs, progress=False)
     assert made.preview.shape == (1, 1, 2, 3, 3, 64, 64)
