@@ -416,10 +416,10 @@ def check(
         Use only what was fetched before.
     """
     from specent import diagnostics
-    from specent.diagnostics import targets
+    from specent.diagnostics.model_texts import data_from_text, model_from_text
 
-    made = targets.model_of(model, null=null, labels=label, prompts=prompt, local_files_only=local_files_only)
-    images, labels = (None, None) if data is None else targets.data_of(data, made)
+    made = model_from_text(model, null=null, labels=label, prompts=prompt, local_files_only=local_files_only)
+    images, labels = (None, None) if data is None else data_from_text(data, made)
     report = diagnostics.check(made, images, labels, levels=levels, samples=samples, seed=seed, device=device)
     print(report)
     if not report.ok:

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specent.diagnostics.probe import Probe
+from specent.diagnostics.labelled_data import Examples
+from specent.diagnostics.network_probe import Probe
 from specent.diagnostics.report import Line, Verdict
-from specent.diagnostics.trial import Examples, Trial
+from specent.diagnostics.subject import Subject
 
 _SWEEP = 16
 _STATES = 4
@@ -26,19 +27,19 @@ _SWAMPED = 0.3
 _ROUNDING = (1e-5, 1e-3)
 
 
-def sweep_cost(trial: Trial) -> int:
+def sweep_cost(trial: Subject) -> int:
     """How many states `finite` denoises at most."""
     return _SWEEP * _STATES * len(trial.conditions)
 
 
-def finite(trial: Trial) -> Line:
+def finite(trial: Subject) -> Line:
     """Whether outputs are finite at every noise level and under every condition that is tried."""
     levels = trial.probe.levels(trial.low, trial.high, _SWEEP)
     count = 0
     for stream, level in enumerate(levels):
         for condition in trial.conditions:
             x = _states(trial, float(level), stream)
-            denoised = trial.probe.denoise(x, float(level), trial.ones(condition, len(x)))
+            denoised = trial.probe.denoise(x, float(level), trial.repeated(condition, len(x)))
             count += len(x)
             if not torch.isfinite(denoised).all():
                 what = "a NaN" if denoised.isnan().any() else "an infinity"
@@ -51,7 +52,7 @@ def finite(trial: Trial) -> Line:
     return Line("finite", "pass", f"{count} outputs from noise level {levels[0]:.3g} to {levels[-1]:.3g} are finite")
 
 
-def _states(trial: Trial, level: float, stream: int) -> Tensor:
+def _states(trial: Subject, level: float, stream: int) -> Tensor:
     """A few noisy examples, or noise alone."""
     if trial.examples is not None:
         return trial.examples.first(_STATES).noisy(level, stream)
@@ -60,12 +61,12 @@ def _states(trial: Trial, level: float, stream: int) -> Tensor:
     return level * noise.to(trial.device)
 
 
-def ends_cost(trial: Trial) -> int:
+def ends_cost(trial: Subject) -> int:
     """How many states the lines about the two ends denoise at most."""
     return _ENDS * (1 + len(trial.conditions))
 
 
-def clean_end(trial: Trial, examples: Examples) -> Line:
+def clean_end(trial: Subject, examples: Examples) -> Line:
     """Whether the denoiser leaves a state alone that has hardly any noise."""
     few = examples.first(_ENDS)
     level = float(trial.probe.levels(trial.low, trial.high, 2)[0])
@@ -86,7 +87,7 @@ def clean_end(trial: Trial, examples: Examples) -> Line:
     )  # fmt: skip
 
 
-def noisy_end(trial: Trial, examples: Examples) -> Line:
+def noisy_end(trial: Subject, examples: Examples) -> Line:
     """Whether the denoiser tends to the mean of the data where the noise swamps it."""
     few = examples.first(_ENDS)
     level = float(trial.probe.levels(trial.low, trial.high, 2)[-1])
@@ -95,7 +96,7 @@ def noisy_end(trial: Trial, examples: Examples) -> Line:
     expected = float((values**2 / (values + level**2)).sum() / size) ** 0.5
     varied = []
     for condition in trial.conditions:
-        denoised = trial.probe.denoise(few.noisy(level, 101), level, trial.ones(condition, len(few)))
+        denoised = trial.probe.denoise(few.noisy(level, 101), level, trial.repeated(condition, len(few)))
         varied.append(float(denoised.var(0, unbiased=True).mean()) if len(few) > 1 else 0.0)
     worst = int(np.argmax(varied))
     found = varied[worst] ** 0.5
@@ -134,12 +135,12 @@ def _graded(value: float, good: float, bad: float) -> Verdict:
     return "pass" if value <= good else "warn" if value <= bad else "fail"
 
 
-def calls_cost(trial: Trial) -> int:
+def calls_cost(trial: Subject) -> int:
     """How many states the lines about calls denoise at most."""
     return 6 * _BATCH + 2 * len(trial.conditions)
 
 
-def _mixed(trial: Trial, examples: Examples) -> tuple[Tensor, float, Tensor]:
+def _mixed(trial: Subject, examples: Examples) -> tuple[Tensor, float, Tensor]:
     """Half a dozen states under as many conditions as there are, at a noise level of the data's size."""
     few = examples.first(_BATCH)
     middle = min(max(few.variance**0.5, trial.low), trial.high)
@@ -148,7 +149,7 @@ def _mixed(trial: Trial, examples: Examples) -> tuple[Tensor, float, Tensor]:
     return few.noisy(level, 102), level, torch.tensor(conditions, device=trial.device)
 
 
-def repeatable(trial: Trial, examples: Examples) -> Line:
+def repeatable(trial: Subject, examples: Examples) -> Line:
     """Whether the same call gives the same twice."""
     x, level, conditions = _mixed(trial, examples)
     first, again = (trial.probe.denoise(x, level, conditions) for _ in range(2))
@@ -162,16 +163,14 @@ def repeatable(trial: Trial, examples: Examples) -> Line:
     )  # fmt: skip
 
 
-def batches(trial: Trial, examples: Examples) -> Line:
+def batches(trial: Subject, examples: Examples) -> Line:
     """Whether a state is denoised the same alone, in another order, and beside other conditions."""
     x, level, conditions = _mixed(trial, examples)
     whole = trial.probe.denoise(x, level, conditions)
     single = torch.cat([trial.probe.denoise(x[i : i + 1], level, conditions[i : i + 1]) for i in range(len(x))])
     turned = trial.probe.denoise(x.flip(0), level, conditions.flip(0)).flip(0)
     every = torch.tensor(trial.conditions, device=trial.device)
-    trial.probe.tick(2 * len(every))
-    with torch.no_grad():
-        together = trial.model.candidates(x[:2], level, every).double()
+    together = trial.probe.candidates(x[:2], level, every)
     ways = {
         "alone": _relative(whole, single),
         "in another order": _relative(whole, turned),
@@ -198,12 +197,12 @@ def _relative(first: Tensor, second: Tensor) -> float:
     return float((first - second).abs().max()) / max(scale, 1e-300)
 
 
-def precision_cost(trial: Trial) -> int:
+def precision_cost(trial: Subject) -> int:
     """How many states `precision` denoises at most."""
     return 2 * _BATCH * 4
 
 
-def precision(trial: Trial, examples: Examples) -> Line:
+def precision(trial: Subject, examples: Examples) -> Line:
     """What rounding does to differences of denoisers, by a copy of the network in double precision."""
     twin = trial.probe.in_double_precision()
     if isinstance(twin, str):
@@ -224,7 +223,7 @@ def precision(trial: Trial, examples: Examples) -> Line:
     )  # fmt: skip
 
 
-def _rounded(trial: Trial, examples: Examples, twin: Probe) -> tuple[float, float]:
+def _rounded(trial: Subject, examples: Examples, twin: Probe) -> tuple[float, float]:
     """The worst share that rounding has in the difference of two conditions, and the noise level where it is."""
     few = examples.first(_BATCH)
     spread = few.variance**0.5
@@ -233,8 +232,8 @@ def _rounded(trial: Trial, examples: Examples, twin: Probe) -> tuple[float, floa
     for stream, level in enumerate(trial.probe.levels(max(trial.low, 0.1 * spread), min(trial.high, 3 * spread), 2)):
         x = few.noisy(float(level), 103 + stream)
         single, double = (
-            probe.denoise(x, float(level), trial.ones(first, len(x)))
-            - probe.denoise(x, float(level), trial.ones(second, len(x)))
+            probe.denoise(x, float(level), trial.repeated(first, len(x)))
+            - probe.denoise(x, float(level), trial.repeated(second, len(x)))
             for probe in (trial.probe, twin)
         )
         size = float(double.square().mean().sqrt())

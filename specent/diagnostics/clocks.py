@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specent.diagnostics.comparing import Difference, difference, mostly, shown
 from specent.diagnostics.fitting import MOST, READINGS, USELESS, Fits, needed, read, scales
-from specent.diagnostics.probe import Array
+from specent.diagnostics.labelled_data import Examples
+from specent.diagnostics.network_probe import Array
+from specent.diagnostics.paired_differences import Difference, difference, mostly_smaller, z_text
 from specent.diagnostics.report import Line
-from specent.diagnostics.trial import Examples, Trial
+from specent.diagnostics.subject import Subject
 from specent.errors import SpecentError
 from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule
 
@@ -59,7 +60,7 @@ class Clock:
     def better(self) -> bool:
         """Whether the network was trained on this schedule rather than on the declared one."""
         clear = self.ratio < 1 - _BETTER and self.found.mean() < USELESS
-        return clear and self.gap.significant and mostly(self.declared, self.found)
+        return clear and self.gap.significant and mostly_smaller(self.declared, self.found)
 
 
 def usual(declared: Schedule) -> list[Schedule]:
@@ -96,20 +97,20 @@ def written(schedule: Schedule) -> str:
     return f"specent.schedules.DDPM({schedule.betas!r}{steps})"
 
 
-def clocks_cost(trial: Trial) -> int:
+def clocks_cost(trial: Subject) -> int:
     """How many states `clocks` denoises at most."""
     return 2 * _LEVELS * len(usual(trial.probe.schedule)) * min(len(needed(trial)), _MOST_EXAMPLES)
 
 
-def clocks(trial: Trial, examples: Examples, fit: Fits) -> list[Clock]:
+def clocks(trial: Subject, examples: Examples, fit: Fits) -> list[Clock]:
     """The network on every usual schedule that it can be called on, the best first."""
     few = examples.first(_MOST_EXAMPLES)
     found = [_clock(trial, few, fit, schedule) for schedule in usual(trial.probe.schedule)]
     return sorted((clock for clock in found if clock is not None), key=lambda clock: clock.ratio)
 
 
-def _clock(trial: Trial, examples: Examples, fit: Fits, schedule: Schedule) -> Clock | None:
-    if trial.probe.whole and not isinstance(schedule, DDPM):
+def _clock(trial: Subject, examples: Examples, fit: Fits, schedule: Schedule) -> Clock | None:
+    if trial.probe.integer_times and not isinstance(schedule, DDPM):
         return None
     errors: dict[str, list[Array]] = {prediction: [] for prediction in READINGS}
     declared = []
@@ -122,7 +123,7 @@ def _clock(trial: Trial, examples: Examples, fit: Fits, schedule: Schedule) -> C
             return None  # the network knows no such time
         for prediction in READINGS:
             errors[prediction].append(_error(examples, level, prediction, output, alpha * x, alpha))
-        x, place = examples.noisy(near, 400 + stream), trial.probe.place(near)
+        x, place = examples.noisy(near, 400 + stream), trial.probe.point(near)
         scale, prediction = fit.best
         alpha = scales(place).get(scale, place.alpha)
         output = trial.probe.output(alpha * x, place.time, examples.classes)
@@ -133,12 +134,12 @@ def _clock(trial: Trial, examples: Examples, fit: Fits, schedule: Schedule) -> C
     return Clock(schedule, _best(made, trial.probe.prediction), made, np.stack(declared))
 
 
-def _pairs(trial: Trial, schedule: Schedule) -> list[tuple[float, float, float]]:
+def _pairs(trial: Subject, schedule: Schedule) -> list[tuple[float, float, float]]:
     """Times of a schedule with their noise levels, and those of the declared schedule that are nearest to them."""
     own, probe = trial.probe.schedule, trial.probe
-    ends = trial.fit_levels()
+    ends = trial.error_levels()
     targets = np.geomspace(ends[0], ends[-1], _LEVELS)
-    known = own.noise_level(np.arange(own.steps)) if isinstance(own, DDPM) else probe.known
+    known = own.noise_level(np.arange(own.steps)) if isinstance(own, DDPM) else probe.known_levels
     if isinstance(schedule, DDPM):
         times = np.arange(schedule.steps, dtype=np.float64)
     else:
@@ -187,7 +188,7 @@ def other(found: Sequence[Clock]) -> Clock | None:
     return next((clock for clock in found if clock.better), None)
 
 
-def schedule(trial: Trial, fit: Fits, found: Sequence[Clock]) -> Line:
+def schedule(trial: Subject, fit: Fits, found: Sequence[Clock]) -> Line:
     """Whether the network denoises best on the declared schedule."""
     own = trial.probe.schedule
     if not found:
@@ -199,18 +200,24 @@ def schedule(trial: Trial, fit: Fits, found: Sequence[Clock]) -> Line:
     if wrong is None:
         if fit.useless:
             text = "read in any way, on any usual schedule, the network does not denoise"
-            return Line("schedule", "skip", text, mend="mend the line 'denoising' first")
+            return Line("schedule", "skip", text, hint="fix the line 'denoising' first")
         if (-clock.gap.mean > 0) and difference(clock.found.mean(axis=0), clock.declared.mean(axis=0)).significant:
-            return Line("schedule", "pass", f"{figure}: more by {shown(-clock.gap.z)}")
+            return Line("schedule", "pass", f"{figure}: more by {z_text(-clock.gap.z)}")
         return Line(
             "schedule", "skip", f"{figure}: no clear difference, these images do not tell them apart",
-            mend="give more images if you want this settled",
+            hint="give more images if you want this settled",
         )  # fmt: skip
     declared = trial.probe.prediction
     plain = clock.prediction.removeprefix("-")
-    cause, mend = "the network was trained on another schedule", f"say schedule={name}"
+    cause, hint = "the network was trained on another schedule", f"say schedule={name}"
     if clock.prediction != declared:
         cause += f", and predicts {clock.prediction!r}, not {declared!r}"
-        mend += f" and prediction={plain!r}" if plain != declared else ""
-        mend += " and return the output with its sign turned" if plain != clock.prediction else ""
-    return Line("schedule", "fail", f"{figure} read as {clock.prediction}: less by {shown(clock.gap.z)}", cause, mend)
+        hint += f" and prediction={plain!r}" if plain != declared else ""
+        hint += " and return the output with its sign turned" if plain != clock.prediction else ""
+    return Line(
+        "schedule",
+        "fail",
+        f"{figure} read as {clock.prediction}: less by {z_text(clock.gap.z)}",
+        cause,
+        hint,
+    )

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from specent.diagnostics.comparing import Difference, difference, shown
-from specent.diagnostics.probe import Array
+from specent.diagnostics.labelled_data import Examples
+from specent.diagnostics.network_probe import Array
+from specent.diagnostics.paired_differences import Difference, difference, z_text
 from specent.diagnostics.report import Line
-from specent.diagnostics.trial import FEW, Examples, Trial
+from specent.diagnostics.subject import FEW, Subject
 from specent.errors import SpecentError
 
 _LEVELS = 5
@@ -60,14 +61,14 @@ class Errors:
         return every, np.asarray((self.own / self.units[:, None]).mean(axis=0))
 
 
-def _levels(trial: Trial) -> Array:
+def _levels(trial: Subject) -> Array:
     """Noise levels at which labels are told apart: spread over the upper three quarters of those for errors."""
-    levels = trial.fit_levels()[len(trial.fit_levels()) // 4 :]
+    levels = trial.error_levels()[len(trial.error_levels()) // 4 :]
     chosen = np.linspace(0, len(levels) - 1, min(_LEVELS, len(levels)))
     return np.asarray(levels[np.unique(chosen.round().astype(int))])
 
 
-def _candidates(trial: Trial, examples: Examples) -> NDArray[np.int64]:
+def _candidates(trial: Subject, examples: Examples) -> NDArray[np.int64]:
     """The labels under which each example is denoised: all of a few, or some and the neighbours of the own one."""
     own = np.asarray(examples.classes.cpu())
     count = len(trial.model.labels)
@@ -78,14 +79,14 @@ def _candidates(trial: Trial, examples: Examples) -> NDArray[np.int64]:
     return np.concatenate([tried, *around], axis=1)
 
 
-def cost(trial: Trial) -> int:
+def cost(trial: Subject) -> int:
     """How many states `errors` denoises."""
     examples = _needed(trial)
     width = int(_candidates(trial, examples).shape[1]) + int(trial.model.null)
     return len(examples) * len(_levels(trial)) * width
 
 
-def errors(trial: Trial) -> Errors:
+def errors(trial: Subject) -> Errors:
     """Denoise every example under every candidate, at the levels where labels matter."""
     examples, levels = _needed(trial), _levels(trial)
     candidates = _candidates(trial, examples)
@@ -105,7 +106,7 @@ def errors(trial: Trial) -> Errors:
         rows.append(np.stack(row, axis=-1))
         means.append(examples.errors(total / candidates.shape[1]))
         if trial.model.null:
-            nulls.append(examples.errors(trial.probe.denoise(x, float(level), trial.ones(trial.null, len(x)))))
+            nulls.append(examples.errors(trial.probe.denoise(x, float(level), trial.repeated(trial.null, len(x)))))
     found = np.stack(rows)
     column = np.argmax(candidates == own[:, None], axis=1)
     units = examples.size * levels**2 * examples.variance / (levels**2 + examples.variance)
@@ -115,13 +116,13 @@ def errors(trial: Trial) -> Errors:
     )  # fmt: skip
 
 
-def _needed(trial: Trial) -> Examples:
+def _needed(trial: Subject) -> Examples:
     if trial.examples is None:
         raise SpecentError("errors need images")
     return trial.examples
 
 
-def labels(trial: Trial, found: Errors) -> Line:
+def labels(trial: Subject, found: Errors) -> Line:
     """Whether the data of every class are denoised best under their own label."""
     if len(trial.model.labels) < 2:
         return Line("labels", "skip", "there is one label only")
@@ -138,12 +139,12 @@ def labels(trial: Trial, found: Errors) -> Line:
     if wrong:
         names = [f"data labelled {trial.name(a)} fit condition {trial.name(b)}" for a, b in list(wrong.items())[:4]]
         more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
-        cause, mend = _pattern(trial, wrong)
-        return Line("labels", "fail", f"{'; '.join(names)}{more}; {figure}", cause, mend)
+        cause, hint = _pattern(trial, wrong)
+        return Line("labels", "fail", f"{'; '.join(names)}{more}; {figure}", cause, hint)
     if gap.significant:
-        return Line("labels", "pass", f"{figure}: less by {shown(gap.z)}; no class prefers another label")
+        return Line("labels", "pass", f"{figure}: less by {z_text(gap.z)}; no class prefers another label")
     return Line(
-        "labels", "warn", f"{figure}: no significant difference ({shown(gap.z)})",
+        "labels", "warn", f"{figure}: no significant difference ({z_text(gap.z)})",
         "the labels hardly matter to the network, or the images are too few", "give more images",
     )  # fmt: skip
 
@@ -186,7 +187,7 @@ def _gain(found: Errors, rows: NDArray[np.bool_], candidate: NDArray[np.int64]) 
     return gap.mean if gap.significant and gap.mean > _SHARE * differ else 0.0
 
 
-def _pattern(trial: Trial, wrong: dict[int, int]) -> tuple[str, str]:
+def _pattern(trial: Subject, wrong: dict[int, int]) -> tuple[str, str]:
     """What the misfits have in common."""
     count = len(trial.model.labels)
     shifts = {(b - a) % count for a, b in wrong.items()}
@@ -217,30 +218,30 @@ class Payment:
     null: Array
 
 
-def _wide_levels(trial: Trial) -> Array:
+def _wide_levels(trial: Subject) -> Array:
     """Noise levels evenly over the logarithm, from where every label is known to where none is."""
     top = float(_needed(trial).spectrum[0]) ** 0.5
-    low = float(trial.fit_levels()[0])
+    low = float(trial.error_levels()[0])
     return trial.probe.levels(low, min(trial.high, max(_WIDE * top, 4 * low)), _FINE)
 
 
-def payment_cost(trial: Trial) -> int:
+def payment_cost(trial: Subject) -> int:
     """How many states `payment` denoises."""
     return 2 * len(_needed(trial)) * len(_wide_levels(trial)) if trial.model.null else 0
 
 
-def payment(trial: Trial) -> Payment:
+def payment(trial: Subject) -> Payment:
     """Denoise every example with its label and without, over the whole range of noise levels."""
     examples, levels = _needed(trial), _wide_levels(trial)
     own, null = [], []
     for stream, level in enumerate(levels):
         x = examples.noisy(float(level), 500 + stream)
         own.append(examples.errors(trial.probe.denoise(x, float(level), examples.classes)))
-        null.append(examples.errors(trial.probe.denoise(x, float(level), trial.ones(trial.null, len(x)))))
+        null.append(examples.errors(trial.probe.denoise(x, float(level), trial.repeated(trial.null, len(x)))))
     return Payment(levels, np.stack(own), np.stack(null))
 
 
-def pays(trial: Trial, found: Errors, paid: Payment | None) -> Line:
+def pays(trial: Subject, found: Errors, paid: Payment | None) -> Line:
     """Whether the condition lowers the error, and what it tells, in bits."""
     if found.null is None or paid is None:
         why = "the model has no null condition to compare with" if found.null is None else "not asked"
@@ -250,19 +251,19 @@ def pays(trial: Trial, found: Errors, paid: Payment | None) -> Line:
     known = np.asarray(trial.model.label_prior)[list(trial.labels)]
     most = float(-(known / known.sum() * np.log2(known / known.sum())).sum())
     figure = (
-        f"the label lowers the error by {gap.mean:.3g} ({shown(gap.z)}); from noise level {paid.levels[0]:.3g} to "
+        f"the label lowers the error by {gap.mean:.3g} ({z_text(gap.z)}); from noise level {paid.levels[0]:.3g} to "
         f"{paid.levels[-1]:.3g} that is {bits.mean:.2f} ± {bits.error:.2f} bit, of {most:.2f} bit in the labels"
     )
     better = (gap.mean < 0 and difference(*_pair(found)).significant) or found.spread < 1e-6
     if better or (bits.mean < -_ROUNDED and bits.below(_NEGATIVE)):
         return Line(
             "condition", "fail", figure, "the null condition is better than the right label: conditions are mixed up",
-            "mend the line 'labels'; check that index K is the null condition and not a label",
+            "fix the line 'labels'; check that index K is the null condition and not a label",
         )  # fmt: skip
     if bits.error > max(0.5 * most, _ROUNDED) and not abs(bits.z) > _NEGATIVE:
         return Line(
             "condition", "skip", f"{figure}: drowned by its own error",
-            mend="give more images if you want this settled; or keep levels= to those that the network is good at",
+            hint="give more images if you want this settled; or keep levels= to those that the network is good at",
         )  # fmt: skip
     if bits.mean > most + 4 * bits.error:
         figure += ". What exceeds it is error of the null condition: the estimator 'null' will fall below zero"

@@ -13,10 +13,11 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
-from specent.diagnostics.comparing import Difference, difference, mostly, shown
-from specent.diagnostics.probe import Array, Place
+from specent.diagnostics.labelled_data import Examples
+from specent.diagnostics.network_probe import Array, SchedulePoint
+from specent.diagnostics.paired_differences import Difference, difference, mostly_smaller, z_text
 from specent.diagnostics.report import Line
-from specent.diagnostics.trial import Examples, Trial
+from specent.diagnostics.subject import Subject
 from specent.errors import SpecentError
 from specent.models.predictions import PREDICTIONS, to_data
 
@@ -90,7 +91,9 @@ class Fits:
             return False
         # at some noise levels a poor network may like to be misread
         clear = self.total(found) < (1 - _BETTER) * self.total(than)
-        return clear or mostly(*(np.minimum(self.errors[one] / self.units[:, None], MOST) for one in (than, found)))
+        return clear or mostly_smaller(
+            *(np.minimum(self.errors[one] / self.units[:, None], MOST) for one in (than, found))
+        )
 
     def compared(self, part: int) -> tuple[tuple[str, str], tuple[str, str], Difference]:
         """What is declared of the scale (part 0) or the prediction (1), the rival nearest to it, and the difference.
@@ -123,14 +126,14 @@ class Fits:
         return replace(self, errors=errors, rounds=total)
 
 
-def fits_cost(trial: Trial) -> int:
+def fits_cost(trial: Subject) -> int:
     """About how many states `fits` denoises: one round of noise."""
     examples = needed(trial)
-    levels = trial.fit_levels()
-    return len(examples) * sum(len(scales(trial.probe.place(float(level)))) for level in levels)
+    levels = trial.error_levels()
+    return len(examples) * sum(len(scales(trial.probe.point(float(level)))) for level in levels)
 
 
-def fits(trial: Trial, examples: Examples) -> Fits:
+def fits(trial: Subject, examples: Examples) -> Fits:
     """Denoise every example at every level, with the state in every scale, and read the output in every way.
 
     As often, with other noise, as it takes to tell the readings apart, within limits.
@@ -141,13 +144,13 @@ def fits(trial: Trial, examples: Examples) -> Fits:
     return found
 
 
-def _once(trial: Trial, examples: Examples, number: int) -> Fits:
-    levels = trial.fit_levels()
-    names = {name for level in levels for name in scales(trial.probe.place(float(level)))}
+def _once(trial: Subject, examples: Examples, number: int) -> Fits:
+    levels = trial.error_levels()
+    names = {name for level in levels for name in scales(trial.probe.point(float(level)))}
     readings = [(scale, prediction) for scale in _SCALES if scale in names for prediction in READINGS]
     errors: dict[tuple[str, str], list[Array]] = {reading: [] for reading in readings}
     for stream, level in enumerate(levels):
-        place, x = trial.probe.place(float(level)), examples.noisy(float(level), 1000 * number + stream)
+        place, x = trial.probe.point(float(level)), examples.noisy(float(level), 1000 * number + stream)
         factors = scales(place)
         made = {name: trial.probe.output(scale * x, place.time, examples.classes) for name, scale in factors.items()}
         for scale, prediction in readings:
@@ -167,14 +170,14 @@ def read(prediction: str, output: Tensor, state: Tensor, alpha: float, sigma: fl
     return to_data(prediction.removeprefix("-"), turned, state, alpha, sigma)
 
 
-def needed(trial: Trial) -> Examples:
+def needed(trial: Subject) -> Examples:
     """The data of a trial, for a line that cannot do without."""
     if trial.examples is None:
         raise SpecentError("errors need images")
     return trial.examples
 
 
-def scales(place: Place) -> dict[str, float]:
+def scales(place: SchedulePoint) -> dict[str, float]:
     """What the state ``x_0 + level * noise`` may be multiplied by, the declared scale first, each once."""
     found = {DECLARED: place.alpha}
     for name, scale in _SCALES.items():
@@ -206,7 +209,7 @@ def denoising(fit: Fits, examples: Examples) -> Line:
             "denoising", "fail", f"{what} at noise level {fit.levels[place]:.3g}; {figure}",
             "the wrong prediction type, scale of the states or clock, weights that were not loaded, or images in other "
             "units than those the model was trained in",
-            "mend the other lines that fail first; then compare the range of the images (-1 to 1?) and the weights",
+            "fix the other lines that fail first; then compare the range of the images (-1 to 1?) and the weights",
         )  # fmt: skip
     if fit.useless:
         return Line(
@@ -230,8 +233,8 @@ def prediction(fit: Fits) -> Line:
     found = fit.best[1]
     plain = found.removeprefix("-")
     cause = f"the network predicts {found!r}, not {fit.declared[1]!r}"
-    mend = f"say prediction={plain!r}" + (" and return the output with its sign turned" if found != plain else "")
-    return _judged("prediction", fit, 1, cause, mend)
+    hint = f"say prediction={plain!r}" + (" and return the output with its sign turned" if found != plain else "")
+    return _judged("prediction", fit, 1, cause, hint)
 
 
 def input_scale(fit: Fits) -> Line:
@@ -240,11 +243,11 @@ def input_scale(fit: Fits) -> Line:
     return _judged("input scale", fit, 0, cause, f"say {_MEND_SCALE.get(fit.best[0], '')}")
 
 
-def _judged(name: str, fit: Fits, part: int, cause: str, mend: str) -> Line:
+def _judged(name: str, fit: Fits, part: int, cause: str, hint: str) -> Line:
     """The verdict on one of the two parts of a reading."""
     if fit.useless:
         text = "read in any way the network does not denoise"
-        return Line(name, "skip", text, mend="mend the line 'denoising' first")
+        return Line(name, "skip", text, hint="fix the line 'denoising' first")
     declared, nearest, gap = fit.compared(part)
     if nearest == declared:
         return Line(name, "skip", "all scales of the states are the same at these noise levels")
@@ -252,10 +255,10 @@ def _judged(name: str, fit: Fits, part: int, cause: str, mend: str) -> Line:
         f"error {fit.total(declared):.3g} as declared ({declared[part]}), {fit.total(nearest):.3g} as {nearest[part]}"
     )
     if nearest == fit.best:
-        return Line(name, "fail", f"{figure}: less by {shown(-gap.z)}", cause, mend)
+        return Line(name, "fail", f"{figure}: less by {z_text(-gap.z)}", cause, hint)
     if gap.significant:
-        return Line(name, "pass", f"{figure}: more by {shown(gap.z)}")
+        return Line(name, "pass", f"{figure}: more by {z_text(gap.z)}")
     return Line(
-        name, "skip", f"{figure}: no significant difference ({shown(gap.z)}), these images do not tell them apart",
-        mend="give more images, and samples= as many, if you want this settled",
+        name, "skip", f"{figure}: no significant difference ({z_text(gap.z)}), these images do not tell them apart",
+        hint="give more images, and samples= as many, if you want this settled",
     )  # fmt: skip

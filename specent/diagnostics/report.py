@@ -1,4 +1,4 @@
-"""The report of a check: one line per question, with its verdict, its figure, the likely cause and the mend."""
+"""The report on a model: one line per check, with its verdict, its figure, the likely cause and a hint."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _INDENT = 24
 
 @dataclass(frozen=True)
 class Line:
-    """One question and its answer.
+    """The outcome of one check.
 
     Parameters
     ----------
     name : str
-        What was asked, in a word or two.
+        The check, in a word or two.
     verdict : {"pass", "warn", "fail", "skip"}
-        The answer.
+        How the model fared.
     figure : str
-        The numbers behind it.
-    cause, mend : str
-        What the likely cause is and what to do about it; empty where all is well.
+        The numbers behind the verdict.
+    cause, hint : str
+        The likely cause and what to do about it; empty where all is well.
     """
 
     name: str
     verdict: Verdict
     figure: str
     cause: str = ""
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         head = f"{self.verdict:<5} {self.name:<{_INDENT - 7}} "
         parts = [textwrap.wrap(head + self.figure, _WIDTH, subsequent_indent=" " * _INDENT)]
-        for title, text in (("cause: ", self.cause), ("mend:  ", self.mend)):
+        for title, text in (("cause: ", self.cause), ("hint:  ", self.hint)):
             if text:
                 start = " " * _INDENT + title
                 parts.append(textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
@@ -49,14 +49,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found out about a model.
+    """The report of `check` on a model.
 
     Parameters
     ----------
     model : str
         Name of the model.
     lines : tuple of Line
-        One per question.
+        One per check.
     evaluations : int
         How many states were denoised.
 
@@ -70,7 +70,7 @@ class Report:
     mine: 1 fail (8 network evaluations)
     fail  prediction        z = 40
                             cause: it predicts noise
-                            mend:  say prediction="noise"
+                            hint:  say prediction="noise"
     """
 
     model: str

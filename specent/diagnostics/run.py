@@ -12,9 +12,10 @@ from tqdm.auto import tqdm
 
 from specent import arguments
 from specent.diagnostics import behaviour, clocks, conditions, fitting, short_run, timing
-from specent.diagnostics.probe import Probe
+from specent.diagnostics.labelled_data import Examples, labelled_examples
+from specent.diagnostics.network_probe import Probe
 from specent.diagnostics.report import Line, Report
-from specent.diagnostics.trial import Examples, Trial, examples, noise_range, tried_labels
+from specent.diagnostics.subject import Subject, noise_range, tried_labels
 from specent.errors import SpecentError
 from specent.models.base import Model, resolve_device
 from specent.models.outputs import reason
@@ -100,13 +101,13 @@ def check(
     place = resolve_device(device)
     most = min(_MOST, max(_FEWEST, _NUMBERS // int(np.prod(model.shape))))
     most = most if samples is None else arguments.whole(samples, "samples", least=2)
-    given = None if images is None else examples(model, images, labels, most, seed, place)
+    given = None if images is None else labelled_examples(model, images, labels, most, seed, place)
     covers = _complete(model) if complete is None else arguments.flag(complete, "complete")
     model = moved(model, place)
     done = _Count()
     probe = Probe(model, done)
     low, high = noise_range(probe, levels)
-    trial = Trial(model, probe, given, tried_labels(model, given), low, high, covers, seed, place)
+    trial = Subject(model, probe, given, tried_labels(model, given), low, high, covers, seed, place)
     total = cost(trial)
     text = f"checking (about {total} network evaluations)"
     with tqdm(total=total, desc=text, unit_scale=True, disable=not shows, mininterval=0.5) as done.bar:
@@ -132,7 +133,7 @@ def _complete(model: Model) -> bool:
     return bool(getattr(model, "complete", "prompts" not in model.identity))
 
 
-def cost(trial: Trial) -> int:
+def cost(trial: Subject) -> int:
     """About how many states a check denoises."""
     parts = [behaviour.sweep_cost, behaviour.ends_cost, behaviour.calls_cost, behaviour.precision_cost, short_run.cost]
     if trial.examples is not None:
@@ -140,13 +141,13 @@ def cost(trial: Trial) -> int:
     return sum(part(trial) for part in parts)
 
 
-def _lines(trial: Trial) -> Iterator[Line]:
+def _lines(trial: Subject) -> Iterator[Line]:
     """Every line of the report; what rests on something that is wrong itself is skipped."""
     finite = _tried("finite", lambda: behaviour.finite(trial))
     yield finite
     if finite.verdict == "fail":
         for name in (*_ON_STATES, *_ON_DATA, "null", "self-test"):
-            yield Line(name, "skip", "outputs are not finite", mend="mend the line 'finite' first")
+            yield Line(name, "skip", "outputs are not finite", hint="fix the line 'finite' first")
         return
     run: list[short_run.Run] = []
     self_test = _kept(run, "self-test", lambda: short_run.run(trial), short_run.calibrated)
@@ -163,7 +164,7 @@ def _lines(trial: Trial) -> Iterator[Line]:
     misread = False
     if trial.examples is None or states is None:
         for name in _ON_DATA:
-            yield Line(name, "skip", "needs images with their labels", mend="give data: images= and labels=, or --data")
+            yield Line(name, "skip", "needs images with their labels", hint="give data: images= and labels=, or --data")
     else:
         on_data = list(_on_data(trial, states))
         yield from on_data
@@ -176,11 +177,11 @@ def _lines(trial: Trial) -> Iterator[Line]:
     yield self_test
 
 
-def _on_states(trial: Trial, states: Examples | None) -> Iterator[Line]:
+def _on_states(trial: Subject, states: Examples | None) -> Iterator[Line]:
     """Lines that need clean states, from data or from the model itself."""
     if states is None or not states.variance > 0:
         for name in _ON_STATES:
-            yield Line(name, "skip", "there are no images, and the model's own run gave none", mend="give data")
+            yield Line(name, "skip", "there are no images, and the model's own run gave none", hint="give data")
         return
     found = states
     yield _tried("clean end", lambda: behaviour.clean_end(trial, found))
@@ -190,7 +191,7 @@ def _on_states(trial: Trial, states: Examples | None) -> Iterator[Line]:
     yield _tried("precision", lambda: behaviour.precision(trial, found))
 
 
-def _on_data(trial: Trial, states: Examples) -> Iterator[Line]:
+def _on_data(trial: Subject, states: Examples) -> Iterator[Line]:
     """Lines on errors, under the labels that fit best."""
     fits: list[fitting.Fits] = []
     yield _kept(fits, "denoising", lambda: _fitted(trial, states), lambda made: fitting.denoising(made, states))
@@ -208,7 +209,7 @@ def _on_data(trial: Trial, states: Examples) -> Iterator[Line]:
     )
 
 
-def _schedule(trial: Trial, states: Examples, fit: fitting.Fits, found: list[list[clocks.Clock]]) -> Line:
+def _schedule(trial: Subject, states: Examples, fit: fitting.Fits, found: list[list[clocks.Clock]]) -> Line:
     """Every usual schedule, under the labels that fit best or, as a wrong schedule may choose those, as given."""
     given = trial.examples
     tried = [clocks.clocks(trial, states, fit)]
@@ -219,7 +220,7 @@ def _schedule(trial: Trial, states: Examples, fit: fitting.Fits, found: list[lis
 
 
 def _on_another_schedule(name: str) -> Line:
-    return Line(name, "skip", "the network was trained on another schedule", mend="mend the line 'schedule' first")
+    return Line(name, "skip", "the network was trained on another schedule", hint="fix the line 'schedule' first")
 
 
 def _misread(lines: list[Line]) -> bool:
@@ -227,13 +228,13 @@ def _misread(lines: list[Line]) -> bool:
     return any(line.name != "time" and line.verdict == "fail" for line in lines)
 
 
-def _pays(trial: Trial, found: conditions.Errors, misread: bool) -> Line:
+def _pays(trial: Subject, found: conditions.Errors, misread: bool) -> Line:
     if misread or found.null is None:
         return conditions.pays(trial, found, None)
     return conditions.pays(trial, found, conditions.payment(trial))
 
 
-def _fitted(trial: Trial, states: Examples) -> fitting.Fits:
+def _fitted(trial: Subject, states: Examples) -> fitting.Fits:
     """Every reading of the outputs, under the labels that fit best or those that were given."""
     found = fitting.fits(trial, states)
     if found.best == found.declared or trial.examples is None or states.classes.equal(trial.examples.classes):
@@ -243,7 +244,7 @@ def _fitted(trial: Trial, states: Examples) -> fitting.Fits:
     return min(found, given, key=lambda made: made.total(made.best))
 
 
-def _null(trial: Trial, run: list[short_run.Run], errors: list[conditions.Errors]) -> Line:
+def _null(trial: Subject, run: list[short_run.Run], errors: list[conditions.Errors]) -> Line:
     if not trial.model.null:
         return Line("null", "skip", "the model has no null condition")
     if not trial.complete:
@@ -257,7 +258,7 @@ def _null(trial: Trial, run: list[short_run.Run], errors: list[conditions.Errors
         "null",
         "skip",
         "too many labels to be mixed, one only, or a run that starts too late",
-        mend="give data: images= and labels=, or --data",
+        hint="give data: images= and labels=, or --data",
     )
 
 
@@ -265,7 +266,7 @@ def _unless(wrong: bool, line: Line) -> Line:
     """The line, unless it was judged by what is wrong itself."""
     if not wrong:
         return line
-    return Line(line.name, "skip", "judged by a wrong reading or wrong labels", mend="mend the lines that fail first")
+    return Line(line.name, "skip", "judged by a wrong reading or wrong labels", hint="fix the lines that fail first")
 
 
 def _kept(
@@ -283,7 +284,7 @@ def _kept(
 def _after(held: list[_Measured], name: str, question: Callable[[_Measured], Line]) -> Line:
     """The answer to a question about what was measured for another line."""
     if not held:
-        return Line(name, "skip", "the line before it could not be answered", mend="mend that first")
+        return Line(name, "skip", "the line before it could not be answered", hint="fix that first")
     return _tried(name, lambda: question(held[0]))
 
 
@@ -295,7 +296,7 @@ def _tried(name: str, question: Callable[[], Line]) -> Line:
     except SpecentError as error:
         return Line(
             name, "fail", str(error), "the network cannot be called as the model says",
-            "mend the network, its shape, its labels or null=, as the message says",
+            "fix the network, its shape, its labels or null=, as the message says",
         )  # fmt: skip
     except Exception as error:
-        return Line(name, "fail", reason(error), "the model raised", "mend the model")
+        return Line(name, "fail", reason(error), "the model raised", "fix the model")

@@ -18,11 +18,12 @@ from scipy.special import softmax
 
 from specent.analysis import calibration_gap
 from specent.analysis.calibration import worst_gap
-from specent.diagnostics.comparing import shown
 from specent.diagnostics.conditions import NULL_BAD, judged_null
-from specent.diagnostics.probe import Array, Counted
+from specent.diagnostics.labelled_data import Examples
+from specent.diagnostics.network_probe import Array
+from specent.diagnostics.paired_differences import z_text
 from specent.diagnostics.report import Line
-from specent.diagnostics.trial import FEW, Examples, Trial
+from specent.diagnostics.subject import FEW, Subject
 from specent.errors import SpecentWarning
 from specent.partitions import Partition
 from specent.sampling import Record, sample
@@ -45,7 +46,7 @@ class Run:
     dataset: xr.Dataset
     notes: tuple[str, ...]
 
-    def examples(self, trial: Trial) -> Examples:
+    def examples(self, trial: Subject) -> Examples:
         """The final samples as data."""
         final = self.dataset["final"].isel(guidance=0).values
         samples = final.shape[1]
@@ -56,26 +57,26 @@ class Run:
         return Examples(images.to(trial.device), classes.to(trial.device), own=True, seed=trial.seed)
 
 
-def _sizes(trial: Trial) -> tuple[int, int, int]:
+def _sizes(trial: Subject) -> tuple[int, int, int]:
     steps, most, samples = _SMALL_RUN if np.prod(trial.model.shape) <= _LARGE else _LARGE_RUN
     return steps, min(most, len(trial.labels)), samples
 
 
-def cost(trial: Trial) -> int:
+def cost(trial: Subject) -> int:
     """How many states `run` denoises at most."""
     steps, labels, samples = _sizes(trial)
     return steps * labels * samples * (labels + int(trial.model.null))
 
 
-def run(trial: Trial) -> Run:
+def run(trial: Subject) -> Run:
     """Sample a few trajectories of some labels, with every one of them scored."""
     steps, count, samples = _sizes(trial)
     names = [trial.model.labels[place] for place in trial.labels[:count]]
-    levels = trial.probe.snapped(edm_grid(steps, trial.low, trial.high))
+    levels = trial.probe.nearest_known(edm_grid(steps, trial.low, trial.high))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         dataset = sample(
-            Counted(trial.model, trial.probe.tick),
+            trial.probe.counted_model,
             schedule=VE(),
             time=levels,
             samples=samples,
@@ -104,7 +105,7 @@ def calibrated(run: Run) -> Line:
     size, error = abs(gaps["gap"]).values, gaps["gap_standard_error"].values
     worst = np.unravel_index(np.argmax(size / np.maximum(error, 1e-9)), size.shape)
     figure = (
-        f"entropy and surprise differ by {shown(size[worst] / max(error[worst], 1e-9))} at most "
+        f"entropy and surprise differ by {z_text(size[worst] / max(error[worst], 1e-9))} at most "
         f"({size[worst]:.2g} bit), over {run.dataset.sizes['time']} noise levels"
     )
     if text:
@@ -118,7 +119,7 @@ def calibrated(run: Run) -> Line:
     return Line("self-test", "pass", figure)
 
 
-def null_in_run(trial: Trial, run: Run) -> Line | None:
+def null_in_run(trial: Subject, run: Run) -> Line | None:
     """Whether the null denoiser is the posterior mixture of the conditional ones; None if that cannot be said."""
     if not (trial.model.null and trial.complete and len(run.dataset["class_label"]) == trial.null > 1):
         return None
@@ -134,7 +135,7 @@ def null_in_run(trial: Trial, run: Run) -> Line | None:
     ratio, error = _ratio(wrong, blind)
     middle, middle_error = _ratio(*_excess(distance, posterior, prior, log_snr, least, undecided=True))
     if not (np.isfinite(ratio) and blind.mean() > _LEAST):
-        return Line("null", "skip", "along the model's own run the labels hardly differ", mend="mend other lines first")
+        return Line("null", "skip", "along the model's own run the labels hardly differ", hint="fix other lines first")
     if np.isfinite(middle) and middle > ratio:
         ratio, error = middle, middle_error
     bits = float(wrong.mean() / np.log(2))

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specent.diagnostics.comparing import difference, mostly, shown
 from specent.diagnostics.fitting import MOST, Fits, needed, read, scales
-from specent.diagnostics.probe import Array, Place
+from specent.diagnostics.labelled_data import Examples
+from specent.diagnostics.network_probe import Array, SchedulePoint
+from specent.diagnostics.paired_differences import difference, mostly_smaller, z_text
 from specent.diagnostics.report import Line
-from specent.diagnostics.trial import Examples, Trial
+from specent.diagnostics.subject import Subject
 from specent.errors import SpecentError
 
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -29,20 +30,20 @@ _FEWEST = 3
 _FAR = (20.0, 0.7)
 
 
-def time_cost(trial: Trial) -> int:
+def time_cost(trial: Subject) -> int:
     """How many states `time` denoises at most."""
-    return 3 * len(needed(trial)) * (len(_steps(trial)) if trial.probe.stepped else len(trial.fit_levels()))
+    return 3 * len(needed(trial)) * (len(_steps(trial)) if trial.probe.has_steps else len(trial.error_levels()))
 
 
-def time(trial: Trial, examples: Examples, fit: Fits) -> Line:
+def time(trial: Subject, examples: Examples, fit: Fits) -> Line:
     """Whether the network is told the right time: a shift must make it worse, in the reading that fits best."""
     if fit.useless:
-        return Line("time", "skip", "the network does not denoise", mend="mend the line 'denoising' first")
+        return Line("time", "skip", "the network does not denoise", hint="fix the line 'denoising' first")
     told = _Told(trial, examples, fit.best)
-    return _whole_time(told) if trial.probe.stepped else _real_time(told)
+    return _whole_time(told) if trial.probe.has_steps else _real_time(told)
 
 
-def _steps(trial: Trial) -> list[int]:
+def _steps(trial: Subject) -> list[int]:
     """Early times, where one step changes the noise most, with neighbours on both sides."""
     low, high = trial.probe.schedule.time_range
     return [step for step in _STEPS if low <= step - 1 and step + 1 <= high]
@@ -52,11 +53,11 @@ def _steps(trial: Trial) -> list[int]:
 class _Told:
     """Examples that are denoised with the network told other times."""
 
-    trial: Trial
+    trial: Subject
     examples: Examples
     reading: tuple[str, str]
 
-    def errors(self, place: Place, times: Sequence[float], stream: int) -> list[Array]:
+    def errors(self, place: SchedulePoint, times: Sequence[float], stream: int) -> list[Array]:
         """Errors at one noise level with each of the times handed over, in units, each of shape (n,)."""
         x, size, variance = self.examples.noisy(place.level, stream), self.examples.size, self.examples.variance
         unit = size * place.level**2 * variance / (place.level**2 + variance)
@@ -79,7 +80,7 @@ def _whole_time(told: _Told) -> Line:
     rows = []
     for number, step in enumerate(steps):
         level = float(trial.probe.schedule.noise_level(float(step)))
-        place = trial.probe.place(level)
+        place = trial.probe.point(level)
         rows.append(told.errors(place, [step - 1, step, step + 1], 200 + number))
     errors = np.array(rows)  # steps, shifts, examples
     early, right, late = (errors[:, i].mean(axis=0) for i in range(3))
@@ -88,16 +89,18 @@ def _whole_time(told: _Told) -> Line:
         f"error {right.mean():.4g} as declared, {early.mean():.4g} one step earlier, {late.mean():.4g} one step later"
     )
     if all(gap.significant for gap in gaps.values()):
-        return Line("time", "pass", f"{figure}: more by {shown(min(gap.z for gap in gaps.values()))}")
+        return Line("time", "pass", f"{figure}: more by {z_text(min(gap.z for gap in gaps.values()))}")
     side = min(gaps, key=lambda name: gaps[name].mean)
     if not difference(right, early if side == "earlier" else late).significant:
         return Line(
             "time", "skip", f"{figure}: no significant difference, these images do not resolve one step",
-            mend="give more or sharper images if you want this settled",
+            hint="give more or sharper images if you want this settled",
         )  # fmt: skip
-    figure = f"{figure}: less by {shown(-gaps[side].z)}"
+    figure = f"{figure}: less by {z_text(-gaps[side].z)}"
     moved = errors[:, 0 if side == "earlier" else 2]
-    if mostly(errors[:, 1], moved) and mostly(_beyond(told, steps, -2 if side == "earlier" else 2), moved):
+    if mostly_smaller(errors[:, 1], moved) and mostly_smaller(
+        _beyond(told, steps, -2 if side == "earlier" else 2), moved
+    ):
         return Line(
             "time", "fail", figure, f"the network was trained with times one step {side} than those it is handed",
             f"hand it time {'- 1' if side == 'earlier' else '+ 1'}: its first time is "
@@ -121,7 +124,7 @@ def _beyond(told: _Told, steps: Sequence[int], shift: int) -> Array:
     rows = []
     low, high = told.trial.probe.schedule.time_range
     for number, step in enumerate(steps):
-        place = told.trial.probe.place(float(told.trial.probe.schedule.noise_level(float(step))))
+        place = told.trial.probe.point(float(told.trial.probe.schedule.noise_level(float(step))))
         moment = min(max(step + shift, low), high)
         rows.append(told.errors(place, [moment], 200 + number)[0])
     return np.array(rows)
@@ -131,8 +134,8 @@ def _real_time(told: _Told) -> Line:
     """The offset of the noise level, told to the network, at which it would be best: a parabola through three."""
     trial = told.trial
     offsets, errors = [], []
-    for number, level in enumerate(trial.fit_levels()):
-        place = trial.probe.place(float(level))
+    for number, level in enumerate(trial.error_levels()):
+        place = trial.probe.point(float(level))
         try:
             near = [float(trial.probe.schedule.time(-2 * (np.log(level) + shift))) for shift in (-_SHIFT, _SHIFT)]
             low, middle, high = told.errors(place, [near[0], place.time, near[1]], 200 + number)
@@ -150,7 +153,7 @@ def _real_time(told: _Told) -> Line:
     if len(offsets) < _FEWEST:
         return Line(
             "time", "skip", "these images do not resolve a shift of the noise level by a tenth",
-            mend="give more images if you want this settled",
+            hint="give more images if you want this settled",
         )  # fmt: skip
     middle_offset, error = float(np.median(offsets)), float(np.median(errors))
     figure = (

@@ -22,7 +22,7 @@ def test_a_report_is_good_unless_a_line_fails() -> None:
 
 def test_a_line_is_found_by_its_name() -> None:
     report = Report("mine", LINES, 12)
-    assert report["labels"].mend == "swap them"
+    assert report["labels"].hint == "swap them"
     with pytest.raises(SpecentError, match="'label' is no line of this report; it has finite, time, labels"):
         report["label"]
 
@@ -32,4 +32,4 @@ def test_the_text_holds_every_verdict_and_fits_the_page() -> None:
     assert rows[0] == "mine: 1 pass, 1 warn, 1 fail (12 network evaluations)"
     assert max(map(len, rows)) <= 118
     assert [row.split()[0] for row in rows[1:] if row[0] != " "] == ["pass", "warn", "fail"]
-    assert rows[-2:] == [" " * 24 + "cause: they are swapped", " " * 24 + "mend:  swap them"]
+    assert rows[-2:] == [" " * 24 + "cause: they are swapped", " " * 24 + "hint:  swap them"]

@@ -94,7 +94,7 @@ def test_without_data_half_of_the_questions_are_answered(shop: Any, trained: Any
     assert passed == ["finite", "clean end", "noisy end", "repeatable", "batches", "precision", "null", "self-test"]
     skipped = [line for line in report if line.verdict == "skip"]
     assert len(passed) + len(skipped) == len(report.lines)
-    assert all("--data" in line.mend for line in skipped)
+    assert all("--data" in line.hint for line in skipped)
 
 
 def test_the_label_carries_as_many_bits_as_there_are_in_the_labels() -> None:

@@ -24,7 +24,7 @@ def test_noise_declared_as_v(shop: Any, digits: Any) -> None:
     report = shop.check(ddpm_noise(shop, digits[0], prediction="v"), digits)
     assert report.failed == ("denoising", "prediction")
     assert report["prediction"].cause == "the network predicts 'noise', not 'v'"
-    assert report["prediction"].mend == "say prediction='noise'"
+    assert report["prediction"].hint == "say prediction='noise'"
     # what is wrong is not blamed on anything else
     assert {report[name].verdict for name in ("input scale", "time", "labels")} == {"pass"}
 
@@ -46,7 +46,7 @@ def test_a_flow_of_the_opposite_sign(shop: Any, digits: Any) -> None:
     model = shop.adapted(lambda x, t, c: -flow(x, t, c), digits[0], "velocity", FlowMatching())
     report = shop.check(model, digits)
     assert report["prediction"].verdict == "fail"
-    assert report["prediction"].mend == "say prediction='velocity' and return the output with its sign turned"
+    assert report["prediction"].hint == "say prediction='velocity' and return the output with its sign turned"
 
 
 def at_level(net: Any, schedule: Schedule, clock: Schedule) -> Any:
@@ -87,13 +87,13 @@ def test_alpha_scaled_states_handed_to_a_trained_network(shop: Any, trained: Any
 
 
 @pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize(("shift", "word", "mend"), [(1, "earlier", "time - 1"), (-1, "later", "time + 1")])
-def test_a_time_off_by_one(shop: Any, digits: Any, shift: int, word: str, mend: str, whole: bool) -> None:
+@pytest.mark.parametrize(("shift", "word", "hint"), [(1, "earlier", "time - 1"), (-1, "later", "time + 1")])
+def test_a_time_off_by_one(shop: Any, digits: Any, shift: int, word: str, hint: str, whole: bool) -> None:
     net = shop.disguise(digits[0], "noise", LINEAR).told(shift)
     report = shop.check(ddpm_noise(shop, digits[0], net, integer_times=whole), digits)
     assert report.failed == ("time",)
     assert f"one step {word}" in report["time"].cause
-    assert mend in report["time"].mend
+    assert hint in report["time"].hint
 
 
 def test_a_noise_level_told_half_as_large(shop: Any, digits: Any) -> None:
@@ -124,21 +124,21 @@ def test_other_betas_are_named(shop: Any, digits: Any, truth: int, declared: int
     # what is declared wrongly may be worse than trivial; but one line says what to do
     assert set(report.failed) - {"denoising", "clean end"} == {"schedule"}
     assert report["schedule"].cause == "the network was trained on another schedule"
-    assert report["schedule"].mend == f"say schedule=specent.schedules.{WRITTEN[truth]}"
+    assert report["schedule"].hint == f"say schedule=specent.schedules.{WRITTEN[truth]}"
     assert report["condition"].verdict == "skip"
 
 
 def test_other_betas_of_fewer_steps_are_named(shop: Any, digits: Any) -> None:
     net = shop.disguise(digits[0], "noise", DDPM("cosine", 400))
     report = shop.check(ddpm_noise(shop, digits[0], net, schedule=DDPM("linear", 400)), digits)
-    assert report["schedule"].mend == "say schedule=specent.schedules.DDPM('cosine', 400)"
+    assert report["schedule"].hint == "say schedule=specent.schedules.DDPM('cosine', 400)"
 
 
 def test_other_betas_of_a_network_that_is_not_exact_are_named(shop: Any, trained: Any) -> None:
     net = shop.disguise(trained[0], "noise", LINEAR)
     report = shop.check(ddpm_noise(shop, trained[0], net, schedule=DDPM("scaled_linear")), trained, samples=300)
     assert "schedule" in report.failed
-    assert "DDPM('linear')" in report["schedule"].mend
+    assert "DDPM('linear')" in report["schedule"].hint
 
 
 @pytest.mark.parametrize("prediction", ["noise", "v"])
@@ -150,7 +150,7 @@ def test_a_schedule_that_was_forgotten_is_named_with_the_prediction(
     report = shop.check(shop.adapted(net, digits[0], "noise", VE()), digits)
     assert "schedule" in report.failed
     said = "" if prediction == "noise" else f" and prediction={prediction!r}"
-    assert report["schedule"].mend == f"say schedule=specent.schedules.{WRITTEN[truth]}{said}"
+    assert report["schedule"].hint == f"say schedule=specent.schedules.{WRITTEN[truth]}{said}"
     # it is advised once
     assert {report[name].verdict for name in ("prediction", "input scale", "time")} == {"skip"}
 
@@ -255,7 +255,7 @@ def test_dropout_that_stays_on(shop: Any, trained: Any) -> None:
 
     report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
     assert {"repeatable", "batches"} <= set(report.failed)
-    assert ".eval()" in report["repeatable"].mend
+    assert ".eval()" in report["repeatable"].hint
 
 
 def test_the_first_condition_taken_for_all(shop: Any, trained: Any) -> None:
@@ -299,7 +299,7 @@ def test_half_precision_inside_shows_as_a_difference_to_double(shop: Any, traine
 def test_images_in_another_range(shop: Any, trained: Any) -> None:
     report = shop.check(trained[0], (trained[0], 127.5 * (trained[1] + 1), trained[2]))
     assert "denoising" in report.failed
-    assert "-1 to 1" in report["denoising"].mend
+    assert "-1 to 1" in report["denoising"].hint
 
 
 def test_weights_that_were_not_loaded(shop: Any, trained: Any) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import specent as sp
 from specent import command
-from specent.diagnostics.targets import data_of, model_of
+from specent.diagnostics.model_texts import data_from_text, model_from_text
 from specent.errors import SpecentError
+from specent.files import shipped_folder
 from specent.models.diffusers import tiny
 from specent.models.edm2.tiny import write_tiny
 
@@ -26,14 +26,14 @@ class Own:
 
 own = Own()
 
-def made():
+def network():
     return sp.models.network(own, Own.conditions, Own.shape, prediction="data", null=False)
 
 def swapped():
     return sp.models.network(lambda x, t, c: own(x, t, 1 - c), Own.conditions, Own.shape, prediction="data", null=False)
 
 def of(path):
-    return made()
+    return network()
 
 def ends():
     raise SystemExit(0)
@@ -58,25 +58,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["own", "made"])
+@pytest.mark.parametrize("name", ["own", "network"])
 def test_an_object_or_a_function_of_a_file_is_a_model(folder: Path, name: str) -> None:
-    model = model_of(f"mine.py:{name}")
+    model = model_from_text(f"mine.py:{name}")
     assert model.labels == ("left", "right")
     assert not model.null
 
 
-def test_checkpoints_and_folders_are_told_apart(folder: Path) -> None:
-    shipped = sp._shipped.folder("datasets") / "digits.safetensors"
-    assert model_of(str(shipped)).identity == model_of("digits").identity
+def test_checkpoints_and_folders_are_distinguished(folder: Path) -> None:
+    shipped = shipped_folder("datasets") / "digits.safetensors"
+    assert model_from_text(str(shipped)).identity == model_from_text("digits").identity
     (folder / "edm2").mkdir()
     network, null = write_tiny(folder / "edm2")
-    assert not model_of(str(network)).null
-    assert model_of(str(network), null=str(null), labels=["a", "b", "c"]).labels == ("a", "b", "c")
-    command.main(["convert", str(network), "-o", str(folder / "made.safetensors")])
-    assert model_of("made.safetensors").identity["name"] == "edm2"
-    assert model_of(str(folder / "edm2")).null
-    assert model_of(str(tiny.write("dit", folder / "dit"))).null
-    prompted = model_of(str(tiny.write("sd1", folder / "sd1")), prompts=["a chair", "a cat"])
+    assert not model_from_text(str(network)).null
+    assert model_from_text(str(network), null=str(null), labels=["a", "b", "c"]).labels == ("a", "b", "c")
+    command.main(["convert", str(network), "-o", str(folder / "converted.safetensors")])
+    assert model_from_text("converted.safetensors").identity["name"] == "edm2"
+    assert model_from_text(str(folder / "edm2")).null
+    assert model_from_text(str(tiny.write("dit", folder / "dit"))).null
+    prompted = model_from_text(str(tiny.write("sd1", folder / "sd1")), prompts=["a chair", "a cat"])
     assert prompted.labels == ("a chair", "a cat")
 
 
@@ -105,24 +105,24 @@ def test_checkpoints_and_folders_are_told_apart(folder: Path) -> None:
 def test_what_names_no_model_is_said(folder: Path, text: str, options: dict[str, object], message: str) -> None:
     (folder / "wrong.py").write_text("def (")
     with pytest.raises(SpecentError, match=message):
-        model_of(text, **options)
+        model_from_text(text, **options)
 
 
 def test_data_are_pictures_or_latents(folder: Path) -> None:
-    images, labels = data_of("data.npz", model_of("mine.py:own"))
+    images, labels = data_from_text("data.npz", model_from_text("mine.py:own"))
     assert images.shape == (600, 2)
     assert set(labels) == {"left", "right"}
     pixels = np.random.default_rng(0).integers(0, 256, size=(6, 8, 8), dtype=np.uint8)
     np.savez(folder / "pictures.npz", images=pixels, labels=np.arange(6))
-    images, labels = data_of("pictures.npz", model_of("digits"))
+    images, labels = data_from_text("pictures.npz", model_from_text("digits"))
     np.testing.assert_allclose(images[:, 0], pixels / 127.5 - 1, atol=1e-6)
     assert labels.tolist() == list("012345")
     with pytest.raises(SpecentError, match="data='none' is none of"):
-        data_of("none", model_of("digits"))
+        data_from_text("none", model_from_text("digits"))
 
 
 class Shape:
-    """Stands in for a model, of which the loader asks the shape only."""
+    """Stands in for a model of which the loader needs the shape only."""
 
     def __init__(self, *shape: int) -> None:
         self.shape = shape
@@ -131,10 +131,10 @@ class Shape:
 @pytest.mark.parametrize("name", ["latents", "images", "x"])
 @pytest.mark.parametrize("shape", [(4, 8, 8), (5,)], ids=str)
 def test_latents_and_vectors_are_taken_as_they_are(folder: Path, name: str, shape: tuple[int, ...]) -> None:
-    given = 9 * np.random.default_rng(0).standard_normal((6, *shape))
-    np.savez(folder / "other.npz", **{name: given, "labels": np.arange(6)})
-    found, labels = data_of("other.npz", Shape(*shape))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found, given)
+    latents = 9 * np.random.default_rng(0).standard_normal((6, *shape))
+    np.savez(folder / "other.npz", **{name: latents, "labels": np.arange(6)})
+    images, labels = data_from_text("other.npz", Shape(*shape))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(images, latents)
     assert labels.tolist() == list(range(6))
 
 
@@ -152,14 +152,14 @@ def test_latents_and_vectors_are_taken_as_they_are(folder: Path, name: str, shap
     ids=["shape", "nan", "labels", "text", "objects", "name", "unlabelled"],
 )
 def test_data_that_do_not_fit_are_refused(folder: Path, arrays: dict[str, object], message: str) -> None:
-    kept = {name: value for name, value in {"labels": np.arange(6), **arrays}.items() if value is not None}
-    np.savez(folder / "other.npz", **kept)  # type: ignore[arg-type]
+    columns = {name: value for name, value in {"labels": np.arange(6), **arrays}.items() if value is not None}
+    np.savez(folder / "other.npz", **columns)  # type: ignore[arg-type]
     with pytest.raises(SpecentError, match=message):
-        data_of("other.npz", Shape(4, 8, 8))  # type: ignore[arg-type]
+        data_from_text("other.npz", Shape(4, 8, 8))  # type: ignore[arg-type]
 
 
 def test_the_command_prints_the_report_and_succeeds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["check", "mine.py:made", "--data", "data.npz"]) == 0
+    assert command.main(["check", "mine.py:network", "--data", "data.npz"]) == 0
     out, err = capsys.readouterr()
     rows = out.splitlines()
     assert rows[0].startswith("network: ")
@@ -176,5 +176,5 @@ def test_the_command_fails_if_a_line_does(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_the_command_without_data_says_what_is_open(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["check", "mine.py:made", "--levels", "0.01", "50"]) == 0
+    assert command.main(["check", "mine.py:network", "--levels", "0.01", "50"]) == 0
     assert capsys.readouterr().out.count("needs images with their labels") == 7

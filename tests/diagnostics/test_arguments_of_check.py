@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import specent as sp
-from specent.diagnostics.trial import Examples
+from specent.diagnostics.labelled_data import Examples, label_indices, labelled_examples
 from specent.errors import SpecentError
 from specent.schedules import DDPM
 
@@ -63,30 +63,30 @@ def test_arguments_are_refused_before_the_network_is_called(change: dict[str, An
 
 def test_labels_may_be_names_or_indices() -> None:
     for labels in (["car", "cat"], [2, 0], np.array([2, 0]), torch.tensor([2, 0]).tolist()):
-        assert sp.checking.trial.label_indices(labels, LABELS).tolist() == [2, 0]
+        assert label_indices(labels, LABELS).tolist() == [2, 0]
     # names first: the digits are called by numbers
-    assert sp.checking.trial.label_indices([1, 0], ["1", "0"]).tolist() == [0, 1]
+    assert label_indices([1, 0], ["1", "0"]).tolist() == [0, 1]
 
 
 def test_examples_are_taken_in_turn_from_every_class() -> None:
     mix = sp.models.mixture(sp.exact.GaussianMixture([[0.0], [1.0], [2.0]]))
     labels = np.repeat([0, 1, 2], [90, 6, 4])
-    found = sp.checking.trial.examples(mix, np.arange(100.0)[:, None], labels, 15, seed=0, device=torch.device("cpu"))
-    assert torch.bincount(found.classes).tolist() == [6, 5, 4]
-    assert len(set(found.images[:, 0].tolist())) == 15
+    examples = labelled_examples(mix, np.arange(100.0)[:, None], labels, 15, seed=0, device=torch.device("cpu"))
+    assert torch.bincount(examples.classes).tolist() == [6, 5, 4]
+    assert len(set(examples.images[:, 0].tolist())) == 15
 
 
 def test_the_spectrum_is_that_of_the_covariance() -> None:
     images = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * torch.tensor(
         [3, 1, 2]
     )
-    found = Examples(images, torch.zeros(50, dtype=torch.int64), own=False, seed=0)
+    examples = Examples(images, torch.zeros(50, dtype=torch.int64), own=False, seed=0)
     expected = np.linalg.eigvalsh(np.cov(images.numpy().T))[::-1]
-    np.testing.assert_allclose(found.spectrum, expected)
-    assert found.variance == pytest.approx(expected.mean())
+    np.testing.assert_allclose(examples.spectrum, expected)
+    assert examples.variance == pytest.approx(expected.mean())
 
 
 def test_noise_is_the_same_for_the_same_stream_alone() -> None:
-    found = Examples(torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, dtype=torch.int64), own=False, seed=5)
-    assert found.noisy(2.0, 7).equal(2.0 * found.noise(7))
-    assert not found.noise(7).equal(found.noise(8))
+    examples = Examples(torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, dtype=torch.int64), own=False, seed=5)
+    assert examples.noisy(2.0, 7).equal(2.0 * examples.noise(7))
+    assert not examples.noise(7).equal(examples.noise(8))

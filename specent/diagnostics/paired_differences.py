@@ -56,13 +56,13 @@ def difference(first: Array, second: Array) -> Difference:
     return Difference(float(values.mean()), error, count)
 
 
-def mostly(first: Array, second: Array) -> bool:
+def mostly_smaller(first: Array, second: Array) -> bool:
     """Whether the second is smaller at most of the levels at which the two differ, both of shape (levels, n).
 
     Examples
     --------
     >>> noise = np.random.default_rng(0).normal(size=(4, 50))
-    >>> mostly(noise + 5, noise), mostly(noise, noise + 5)
+    >>> mostly_smaller(noise + 5, noise), mostly_smaller(noise, noise + 5)
     (True, False)
     """
     gaps = [difference(*pair) for pair in zip(first, second, strict=True)]
@@ -70,12 +70,12 @@ def mostly(first: Array, second: Array) -> bool:
     return bool(sum(sign > 0 for sign in decided) > _SHARE * len(decided))
 
 
-def shown(z: float) -> str:
+def z_text(z: float) -> str:
     """A number of standard errors, as text.
 
     Examples
     --------
-    >>> shown(12.34), shown(np.inf)
+    >>> z_text(12.34), z_text(np.inf)
     ('12 standard errors', 'without exception')
     """
     if not np.isfinite(z):

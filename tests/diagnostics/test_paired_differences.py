@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from specent.diagnostics.comparing import difference, mostly, shown
+from specent.diagnostics.paired_differences import difference, mostly_smaller, z_text
 
 
 def test_a_difference_has_the_statistic_of_the_paired_test() -> None:
@@ -42,15 +42,15 @@ def test_two_examples_never_decide(count: int, significant: bool) -> None:
 def test_most_levels_count_and_undecided_ones_do_not() -> None:
     generator = np.random.default_rng(4)
     first, second = generator.normal(size=(2, 10, 200))
-    assert not mostly(first, second)  # nothing is decided
+    assert not mostly_smaller(first, second)  # nothing is decided
     better = second.copy()
     better[:3] -= 2
-    assert mostly(first, better)
+    assert mostly_smaller(first, better)
     better[3:5] += 2
-    assert not mostly(first, better)  # three against two
+    assert not mostly_smaller(first, better)  # three against two
 
 
 def test_numbers_of_standard_errors_are_short() -> None:
-    assert [shown(value) for value in (0.123, -3.21, 123.4)] == [
+    assert [z_text(value) for value in (0.123, -3.21, 123.4)] == [
         "0.12 standard errors", "-3.2 standard errors", "123 standard errors",
     ]  # fmt: skip

@@ -20,14 +20,14 @@ from specent.schedules import DDPM, VE, Schedule
 
 Array = NDArray[np.float64]
 
-# numbers in a batch of states, and weights of a network of which a second copy may be made
+# numbers in a batch of states, and weights beyond which a network is not copied
 _BATCH_NUMBERS = 2**21
 _MOST_WEIGHTS = 4 * 10**8
 _STEPS = 2000
 
 
-class Place(NamedTuple):
-    """A noise level, and where it is on the network's own schedule."""
+class SchedulePoint(NamedTuple):
+    """A noise level on the network's own schedule: its alpha, its sigma and its time."""
 
     level: float
     alpha: float
@@ -35,29 +35,37 @@ class Place(NamedTuple):
     time: float
 
 
-class Counted(Model):
-    """A model that tells how many states it has denoised."""
+class CountedModel(Model):
+    """A model that reports how many states it denoises.
 
-    def __init__(self, model: Model, tick: Callable[[int], object]) -> None:
+    Parameters
+    ----------
+    model : Model
+        The model.
+    count : callable
+        Called with the number of states of every batch.
+    """
+
+    def __init__(self, model: Model, count: Callable[[int], object]) -> None:
         super().__init__(model.labels, model.shape, model.label_prior, model.null)
-        self.model, self.tick = model, tick
+        self.model, self.count = model, count
 
     @property
     def identity(self) -> dict[str, Any]:
         return self.model.identity
 
-    def to(self, device: torch.device) -> Counted:
-        return Counted(self.model.to(device), self.tick)
+    def to(self, device: torch.device) -> CountedModel:
+        return CountedModel(self.model.to(device), self.count)
 
     def check_levels(self, noise_levels: Array) -> None:
         self.model.check_levels(noise_levels)
 
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
-        self.tick(len(x))
+        self.count(len(x))
         return self.model.denoise(x, sigma, condition)
 
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
-        self.tick(len(x) * len(conditions))
+        self.count(len(x) * len(conditions))
         return self.model.candidates(x, sigma, conditions)
 
 
@@ -70,46 +78,63 @@ class Probe:
     ----------
     model : Model
         On its device.
-    tick : callable
-        Told how many states were denoised.
+    count : callable
+        Called with the number of states of every batch that is denoised.
+
+    Attributes
+    ----------
+    prediction : str
+        The declared prediction type.
+    schedule : Schedule
+        The declared schedule.
+    integer_times : bool
+        Whether the network is called at whole times only.
+    has_steps : bool
+        Whether its schedule has steps; a DDPM network that rounds its time itself has steps all the same.
+    known_levels : ndarray or None
+        The noise levels of a network that knows some only, ascending; None if it knows them all.
     """
 
-    def __init__(self, model: Model, tick: Callable[[int], object]) -> None:
-        self.model, self.tick = model, tick
+    def __init__(self, model: Model, count: Callable[[int], object]) -> None:
+        self.model, self.count = model, count
         self.network = model if isinstance(model, NetworkModel) else None
         self.prediction = "data" if self.network is None else str(self.network.prediction)
         self.schedule: Schedule = VE() if self.network is None else self.network.schedule
-        self.whole = self.network is not None and self.network.integer_times
-        # a DDPM network that rounds its time itself has steps all the same
-        self.stepped = self.whole or isinstance(self.schedule, DDPM)
-        self.known = self._steps()
+        self.integer_times = self.network is not None and self.network.integer_times
+        self.has_steps = self.integer_times or isinstance(self.schedule, DDPM)
+        self.known_levels = _known_levels(self.network)
 
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest noise level; 0 and infinity where there is no end."""
-        if self.known is not None:
-            return float(self.known[0]), float(self.known[-1])
+        if self.known_levels is not None:
+            return float(self.known_levels[0]), float(self.known_levels[-1])
         return level_range(self.schedule)
+
+    @property
+    def counted_model(self) -> Model:
+        """The model, for a run whose network evaluations are counted too."""
+        return CountedModel(self.model, self.count)
 
     def levels(self, low: float, high: float, count: int) -> Array:
         """Ascending noise levels that the model knows, evenly over the logarithm where it knows them all."""
         least, most = self.range
         low, high = (min(max(end, least), most) for end in (low, high))
-        return self.snapped(np.geomspace(low, high, count))
+        return self.nearest_known(np.geomspace(low, high, count))
 
-    def snapped(self, levels: Array) -> Array:
+    def nearest_known(self, levels: Array) -> Array:
         """The nearest known ones of ascending noise levels, each once."""
-        if self.known is None:
+        if self.known_levels is None:
             return levels
-        gaps = np.abs(np.log(levels)[:, None] - np.log(self.known))
-        return np.asarray(self.known[np.unique(gaps.argmin(axis=1))])
+        gaps = np.abs(np.log(levels)[:, None] - np.log(self.known_levels))
+        return np.asarray(self.known_levels[np.unique(gaps.argmin(axis=1))])
 
-    def place(self, level: float) -> Place:
-        """Where a noise level is on the network's schedule."""
+    def point(self, level: float) -> SchedulePoint:
+        """A noise level on the network's own schedule."""
         time = float(self.schedule.time(-2 * np.log(level)))
-        if self.whole:
+        if self.integer_times:
             time = float(round(time))
-        return Place(level, float(self.schedule.alpha(time)), float(self.schedule.sigma(time)), time)
+        return SchedulePoint(level, float(self.schedule.alpha(time)), float(self.schedule.sigma(time)), time)
 
     def output(self, state: Tensor, time: float, condition: Tensor) -> Tensor:
         """What the network returns, in double precision.
@@ -128,20 +153,24 @@ class Probe:
         Tensor, shape ``(batch, *shape)``
         """
         size = max(1, _BATCH_NUMBERS // math.prod(self.model.shape))
-        made = []
+        outputs = []
         for low in range(0, len(state), size):
-            part = slice(low, low + size)
-            self.tick(len(state[part]))
-            made.append(self._called(state[part], time, condition[part]).to(torch.float64))
-        return torch.cat(made)
+            batch = slice(low, low + size)
+            self.count(len(state[batch]))
+            outputs.append(self._call(state[batch], time, condition[batch]).to(torch.float64))
+        return torch.cat(outputs)
 
     def denoise(self, x: Tensor, level: float, condition: Tensor) -> Tensor:
         """Denoised data of states ``x_0 + level * noise``, in double precision."""
-        place = self.place(level)
-        state = place.alpha * x
-        return to_data(
-            self.prediction, self.output(state, place.time, condition), state.double(), place.alpha, place.sigma
-        )
+        point = self.point(level)
+        state = point.alpha * x
+        output = self.output(state, point.time, condition)
+        return to_data(self.prediction, output, state.double(), point.alpha, point.sigma)
+
+    def candidates(self, x: Tensor, level: float, conditions: Tensor) -> Tensor:
+        """Every state denoised under every condition by the model itself, in double precision."""
+        with torch.no_grad():
+            return self.counted_model.candidates(x, level, conditions).double()
 
     def in_double_precision(self) -> Probe | str:
         """A copy in double precision, or why there is none."""
@@ -160,33 +189,33 @@ class Probe:
                 module.double()
         if isinstance(twin, NetworkModel):
             twin.dtype = torch.float64
-        return Probe(twin, self.tick)
+        return Probe(twin, self.count)
 
-    def _called(self, state: Tensor, time: float, condition: Tensor) -> Tensor:
+    def _call(self, state: Tensor, time: float, condition: Tensor) -> Tensor:
         if self.network is None:
             with torch.no_grad():
                 return self.model.denoise(state, time, condition)
         return self.network.call(state.to(self.network.dtype), time, condition)
 
-    def _steps(self) -> Array | None:
-        """The noise levels of a network that knows some only, ascending."""
-        if self.network is None:
-            return None
-        low, high = self.schedule.time_range
-        if self.whole:
-            return self.schedule.noise_level(np.arange(math.ceil(low), math.floor(high) + 1.0))
-        if np.isfinite(self.schedule.time_range).all() and not (
-            self.schedule.noise_free_start or self.schedule.signal_free_end
-        ):
-            try:
-                self.model.check_levels(np.sqrt([self.schedule.noise_level(low) * self.schedule.noise_level(high)]))
-            except ModelError:
-                return np.unique(self.schedule.noise_level(np.linspace(low, high, _STEPS)))
+
+def _known_levels(network: NetworkModel | None) -> Array | None:
+    """The noise levels of a network that knows some only, ascending."""
+    if network is None:
         return None
+    schedule = network.schedule
+    low, high = schedule.time_range
+    if network.integer_times:
+        return schedule.noise_level(np.arange(math.ceil(low), math.floor(high) + 1.0))
+    if np.isfinite(schedule.time_range).all() and not (schedule.noise_free_start or schedule.signal_free_end):
+        try:
+            network.check_levels(np.sqrt([schedule.noise_level(low) * schedule.noise_level(high)]))
+        except ModelError:
+            return np.unique(schedule.noise_level(np.linspace(low, high, _STEPS)))
+    return None
 
 
 def _owners(model: Model) -> Sequence[object]:
-    """What may hold a network: the model, and the object that it wraps."""
+    """The objects that may hold a network: the model, and the object that it wraps."""
     return [model, model.net] if isinstance(model, NetworkModel) else [model]
 
 

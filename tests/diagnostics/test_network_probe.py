@@ -7,14 +7,14 @@ import pytest
 import torch
 
 import specent as sp
-from specent.diagnostics.probe import Probe
+from specent.diagnostics.network_probe import Probe
 from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule
 
 LINEAR = DDPM("linear")
 
 
 class Count:
-    """Adds up what it is told."""
+    """Adds up numbers of states."""
 
     total = 0
 
@@ -37,7 +37,7 @@ def test_it_denoises_like_the_model_and_counts(shop: Any, digits: Any, schedule:
 def test_a_model_that_is_no_network_counts_as_one_that_returns_data(digits: Any) -> None:
     probe = Probe(digits[0], Count())
     assert (probe.prediction, probe.schedule) == ("data", VE())
-    assert probe.place(3.0) == pytest.approx((3.0, 1.0, 3.0, 3.0))
+    assert probe.point(3.0) == pytest.approx((3.0, 1.0, 3.0, 3.0))
     assert probe.range == (0.0, np.inf)
 
 
@@ -75,7 +75,7 @@ def test_the_copy_in_double_precision_is_one(trained: Any) -> None:
 def test_why_there_is_no_copy_is_said(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no torch module" in str(Probe(digits[0], Count()).in_double_precision())
     model = sp.models.network(torch.nn.Linear(2, 2), ["a"], (2,), prediction="data")
-    monkeypatch.setattr("specent.diagnostics.probe._MOST_WEIGHTS", 5)
+    monkeypatch.setattr("specent.diagnostics.network_probe._MOST_WEIGHTS", 5)
     assert "too many for a second copy" in str(Probe(model, Count()).in_double_precision())
 
 
@@ -97,13 +97,13 @@ def test_a_module_that_another_object_holds_is_copied_with_it() -> None:
 
 
 def test_a_report_says_how_many_states_were_denoised(shop: Any, digits: Any) -> None:
-    class Asked:
+    class CountingNetwork:
         states = 0
 
         def __call__(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
             self.states += len(x)
             return digits[0].denoise(x, float(t[0]), condition).to(x.dtype)
 
-    net = Asked()
+    net = CountingNetwork()
     report = shop.check(shop.adapted(net, digits[0], "data", VE()), digits)
     assert net.states == report.evaluations

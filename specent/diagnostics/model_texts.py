@@ -35,7 +35,7 @@ _ARRAYS = ("latents", "images", "x")
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def model_of(
+def model_from_text(
     text: str, *, null: str | None = None, labels: Sequence[str] = (), prompts: Sequence[str] = (),
     local_files_only: bool = False,
 ) -> Model:  # fmt: skip
@@ -65,23 +65,23 @@ def model_of(
 
     Examples
     --------
-    >>> model_of("digits").shape
+    >>> model_from_text("digits").shape
     (1, 8, 8)
     """
     text = arguments.name(text, "model")
     names, words = list(labels) or None, list(prompts) or None
-    own = {"null": null, "labels": names, "prompts": words}
+    options = {"null": null, "labels": names, "prompts": words}
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
-        _refuse(text, **own)
-        _place(file)
+        _refuse(text, **options)
+        _local_path(file)
         return _from_python(Path(file), name)
     if text.endswith(".py"):
         raise SpecentError(f"model={text!r}: say which object of the file, as {text}:model")
     if text == "digits":
-        _refuse(text, **own)
+        _refuse(text, **options)
         return digits()
-    path = _place(text)
+    path = _local_path(text)
     if path.suffix == ".pkl" or (path.is_dir() and not _is_pipeline(path) and not is_ddpm(path)):
         _refuse(text, prompts=words)
         return edm2(path, null=null, labels=names)
@@ -92,14 +92,14 @@ def model_of(
         _refuse(text, null=null, labels=names)
         return digits(path)
     if is_ddpm(path):
-        _refuse(text, **own)
+        _refuse(text, **options)
         return ddpm(path)
     if path.is_dir() or text.count("/") == 1:
         return pipeline(text, labels=names, prompts=words, unconditional=null, local_files_only=local_files_only)
     raise SpecentError(f"model={text!r} is none of {MODELS}")
 
 
-def data_of(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any], NDArray[Any]]:
+def data_from_text(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any], NDArray[Any]]:
     """Labelled data that a line of text names, for a model.
 
     Parameters
@@ -125,7 +125,7 @@ def data_of(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any
 
     Examples
     --------
-    >>> images, labels = data_of("digits", model_of("digits"), progress=False)
+    >>> images, labels = data_from_text("digits", model_from_text("digits"), progress=False)
     >>> images.shape, str(labels[0])
     ((1797, 1, 8, 8), '0')
     """
@@ -134,29 +134,29 @@ def data_of(text: str, model: Model, progress: bool = True) -> tuple[NDArray[Any
     text = arguments.name(text, "data")
     pictures = len(model.shape) == 3 and model.shape[0] in (1, 3)
     if text.endswith(".npz"):
-        held = _arrays(Path(text).expanduser(), model.shape, pictures)
-        if held is not None:
-            return held
+        arrays = _arrays(Path(text).expanduser(), model.shape, pictures)
+        if arrays is not None:
+            return arrays
     size, channels = (model.shape[-1], model.shape[0]) if len(model.shape) == 3 else (None, 3)
-    found = images.read(text, size=size, channels=channels, progress=progress)
-    return found.images, found.label_names
+    dataset = images.read(text, size=size, channels=channels, progress=progress)
+    return dataset.images, dataset.label_names
 
 
 def _arrays(file: Path, shape: Sequence[int], pictures: bool) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Data that is no pictures, as it is; None if the file holds pictures, or cannot be read as arrays at all."""
     what = f"data={str(file)!r}"
     try:
-        with np.load(file, allow_pickle=False) as held:
+        with np.load(file, allow_pickle=False) as archive:
             # pictures are converted to the model's range and size; latents and vectors are not
-            known = ("latents",) if pictures and "images" in held.files else _ARRAYS
-            name = next((name for name in known if name in held.files), None)
+            known = ("latents",) if pictures and "images" in archive.files else _ARRAYS
+            name = next((name for name in known if name in archive.files), None)
             if name is None:
                 if pictures:
                     return None
-                raise SpecentError(f"{what} holds {held.files}; it needs one of {', '.join(_ARRAYS)}, and labels")
-            if "labels" not in held.files:
+                raise SpecentError(f"{what} holds {archive.files}; it needs one of {', '.join(_ARRAYS)}, and labels")
+            if "labels" not in archive.files:
                 raise SpecentError(f"{what} holds {name} but no labels; add an array labels, one entry per sample")
-            data, labels = held[name], held["labels"]
+            data, labels = archive[name], archive["labels"]
     except SpecentError:
         raise
     except (OSError, EOFError, zipfile.BadZipFile) as error:
@@ -165,10 +165,10 @@ def _arrays(file: Path, shape: Sequence[int], pictures: bool) -> tuple[NDArray[A
         return None
     except ValueError as error:
         raise SpecentError(f"{what}: {error}; save plain arrays of numbers and text, not objects") from error
-    return _fitting(data, labels, name, shape, what)
+    return _fitted(data, labels, name, shape, what)
 
 
-def _fitting(
+def _fitted(
     data: NDArray[Any], labels: NDArray[Any], name: str, shape: Sequence[int], what: str
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """The arrays, if they are data of that shape with a label each."""
@@ -187,9 +187,9 @@ def _fitting(
     return data, labels
 
 
-def _refuse(text: str, **given: object) -> None:
-    """Refuse what does not go with the model, if it was given."""
-    for name, value in given.items():
+def _refuse(text: str, **options: object) -> None:
+    """Refuse options that do not go with the model; None is one that was left out."""
+    for name, value in options.items():
         if value is not None:
             raise SpecentError(f"{name}={brief(value)} does not go with model={text!r}; leave it out")
 
@@ -198,8 +198,8 @@ def _is_pipeline(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("model_index.json", "config.json"))
 
 
-def _place(text: str) -> Path:
-    """Where a text may point to on this machine."""
+def _local_path(text: str) -> Path:
+    """The text as a path of this machine."""
     try:
         path = Path(text).expanduser()
         path.is_dir()
