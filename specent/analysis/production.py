@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from specent import evidence
 from specent.analysis.posterior import Question, stored
 from specent.errors import SpecentError
-from specent.guidance import from_json
 from specent.schema import NULL
+from specent.schema.coordinates import guidance_settings
 
 Array = NDArray[np.float64]
 
@@ -51,12 +51,12 @@ def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]
             f"the production under guidance {guided[0]!r} needs the distances to the null condition, which is not "
             "among the candidates: use rate='differences', or sample again with the null condition scored"
         )
-    if not _feeds_back(runs):
+    if not any(setting.per_trajectory for setting in guidance_settings(runs)):
         return [*names, "denoiser_distance"]
     if "scale" not in runs:
         raise SpecentError(
-            "the production of a new partition under guidance that feeds back needs the variable 'scale', which was "
-            "dropped from runs: use rate='differences', or keep it"
+            "the production of a new partition under guidance with a scale of its own for every trajectory needs the "
+            "variable 'scale', which was dropped from runs: use rate='differences', or keep it"
         )
     return [*names, "denoiser_distance", "scale"]
 
@@ -160,20 +160,15 @@ def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Questi
     return (both * xr.DataArray(np.exp(runs["log_snr"].values), dims="time")).transpose(*_DIMS)
 
 
-def _feeds_back(runs: xr.Dataset) -> bool:
-    """Whether a setting has a scale of its own for every trajectory and time."""
-    texts = runs["guidance_definition"].values if "guidance_definition" in runs.coords else ()
-    return any(from_json(str(text)).feeds_back for text in texts)
-
-
 def _mover(runs: xr.Dataset, blocks: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """Weights with which the candidates' denoisers moved the sample, and which candidate drove it."""
     candidates = [str(name) for name in runs["candidate"].values]
     level = np.exp(-0.5 * runs["log_snr"].values)
-    weight, low, high = (runs[name].values[:, None] for name in ("guidance_scale", "sigma_lo", "sigma_hi"))
-    scale = xr.DataArray(np.where((level > low) & (level <= high), weight, 1.0), dims=("guidance", "time"))
     if "scale" in blocks:
         scale = xr.DataArray(blocks["scale"].variable)
+    else:
+        every = [[setting.scale_at(float(value)) for value in level] for setting in guidance_settings(runs)]
+        scale = xr.DataArray(np.array(every), dims=("guidance", "time"))
     driver = xr.DataArray(
         [[float(name == str(label)) for name in candidates] for label in runs["class_label"].values],
         dims=("class_label", "candidate"),

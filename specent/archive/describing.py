@@ -13,8 +13,8 @@ import xarray as xr
 from specent import schema
 from specent.archive import reading
 from specent.archive.paths import as_path
-from specent.guidance import from_json
 from specent.partitions import Partition
+from specent.schema.coordinates import guidance_settings
 
 _SHOWN = 6
 _WIDTH = 100
@@ -105,14 +105,12 @@ def _partitions(dataset: xr.Dataset) -> Iterator[str]:
 def _guidance(dataset: xr.Dataset) -> Iterator[str]:
     if "guidance" not in dataset.coords:
         return
-    for setting in dataset["guidance"]:
-        low, high = float(setting["sigma_lo"]), float(setting["sigma_hi"])
-        text = str(setting["guidance_definition"].item()) if "guidance_definition" in setting.coords else ""
-        feeds_back = bool(text) and from_json(text).feeds_back
-        scale = f"w {'<=' if feeds_back else '='} {float(setting['guidance_scale']):g}"
-        yield f"  {setting.item():<24} {scale} for {low:g} < sigma/alpha <= {high:g}"
-        if feeds_back:
-            yield f"  {'':<24} {text}"
+    for name, setting in zip(dataset["guidance"].values, guidance_settings(dataset), strict=True):
+        scale, low, high = setting.numbers
+        relation = "=" if setting.defined_by_numbers else "<="
+        yield f"  {name:<24} w {relation} {scale:g} for {low:g} < sigma/alpha <= {high:g}"
+        if not setting.defined_by_numbers:
+            yield f"  {'':<24} {setting.to_json()}"
 
 
 def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from specent import evidence
 from specent.errors import ModelError, SpecentWarning
-from specent.guidance import FeedbackGuidance, Setting
+from specent.guidance import Setting
 from specent.models.base import Model
 from specent.models.outputs import checked, reason
 from specent.sampling.streams import Streams
@@ -97,7 +97,7 @@ def run_batch(
     ----------
     plan : Plan
         The run.
-    guidance : Guidance or FeedbackGuidance
+    guidance : Setting
         The guidance setting.
     drivers : ndarray of int, shape (batch,)
         Place of each trajectory's driver among the candidates.
@@ -120,12 +120,11 @@ def run_batch(
     chosen = torch.as_tensor(drivers, device=plan.device)
     conditions = plan.conditions
     log_likelihood = torch.zeros(batch, count, dtype=torch.float64, device=plan.device)
-    scales = _Scales(plan, guidance, batch)
+    state = guidance.start(plan.noise_level, batch, like=log_likelihood)
     x = plan.start * _noise(streams, plan)
     for i in reversed(range(times)):
-        level = float(plan.noise_level[i])
         denoised = _denoised(plan, i, x, conditions)
-        scale = scales.at(level)
+        scale = guidance.scale_at(float(plan.noise_level[i]), state)
         mover = _mover(plan, driver, scale)
         delta = denoised - denoised[rows, chosen][:, None]
         gram = delta @ delta.transpose(1, 2)
@@ -148,7 +147,8 @@ def run_batch(
         drift = (gram @ mover[..., None])[..., 0] - 0.5 * gram.diagonal(dim1=1, dim2=2)
         pushed, shaken = step.gain * drift, step.gain**0.5 * (delta @ noise[..., None])[..., 0]
         log_likelihood = log_likelihood + pushed + shaken
-        scales.learn(pushed + shaken)
+        if guidance.needs_null:
+            state = guidance.update(state, -(pushed + shaken)[:, plan.candidates.index(NULL)])
     return out
 
 
@@ -176,26 +176,6 @@ def _check_start(gram: Tensor, plan: Plan) -> None:
 
 def _noise(streams: Streams, plan: Plan) -> Tensor:
     return torch.from_numpy(streams.draw()).to(plan.device)
-
-
-class _Scales:
-    """The guidance scale of a batch along the chain, which may depend on the evidence so far."""
-
-    def __init__(self, plan: Plan, guidance: Setting, batch: int) -> None:
-        self._guidance = guidance
-        self._log_ratio = torch.zeros(batch, dtype=torch.float64, device=plan.device)
-        if isinstance(guidance, FeedbackGuidance):
-            self._null, self._tuning = plan.candidates.index(NULL), guidance.tuning(plan.noise_level)
-
-    def at(self, level: float) -> float | Tensor:
-        """The scale at a noise level, shape (batch,) unless all share it."""
-        scale: float | Tensor = self._guidance.scales(level, self._log_ratio)
-        return scale
-
-    def learn(self, gained: Tensor) -> None:
-        """Take in the log-likelihood that a step added to every candidate relative to the driver."""
-        if isinstance(self._guidance, FeedbackGuidance):
-            self._log_ratio = self._guidance.updated(self._log_ratio, -gained[:, self._null], self._tuning)
 
 
 def _mover(plan: Plan, driver: Tensor, scale: float | Tensor) -> Tensor:

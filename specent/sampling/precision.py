@@ -83,7 +83,7 @@ def probe(plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: 
     ----------
     plan : Plan
         The run, with its model on its device.
-    guidance : Guidance or FeedbackGuidance
+    guidance : Setting
         The setting that is tried.
     keys : sequence of (str, int)
         Class label and sample of every trajectory of the run; 32 of them, evenly spread, are tried.

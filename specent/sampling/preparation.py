@@ -12,7 +12,7 @@ import torch
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
-from specent.guidance import FeedbackGuidance, Guidance, Setting
+from specent.guidance import Guidance, Setting
 from specent.models.base import Model
 from specent.models.outputs import reason
 from specent.partitions import Partition
@@ -75,17 +75,16 @@ def check_labels(argument: str, chosen: Sequence[str] | None, known: Sequence[st
 def check_guidance(guidance: Any, model: Model) -> tuple[Setting, ...]:
     """The guidance settings of a single one or any iterable; a number is the scale of a constant one."""
     hint = "use a scale, specent.Guidance(scale, interval) or specent.FeedbackGuidance(pi, t_0, t_1)"
-    kinds: Any = (Guidance, FeedbackGuidance)
-    if isinstance(guidance, (*kinds, str)) or not np.iterable(guidance):
+    if isinstance(guidance, str) or not np.iterable(guidance):
         guidance = (guidance,)
     settings = tuple(
         Guidance(float(setting))
         if isinstance(setting, (int, float, np.number)) and not isinstance(setting, bool)
-        else arguments.instance(setting, kinds, "guidance", hint)
+        else arguments.instance(setting, Setting, "guidance", hint)  # type: ignore[type-abstract]
         for setting in guidance
     )
     for setting in settings:
-        if setting.guided and not model.null:
+        if setting.needs_null and not model.null:
             raise SpecentError(f"guidance {setting} needs a null condition, which this model does not have")
     if not settings or len({str(setting) for setting in settings}) < len(settings):
         raise SpecentError(f"guidance={[str(s) for s in settings]} must hold at least one setting and none twice")
@@ -99,7 +98,7 @@ def check_scored(
     missing = [name for name in drivers if name not in scored]
     if missing:
         raise SpecentError(f"candidates={brief(list(scored))} must hold every driving class; {missing[0]!r} is missing")
-    if NULL not in scored and any(setting.guided for setting in settings):
+    if NULL not in scored and any(setting.needs_null for setting in settings):
         raise SpecentError(f"candidates={brief(list(scored))} must hold {NULL!r} for a guided run")
     for partition in partitions:
         partition.check(scored)

@@ -37,7 +37,7 @@ def run(
         What is filled.
     plan : Plan
         The run, with its model on its device.
-    settings : sequence of Guidance or FeedbackGuidance
+    settings : sequence of Setting
         The guidance settings.
     keys : sequence of (str, int)
         Class label and sample of every trajectory, in the order of the arrays.

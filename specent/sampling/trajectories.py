@@ -74,8 +74,8 @@ def sample(
         Partitions whose entropy production is recorded, text as in `Partition.parse`. The entropy of others follows
         afterwards too, and their rates as long as `record` keeps distances.
     guidance : Guidance, FeedbackGuidance, float, or sequence of these
-        Guidance settings, a number being the scale of a constant one; all share the same noise. If one of them feeds
-        back, the scale of every trajectory is kept.
+        Guidance settings, a number being the scale of a constant one; all share the same noise. If the scale of one of
+        them differs between trajectories, the scale of every trajectory is kept.
     seed : int
         Seed of the random streams; one stream per (seed, class, sample).
     device : str
@@ -157,7 +157,7 @@ def sample(
         log_priors=_grouped(asked, scored, prior),
         distances=record.keeps_distances(len(scored)),
         predictions=record.prediction_indices(grid),
-        scales=any(setting.feeds_back for setting in settings),
+        scales=any(setting.per_trajectory for setting in settings),
     )
     plan = Plan(
         model=model,

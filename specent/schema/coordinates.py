@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import xarray as xr
 from numpy.typing import NDArray
 
-from specent.guidance import Setting
+from specent.guidance import Guidance, Setting, from_json
 from specent.partitions import Partition
 from specent.schedules import Schedule
+
+GUIDANCE_NUMBERS = ("guidance_scale", "sigma_lo", "sigma_hi")
+"""Names of the coordinates that hold `specent.guidance.Setting.numbers`."""
 
 
 def of_schedule(schedule: Schedule, time: NDArray[Any]) -> dict[str, Any]:
@@ -45,20 +49,30 @@ def of_partitions(partitions: Sequence[Partition]) -> dict[str, Any]:
 
 
 def of_guidance(guidance: Sequence[Setting]) -> dict[str, Any]:
-    """Names, scales and intervals of guidance settings, and their definitions if one of them feeds back.
+    """Names, scales and intervals of guidance settings, and their definitions if these do not say all of one.
 
     Examples
     --------
-    >>> from specent.guidance import Guidance
     >>> of_guidance([Guidance(), Guidance(2.0)])["guidance"]
     ['unguided', 'w=2']
     """
-    made: dict[str, Any] = {
-        "guidance": [str(setting) for setting in guidance],
-        "guidance_scale": ("guidance", [float(setting.scale) for setting in guidance]),
-        "sigma_lo": ("guidance", [float(setting.interval[0]) for setting in guidance]),
-        "sigma_hi": ("guidance", [float(setting.interval[1]) for setting in guidance]),
-    }
-    if any(setting.feeds_back for setting in guidance):
-        made["guidance_definition"] = ("guidance", [setting.to_json() for setting in guidance])
-    return made
+    coords: dict[str, Any] = {"guidance": [str(setting) for setting in guidance]}
+    for i, name in enumerate(GUIDANCE_NUMBERS):
+        coords[name] = ("guidance", [float(setting.numbers[i]) for setting in guidance])
+    if not all(setting.defined_by_numbers for setting in guidance):
+        coords["guidance_definition"] = ("guidance", [setting.to_json() for setting in guidance])
+    return coords
+
+
+def guidance_settings(dataset: xr.Dataset) -> list[Setting]:
+    """The guidance settings of a dataset, from their definitions or, where there are none, from their numbers.
+
+    Examples
+    --------
+    >>> guidance_settings(xr.Dataset(coords=of_guidance([Guidance(), Guidance(2.0)])))
+    [Guidance(scale=1.0, interval=(0.0, inf)), Guidance(scale=2.0, interval=(0.0, inf))]
+    """
+    if "guidance_definition" in dataset.coords:
+        return [from_json(str(text)) for text in dataset["guidance_definition"].values]
+    rows = zip(*(dataset[name].values.tolist() for name in GUIDANCE_NUMBERS), strict=True)
+    return [Guidance(scale, (low, high)) for scale, low, high in rows]

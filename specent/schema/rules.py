@@ -20,6 +20,7 @@ from specent.axes import AXES
 from specent.errors import ArchiveError, SpecentError
 from specent.partitions import Partition
 from specent.schedules import from_json
+from specent.schema.coordinates import GUIDANCE_NUMBERS
 from specent.schema.registry import (
     ATTRIBUTES,
     COORDINATES,
@@ -199,11 +200,11 @@ def _check_guidance(dataset: xr.Dataset) -> None:
     """Definitions of guidance settings, where there are any, say what the numbers beside them say."""
     for i, text in enumerate(_texts(dataset, "guidance_definition")):
         setting = guidance.from_json(text)
-        told = [float(dataset[name].values[i]) for name in ("guidance_scale", "sigma_lo", "sigma_hi")]
-        if not _close(np.array([setting.scale, *setting.interval]), np.array(told)):
+        numbers = [float(dataset[name].values[i]) for name in GUIDANCE_NUMBERS]
+        if not _close(np.array(setting.numbers), np.array(numbers)):
             raise ArchiveError(
                 f"guidance {str(dataset['guidance'].values[i])!r} has guidance_scale, sigma_lo, sigma_hi = "
-                f"{brief(told)}, but the definition of {str(setting)!r}; reorder all of them together"
+                f"{brief(numbers)}, but the definition of {str(setting)!r}; reorder all of them together"
             )
 
 

@@ -32,7 +32,7 @@ def test_the_tiny_run_leaves_its_archives_and_prints_the_table(
     assert runs.guidance.values.tolist() == quality.guidance.values.tolist() == NAMES
     assert differences.guidance.values.tolist() == NAMES[1:]
     assert profiles.partition.values.tolist() == ["full", *(f"{digit} | rest" for digit in range(10))]
-    assert from_json(str(runs.guidance_definition.values[3])).feeds_back
+    assert from_json(str(runs.guidance_definition.values[3])).per_trajectory
     # the limited interval lies below the noise at which the class is decided: nothing changes above it
     above = (runs.time > 0.5).values
     same = [runs.log_likelihood.sel(guidance=name).values[:, :, above] for name in (NAMES[0], NAMES[2])]
