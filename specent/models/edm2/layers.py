@@ -27,6 +27,9 @@ CLIP = 256.0
 HEAD = 64
 """Channels of an attention head."""
 
+FILTER = (1, 1)
+"""Filter along each axis with which resolution is halved and doubled: means, and repeated pixels."""
+
 Flavour = Literal["encoder", "decoder"]
 Resample = Literal["keep", "down", "up"]
 

@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from torch import Tensor
 from specent import memory
 from specent.arguments import brief
 from specent.errors import ArchiveError, ModelError
-from specent.models.edm2.layers import CLIP, RESIDUAL_BALANCE
+from specent.models.edm2.block_settings import check_settings
 from specent.models.edm2.network import Config, Precond
 from specent.models.edm2.storages import storage
 from specent.unpickling import Record, unpickle
@@ -97,9 +97,11 @@ def read_pickle(path: Path, argument: str = "source") -> Stored:
     if held is None or not isinstance(held.get("ema"), Record) or held["ema"].name != OBJECT:
         raise ModelError(f"{what} is no EDM2 network: a published file is a mapping whose entry 'ema' is the network")
     top = _attributes(held["ema"], what)
-    state = dict(_tensors(held["ema"], "", what, Storages(size), set()))
+    modules = list(_modules(held["ema"], "", what, set()))
+    state = _tensors(modules, what, Storages(size))
     config = _config(top, state, what)
     check_state(state, config, what)
+    check_settings([(name, _settings(attributes)) for name, attributes in modules], config, what)
     return Stored(state, config, hashlib.sha256(data).hexdigest())
 
 
@@ -181,39 +183,39 @@ def _entries(value: Any, what: str) -> dict[str, Any]:
     return held
 
 
-def _tensors(
-    record: Record, prefix: str, what: str, storages: Storages, seen: set[int]
-) -> Iterator[tuple[str, Tensor]]:
-    """Names and values of all parameters and buffers of a module and those inside it."""
-    if prefix.count(".") > _DEEPEST or id(record) in seen or len(seen) > _MOST:
+def _modules(record: Record, name: str, what: str, seen: set[int]) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Name and attributes of a module and of all those inside it."""
+    if name.count(".") >= _DEEPEST or id(record) in seen or len(seen) > _MOST:
         raise ModelError(f"{what} is no EDM2 network: its modules hold each other, or one twice")
     seen.add(id(record))
-    state = _attributes(record, what)
-    _check_settings(state, _class(record), f"{what}: {prefix or 'ema'}")
-    for kind in ("_parameters", "_buffers"):
-        for name, value in _entries(state.get(kind), what).items():
-            if value is not None:
-                yield f"{prefix}{name}", _tensor(value, f"{what}: {prefix}{name}", storages)
-    for name, value in _entries(state.get("_modules"), what).items():
+    attributes = _attributes(record, what)
+    yield name, attributes
+    for part, value in _entries(attributes.get("_modules"), what).items():
         if value is None:
             continue
         if not isinstance(value, Record) or value.name not in (OBJECT, MODULES):
             raise ModelError(f"{what} is of another architecture than the EDM2 networks: it holds {brief(value)}")
         # the network inside its preconditioning is known by its class
-        place = "unet" if not prefix and _class(value) == "UNet" else name
-        yield from _tensors(value, f"{prefix}{place}.", what, storages, seen)
+        own = "unet" if not name and _class(value) == "UNet" else part
+        yield from _modules(value, f"{name}.{own}" if name else own, what, seen)
 
 
-def _check_settings(state: Mapping[Any, Any], kind: str, what: str) -> None:
-    """Refuse a block that was trained with other constants than those that are built in here."""
-    if kind != "Block":
-        return
-    for name, value in state.items():
-        if not isinstance(name, str):
-            raise ModelError(f"{what} has an attribute {brief(name)}, which is no name")
-        meant = RESIDUAL_BALANCE if name.endswith("balance") else CLIP if name.startswith("clip") else value
-        if isinstance(value, (int, float)) and value != meant:
-            raise ModelError(f"{what} has {name[:_LONGEST]}={brief(value)}, where the EDM2 networks have {meant:g}")
+def _tensors(modules: Iterable[tuple[str, dict[Any, Any]]], what: str, storages: Storages) -> dict[str, Tensor]:
+    """Parameters and buffers of the modules, by name."""
+    tensors = {}
+    for name, attributes in modules:
+        for kind in ("_parameters", "_buffers"):
+            for own, value in _entries(attributes.get(kind), what).items():
+                key = f"{name}.{own}" if name else own
+                if value is not None:
+                    tensors[key] = _tensor(value, f"{what}: {key}", storages)
+    return tensors
+
+
+def _settings(attributes: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """What is recorded of how a module computes: its own fields, and what its class was called with."""
+    yield from attributes.items()
+    yield from (_mapping(attributes.get("_init_kwargs")) or {}).items()
 
 
 def _tensor(value: Any, what: str, storages: Storages) -> Tensor:
@@ -291,18 +293,21 @@ def _config(top: dict[Any, Any], state: Mapping[str, Tensor], what: str) -> Conf
         (_attributes(part, what) for part in (_mapping(top.get("_modules")) or {}).values() if _class(part) == "UNet"),
         {},
     )
-    return Config(
-        resolution=fields["img_resolution"],
-        channels=fields["img_channels"],
-        label_dim=fields["label_dim"],
-        blocks=tuple(outputs.get(size, 0) for size in sizes),
-        noise_channels=noise.shape[1],
-        embedding_channels=noise.shape[0],
-        per_level=1 + max(number for _, number, _ in layers),
-        attention=attends,
-        sigma_data=_number(top, "sigma_data", 0.5),
-        **{name: _number(unet, name, 0.5) for name in ("label_balance", "concat_balance")},
-    )
+    try:
+        return Config(
+            resolution=fields["img_resolution"],
+            channels=fields["img_channels"],
+            label_dim=fields["label_dim"],
+            blocks=tuple(outputs.get(size, 0) for size in sizes),
+            noise_channels=noise.shape[1],
+            embedding_channels=noise.shape[0],
+            per_level=1 + max(number for _, number, _ in layers),
+            attention=attends,
+            sigma_data=_number(top, "sigma_data", 0.5),
+            **{name: _number(unet, name, 0.5) for name in ("label_balance", "concat_balance")},
+        )
+    except ModelError as error:
+        raise ModelError(f"{what}: {error}") from error
 
 
 def _number(fields: dict[Any, Any], name: str, default: float) -> Any:

@@ -12,12 +12,18 @@ from specent.models.edm2.network import Config
 SIZES = {"xs": 128, "s": 192, "m": 256, "l": 320, "xl": 384, "xxl": 448}
 """Channels of the finest level; the others have two, three and four times as many."""
 
-SETS = {"img512": (64, 4), "img64": (64, 3)}
+STATES = {"img512": (64, 4), "img64": (64, 3)}
 """Resolution and channels of the states: latents of ImageNet-512, pixels of ImageNet-64."""
 
 LABELS = 1000
 
-_FILE = re.compile(r"edm2-(img512|img64)-(xs|s|m|l|xl|xxl)(-uncond)?-(\d+)-(\d+\.\d+)")
+NAMES = (
+    *(f"img512-{size}{labels}" for size in SIZES for labels in ("", "-uncond")),
+    *(f"img64-{size}" for size in ("s", "m", "l", "xl")),
+)
+"""The sets known to be published; ``-uncond`` is a network without labels."""
+
+_FILE = re.compile(r"edm2-(img\d+-[a-z]+(?:-uncond)?)-\d+-\d+\.\d+")
 
 
 def preset(name: str) -> Config:
@@ -26,7 +32,7 @@ def preset(name: str) -> Config:
     Parameters
     ----------
     name : str
-        Data, size, and ``-uncond`` for the unconditional network: ``"img512-xs"``, ``"img64-s-uncond"``. The name of a
+        One of `NAMES`, such as ``"img512-xs"``; ``"img512-xs-uncond"`` is the network without labels. The name of a
         published file serves too.
 
     Returns
@@ -36,47 +42,39 @@ def preset(name: str) -> Config:
     Raises
     ------
     ModelError
-        If there is no such network.
+        If no such network is known.
 
     Examples
     --------
-    >>> preset("img512-xs").blocks, preset("img64-xs-uncond").label_dim
+    >>> preset("img512-xs").blocks, preset("img512-s-uncond").label_dim
     ((128, 256, 384, 512), 0)
     >>> preset("edm2-img512-xs-2147483-0.045.pkl") == preset("img512-xs")
     True
     """
     text = name if isinstance(name, str) else ""
     file = _FILE.match(text)
-    text = "-".join([file[1], file[2], *(["uncond"] if file[3] else [])]) if file else text
-    data, _, rest = text.partition("-")
-    size, _, kind = rest.partition("-")
-    if data not in SETS or size not in SIZES or kind not in ("", "uncond") or text.endswith("-"):
-        raise ModelError(
-            f"preset={brief(name)} is not known; it is one of {', '.join(SETS)}, a size of {', '.join(SIZES)}, and "
-            "'uncond' for the unconditional network, as in 'img512-xs' and 'img512-xs-uncond'"
-        )
-    resolution, channels = SETS[data]
+    text = file[1] if file else text
+    if text not in NAMES:
+        raise ModelError(f"preset={brief(name)} is not known; known are {', '.join(NAMES)}")
+    data, size, *unconditional = text.split("-")
+    resolution, channels = STATES[data]
     width = SIZES[size]
     return Config(
-        resolution=resolution, channels=channels, label_dim=0 if kind else LABELS,
+        resolution=resolution, channels=channels, label_dim=0 if unconditional else LABELS,
         blocks=tuple(width * factor for factor in (1, 2, 3, 4)), noise_channels=width, embedding_channels=4 * width,
     )  # fmt: skip
 
 
 def preset_name(config: Config) -> str:
-    """Name of the published network that has these sizes, ``"custom"`` if none has.
+    """Name of the published network that has these sizes, ``"custom"`` if none is known.
 
     Examples
     --------
-    >>> preset_name(preset("img64-xl-uncond"))
-    'img64-xl-uncond'
+    >>> preset_name(preset("img512-xl-uncond"))
+    'img512-xl-uncond'
     """
-    for data in SETS:
-        for size in SIZES:
-            for kind in ("", "-uncond"):
-                if preset(f"{data}-{size}{kind}") == replace(config, label_balance=0.5, concat_balance=0.5):
-                    return f"{data}-{size}{kind}"
-    return "custom"
+    sizes = replace(config, label_balance=0.5, concat_balance=0.5)
+    return next((name for name in NAMES if preset(name) == sizes), "custom")
 
 
 def file_name(name: str, images: int = 2147483, average: float = 0.045) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from specent.models.edm2.layers import CLIP, FILTER, RESIDUAL_BALANCE, Block
 from specent.models.edm2.network import Config, Precond, UNet
 from specent.models.edm2.pickled import MODULES, OBJECT, PARAMETER, STORAGE, TENSOR
 
@@ -136,6 +137,11 @@ def _module(module: nn.Module) -> Call:
 
 def _fields(module: nn.Module) -> dict[str, Any]:
     """What a module knows of itself beside its weights."""
+    if isinstance(module, Block):
+        return {
+            "resample_filter": list(FILTER), "num_heads": module.heads, "dropout": 0, "res_balance": RESIDUAL_BALANCE,
+            "attn_balance": RESIDUAL_BALANCE, "clip_act": int(CLIP),
+        }  # fmt: skip
     if isinstance(module, UNet):
         return {name: getattr(module.config, name) for name in ("label_balance", "concat_balance")}
     if isinstance(module, Precond):

@@ -16,6 +16,7 @@ from unittest import mock
 import pytest
 from torch import nn
 
+from specent.models.edm2.layers import Block
 from specent.models.edm2.network import Precond
 from specent.models.edm2.tiny import tiny_networks
 
@@ -48,7 +49,7 @@ class Persistent(nn.Module):
         super().__init__()
         self.__dict__ |= {name: value for name, value in vars(module).items() if name in ("_parameters", "_buffers")}
         self._buffers.pop("frozen", None)
-        own = fields if isinstance(module, Precond) else {}
+        own = fields if isinstance(module, Precond) else block_fields(module) if isinstance(module, Block) else {}
         for name, part in module.named_children():
             self._modules[name] = persistent(part, source, fields)
         described = {"type": "class", "version": 6, "module_src": source, "class_name": type(module).__name__}
@@ -61,6 +62,15 @@ class Persistent(nn.Module):
 
     def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
         return self.__reduce__()
+
+
+def block_fields(block: Block) -> dict[str, Any]:
+    """What stands in every block of the published files beside its weights."""
+    heads = block.conv_res1.weight.shape[0] // 64 if hasattr(block.attn_qkv, "weight") else 0
+    return {
+        "resample_filter": [1, 1], "num_heads": heads, "dropout": 0, "res_balance": 0.3, "attn_balance": 0.3,
+        "clip_act": 256, "_init_args": (), "_init_kwargs": {"channels_per_head": 64},
+    }  # fmt: skip
 
 
 def persistent(module: nn.Module, source: str, fields: dict[str, Any]) -> nn.Module:

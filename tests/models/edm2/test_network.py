@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from specent.errors import SpecentError
 from specent.models.edm2.layers import MPConv
 from specent.models.edm2.network import Config, Precond
-from specent.models.edm2.presets import SIZES, file_name, preset, preset_name
+from specent.models.edm2.presets import NAMES, SIZES, file_name, preset, preset_name
 from specent.models.edm2.tiny import TINY, tiny_networks
 
 # arXiv 2312.02696, table of the networks for ImageNet-512
@@ -30,19 +31,31 @@ def test_networks_have_the_published_numbers_of_parameters(size: str) -> None:
 
 
 def test_the_other_presets_differ_in_what_they_take_in_only() -> None:
-    base, width = preset("img512-xs"), 128
-    assert count(base) - count(preset("img512-xs-uncond")) == 1000 * base.embedding_channels
+    base, width = preset("img512-s"), 192
+    assert count(base) - count(preset("img512-s-uncond")) == 1000 * base.embedding_channels
     # one channel less at the entry and at the exit, 3 x 3
-    assert count(base) - count(preset("img64-xs")) == 2 * 9 * width
-    for name in ("img512-xs", "img64-l-uncond", "img512-xxl-uncond"):
+    assert count(base) - count(preset("img64-s")) == 2 * 9 * width
+    for name in ("img512-xs", "img64-l", "img512-xxl-uncond"):
         assert preset_name(preset(name)) == name
         assert preset(file_name(name)) == preset(name)
     assert preset_name(TINY) == "custom"
 
 
-@pytest.mark.parametrize("name", ["img512", "img512-xs-cond", "img32-xs", "img512-xs-", "xs", 5, "", "edm2-img512-xs"])
+def test_presets_are_the_sets_known_to_be_published() -> None:
+    latents = [f"img512-{size}{labels}" for size in ("xs", "s", "m", "l", "xl", "xxl") for labels in ("", "-uncond")]
+    assert set(NAMES) == {*latents, "img64-s", "img64-m", "img64-l", "img64-xl"}
+    # of the sizes of a set that is not known to exist, nothing is claimed
+    assert preset_name(replace(preset("img512-xxl"), channels=3)) == "custom"
+    assert preset_name(replace(preset("img64-s"), label_dim=0)) == "custom"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["img512", "img512-xs-cond", "img32-xs", "img512-xs-", "xs", 5, "", "edm2-img512-xs", "img64-xs", "img64-xxl",
+     "img64-s-uncond", "edm2-img64-xxl-1073741-0.04.pkl", "edm2-img64-s-uncond-1073741-0.045.pkl"],
+)  # fmt: skip
 def test_unknown_presets_are_refused_with_those_there_are(name: object) -> None:
-    with pytest.raises(SpecentError, match=r"preset=.*img512, img64, a size of xs, s, m, l, xl, xxl"):
+    with pytest.raises(SpecentError, match=r"preset=.* is not known; known are img512-xs, .*, img64-s, img64-m"):
         preset(name)
 
 

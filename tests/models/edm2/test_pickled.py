@@ -190,14 +190,71 @@ def test_networks_of_another_architecture_are_refused_by_name(
     assert "\n" not in str(told.value)
 
 
-def test_a_block_of_other_constants_is_refused(networks: tuple[Precond, Precond], tmp_path: Path) -> None:
+def block(state: dict[str, Any], name: str) -> dict[str, Any]:
+    """Attributes of a block of the encoder or decoder, by its name."""
+    part, _, layer = name.partition(".")
+    return dict(dict(unet(state)["_modules"].items)[part].state["_modules"].items)[layer].arguments[0]["state"]
+
+
+OTHER_SETTINGS = [
+    # the middle block attends with one head of 64 channels, the first does not attend
+    ("dec.4x4_in0", {"num_heads": 2}, "num_heads=2", "have 1 "),
+    ("dec.4x4_in0", {"num_heads": 0}, "num_heads=0", "have 1 "),
+    ("dec.4x4_in0", {"num_heads": None}, "num_heads=None", "have 1 "),
+    ("enc.8x8_block0", {"num_heads": 1}, "num_heads=1", "have 0 "),
+    ("enc.4x4_block0", {"channels_per_head": 32}, "channels_per_head=32", "have 64 "),
+    ("enc.4x4_block0", {"_init_kwargs": {"channels_per_head": 128}}, "channels_per_head=128", "have 64 "),
+    ("dec.8x8_up", {"resample_filter": [1, 3, 3, 1]}, r"resample_filter=\[1, 3, 3, 1\]", r"have \(1, 1\) "),
+    ("dec.8x8_up", {"resample_filter": [1]}, r"resample_filter=\[1\]", r"have \(1, 1\) "),
+    ("enc.4x4_down", {"resample_filter": (1, 2)}, r"resample_filter=\(1, 2\)", r"have \(1, 1\) "),
+    ("enc.4x4_down", {"resample_filter": None}, "resample_filter=None", r"have \(1, 1\) "),
+    ("enc.4x4_down", {"_init_kwargs": {"resample_filter": [1, 2, 1]}}, "resample_filter", r"have \(1, 1\) "),
+    ("enc.8x8_block0", {"clip_act": None}, "clip_act=None", "have 256.0 "),
+    ("enc.8x8_block0", {"clip_act": 255.5}, "clip_act=255.5", "have 256.0 "),
+    ("enc.8x8_block0", {"_init_kwargs": {"clip_act": None}}, "clip_act=None", "have 256.0 "),
+    ("enc.8x8_block0", {"res_balance": 0.5}, "res_balance=0.5", "have 0.3 "),
+    ("enc.8x8_block0", {"attn_balance": None}, "attn_balance=None", "have 0.3 "),
+    ("dec.4x4_in0", {"attn_balance": 0.25}, "attn_balance=0.25", "have 0.3 "),
+    ("dec.4x4_in0", {"_init_kwargs": entries(res_balance=0.5)}, "res_balance=0.5", "have 0.3 "),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said", "own"), OTHER_SETTINGS, ids=[str(row[1]) for row in OTHER_SETTINGS]
+)
+def test_a_setting_that_no_shape_shows_is_refused_by_its_name(
+    networks: tuple[Precond, Precond], tmp_path: Path, name: str, settings: dict[str, Any], said: str, own: str
+) -> None:
+    path = changed(networks[0], lambda state: block(state, name).update(settings), tmp_path / "other.pkl")
+    with pytest.raises(ModelError, match=rf"source='other.pkl': unet.{name} has {said}.*{own}") as refusal:
+        read_pickle(path)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", ["unet", "preconditioning"])
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("channels_per_head", 32), ("resample_filter", [1, 2]), ("clip_act", None), ("attn_balance", 0.2),
+     ("res_balance", 0.2), ("concat_balance", 0.2), ("label_balance", 0.2)],
+)  # fmt: skip
+def test_a_setting_handed_down_to_all_blocks_is_refused_too(
+    networks: tuple[Precond, Precond], tmp_path: Path, kind: str, setting: str, value: object
+) -> None:
     def change(state: dict[str, Any]) -> None:
-        block = dict(enc(state)["_modules"].items)["8x8_block0"].arguments[0]["state"]
-        block |= {"attn_balance": 0.3, "res_balance": 0.5, "clip_act": 256}
+        (unet(state) if kind == "unet" else state)["_init_kwargs"] = {setting: value}
 
     path = changed(networks[0], change, tmp_path / "other.pkl")
-    with pytest.raises(ModelError, match=r"unet.enc.8x8_block0. has res_balance=0.5, where the EDM2 networks have 0.3"):
+    with pytest.raises(ModelError, match=rf"source='other.pkl': (unet|ema) has {setting}="):
         read_pickle(path)
+
+
+def test_balances_of_labels_and_skips_are_taken_from_the_file(
+    networks: tuple[Precond, Precond], tmp_path: Path
+) -> None:
+    balances = {"label_balance": 0.4, "concat_balance": 0.6}
+    path = changed(networks[0], lambda state: unet(state).update(balances), tmp_path / "other.pkl")
+    config = read_pickle(path).config
+    assert (config.label_balance, config.concat_balance) == (0.4, 0.6)
 
 
 def shared(doubled: int) -> bytes:
@@ -216,8 +273,13 @@ def test_values_that_would_be_endless_as_text_are_not_written_out(
     path = changed(networks[0], change, tmp_path / "laughs.pkl")
     data = path.read_bytes()
     path.write_bytes(data.replace(instructions("HERE"), shared(60)))
-    # neither is a name or a number, so neither says anything of the block
-    assert set(read_pickle(path).state) == set(networks[0].state_dict())
+    if field == "class_name":
+        # it is no name, so it says nothing of the block
+        assert set(read_pickle(path).state) == set(networks[0].state_dict())
+    else:
+        with pytest.raises(ModelError, match=r"unet.enc.8x8_block0 has balance=.*have 0.3 ") as refusal:
+            read_pickle(path)
+        assert len(str(refusal.value)) < 1000
 
 
 @pytest.mark.parametrize("kind", ["one storage", "one text for many storages"])
