@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
-EDITS = re.findall(r"^```diff\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+EDITS = re.findall(r"^```diff\n# (\S+\.py)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+# new files with their doctests and tests, and tests that are edited
+TESTS = [*FILES, *dict.fromkeys(name for name, _ in EDITS if name.startswith("tests/"))]
 
 
 def edited(text: str, edit: str) -> str:
@@ -29,21 +31,21 @@ def edited(text: str, edit: str) -> str:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
-    for name in ("specent", "datasets", "recipes"):
+    for name in ("specent", "datasets", "recipes", "tests/guidance"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     for name, code in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(code, encoding="utf-8")
-    profiles = folder / "specent" / "analysis" / "profiles.py"
-    for edit in EDITS:
-        profiles.write_text(edited(profiles.read_text(encoding="utf-8"), edit), encoding="utf-8")
+    for name, edit in EDITS:
+        path = folder / name
+        path.write_text(edited(path.read_text(encoding="utf-8"), edit), encoding="utf-8")
     return folder
 
 
 def test_the_examples_pass_their_own_tests(copy: Path) -> None:
-    assert len(FILES) == 4
-    assert len(EDITS) == 6
+    assert len(FILES) == 6
+    assert len(EDITS) == 9
     # the coverage of this run is not that of a copy
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     command = [
@@ -54,7 +56,7 @@ def test_the_examples_pass_their_own_tests(copy: Path) -> None:
         "-p",
         "no:cacheprovider",
         f"--basetemp={copy / 'temporary'}",
-        *FILES,
+        *TESTS,
     ]
     done = subprocess.run(
         command, cwd=copy, env=environment | {"PYTHONPATH": str(copy)}, capture_output=True, text=True, timeout=300
@@ -70,6 +72,6 @@ def test_the_examples_pass_their_own_tests(copy: Path) -> None:
 def test_the_examples_keep_the_rules_of_the_house(copy: Path) -> None:
     for command in (["ruff", "check"], ["ruff", "format", "--check"]):
         done = subprocess.run(
-            [sys.executable, "-m", *command, *FILES], cwd=copy, capture_output=True, text=True, check=False
+            [sys.executable, "-m", *command, *TESTS], cwd=copy, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
