@@ -6,7 +6,6 @@ dog). The archive is read by specent.archive.example(), by the documentation and
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 import specent as sp
 from specent import arguments
+from specent.files import output_path, sha256, write_whole
 from specent.studies.shipped import recorded
 
 
@@ -57,9 +57,7 @@ class Settings:
 def main(settings: Settings) -> tuple[Path, ...]:
     """Sample and write the archive and its card."""
     path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    beside = path.with_suffix(".json")
-    if beside.exists() and not settings.overwrite:
-        raise sp.SpecentError(f"output: {beside} exists; pass overwrite=True to replace it")
+    beside = output_path(path.with_suffix(".json"), ".json", overwrite=settings.overwrite, argument="output")
     mix = mixture()
     groups = {"animal": ["cat", "dog"], "vehicle": ["car"]}
     runs = sp.sample(
@@ -81,12 +79,9 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "licence": "BSD-3-Clause",
         "settings": recipe,
         "seed": settings.seed,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256(path),
     }
-    # "x" spares a card that someone wrote meanwhile
-    with beside.open("w" if settings.overwrite else "x", encoding="utf-8") as file:
-        file.write(json.dumps(card, indent=2) + "\n")
-    return path, beside
+    return path, write_whole(json.dumps(card, indent=2) + "\n", beside, overwrite=settings.overwrite)
 
 
 def mixture() -> sp.exact.GaussianMixture:

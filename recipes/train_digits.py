@@ -14,7 +14,7 @@ import torch
 
 import specent as sp
 from specent import arguments
-from specent.models.checkpoint import check_output, save_checkpoint
+from specent.models.checkpoint import checkpoint_path, save_checkpoint
 from specent.models.digits import digits_data
 from specent.studies.shipped import recorded
 from specent.training.edm import TrainingSettings, train
@@ -87,7 +87,7 @@ class Settings:
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Train, and write the checkpoint and its card."""
-    path = check_output(settings.output, overwrite=settings.overwrite)
+    path = checkpoint_path(settings.output, overwrite=settings.overwrite)
     options = recorded(settings, "output", "overwrite", "threads")
     training = TrainingSettings(**options)
     if settings.threads:
@@ -112,6 +112,4 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "sigma_data": net.sigma_data,
         "versions": sp.schema.versions(),
     }
-    # someone else may have written it meanwhile
-    check_output(path, overwrite=settings.overwrite)
-    return save_checkpoint(net, path, card)
+    return save_checkpoint(net, path, card, overwrite=settings.overwrite)

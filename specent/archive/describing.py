@@ -12,7 +12,8 @@ import xarray as xr
 
 from specent import schema
 from specent.archive import reading
-from specent.archive.paths import as_path
+from specent.errors import ArchiveError
+from specent.files import as_path
 from specent.partitions import Partition
 from specent.schema.coordinates import guidance_settings
 
@@ -48,7 +49,7 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
     if isinstance(dataset_or_path, xr.Dataset):
         schema.check(dataset_or_path)
         return _text(dataset_or_path, f"{_bytes(dataset_or_path.nbytes)} in memory")
-    path = as_path(dataset_or_path, "dataset_or_path")
+    path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
     with reading.open(path) as dataset:
         size = f"{path.name}, {_bytes(path.stat().st_size)} on disk, {_bytes(dataset.nbytes)} in memory"
         return _text(dataset, size)

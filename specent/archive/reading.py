@@ -12,10 +12,9 @@ import xarray as xr
 
 from specent import schema
 from specent.archive import sealing, values
-from specent.archive.paths import as_path
 from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
-from specent.files import shipped_folder
+from specent.files import as_path, shipped_folder
 
 
 def open(
@@ -53,7 +52,7 @@ def open(
     Traceback (most recent call last):
     specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
     """
-    source = as_path(path)
+    source = as_path(path, error=ArchiveError)
     verify = flag(verify, "verify")
     sealing.check_signature(source)
     if verify:
@@ -161,7 +160,7 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
     if isinstance(dataset_or_path, xr.Dataset):
         _validate(dataset_or_path, kind)
         return
-    path = as_path(dataset_or_path, "dataset_or_path")
+    path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
     with open(path) as dataset:
         try:
             _validate(dataset, kind)

@@ -20,13 +20,11 @@ _BUFFER = 1 << 22
 
 
 def seal(path: Path) -> None:
-    """Append the seal to a closed file and bring it to the disk."""
+    """Append the seal to a closed file."""
     with path.open("r+b") as file:
         digest = _digest(file, os.fstat(file.fileno()).st_size)
         file.seek(0, os.SEEK_END)
         file.write(_line(digest))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def check_signature(path: Path) -> None:

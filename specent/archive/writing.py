@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from specent import schema
-from specent.archive import paths, reading, sealing, values
-from specent.arguments import flag
+from specent.archive import reading, sealing, values
 from specent.errors import ArchiveError, SpecentError
+from specent.files import output_path, whole_file
 
 _Digests = list[tuple[str, values.Region, str]]
 
@@ -60,21 +59,16 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     """
     if not isinstance(dataset, xr.Dataset):
         raise SpecentError(f"dataset is a {type(dataset).__name__}; write takes an xarray Dataset of the contract")
-    overwrite = flag(overwrite, "overwrite")
-    target = paths.output(path, overwrite)
+    target = check_output(path, overwrite=overwrite)
     schema.check(dataset)
     values.check_labels(dataset)
-    temporary = _temporary(target)
     try:
-        digests = _store(dataset, temporary)
-        sealing.seal(temporary)
-        _compare(dataset, temporary, digests)
-        paths.publish(temporary, target, overwrite)
-    except (OSError, RuntimeError) as error:
+        with whole_file(target, overwrite=overwrite, error=ArchiveError) as temporary:
+            digests = _store(dataset, temporary)
+            sealing.seal(temporary)
+            _compare(dataset, temporary, digests)
+    except RuntimeError as error:  # what the netCDF library makes of a full disk
         raise ArchiveError(f"path={str(target)!r} could not be written ({error}); is the disk full?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
     return target
 
 
@@ -104,22 +98,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     Traceback (most recent call last):
     specent.errors.ArchiveError: path='runs.txt' must end in '.nc'
     """
-    target = paths.output(path, flag(overwrite, "overwrite"))
-    _temporary(target).unlink()
-    return target
-
-
-def _temporary(target: Path) -> Path:
-    """Create an empty hidden file beside the target: the only sure test that the folder can be written to."""
-    # cut, so that a name of any allowed length leaves room for the rest
-    temporary = target.with_name(f".{target.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise ArchiveError(
-            f"path={str(target)!r}: the folder cannot be written to ({error.strerror}); choose another folder"
-        ) from error
-    return temporary
+    return output_path(path, ".nc", overwrite=overwrite, error=ArchiveError)
 
 
 def _store(dataset: xr.Dataset, path: Path) -> _Digests:
@@ -213,11 +192,3 @@ def _digest(piece: np.ndarray) -> str:
         return hashlib.sha256("\0".join(piece.ravel().tolist()).encode()).hexdigest()
     native = np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("="))
     return hashlib.sha256(native.data).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -349,7 +349,7 @@ def plot(
     """
     from specent import plotting
 
-    plotting.check_output(output, overwrite=overwrite)
+    plotting.figure_path(output, overwrite=overwrite)
     given = _some(paths, "plot")
     called: dict[str, str] = {}
     datasets = [made for path in given for made in _drawable(path, partition, called)]

@@ -7,7 +7,6 @@ at before its pixels are unpacked, and a part that is missing is an error, not a
 from __future__ import annotations
 
 import io
-import os
 import re
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specent.errors import SpecentError
+from specent.files import whole_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -154,7 +154,7 @@ def fit(pixels: NDArray[np.uint8], size: tuple[int, int], resize: Resize) -> NDA
 
 
 def write_grid(path: Path, pictures: NDArray[np.floating[Any]], columns: int, gap: int = 1, scale: int = 1) -> Path:
-    """Write pictures side by side as one PNG file, whole or not at all.
+    """Write pictures side by side as one PNG file, whole or not at all; an older file is replaced.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def write_grid(path: Path, pictures: NDArray[np.floating[Any]], columns: int, ga
     Raises
     ------
     SpecentError
-        If Pillow is missing or a picture holds a NaN.
+        If Pillow is missing, a picture holds a NaN, or the file cannot be written.
     """
     need_pillow()
     from PIL import Image
@@ -192,10 +192,6 @@ def write_grid(path: Path, pictures: NDArray[np.floating[Any]], columns: int, ga
         sheet[:, top : top + height, left : left + width] = picture
     sheet = sheet.repeat(scale, axis=1).repeat(scale, axis=2)
     made = Image.fromarray(sheet[0] if channels == 1 else sheet.transpose(1, 2, 0))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path, overwrite=True) as temporary:
         made.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

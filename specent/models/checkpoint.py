@@ -5,9 +5,7 @@ Nothing in either file is ever executed: safetensors holds numbers only, the car
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.outputs import reason
+from specent.files import compare_digest, output_path, sha256, whole_file
 
 
 def card_path(path: Path) -> Path:
@@ -26,68 +23,50 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
-    """Check that a checkpoint can be written to `path`, before it is trained.
+def checkpoint_path(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Check that a checkpoint and its card can be written to `path`, before the network is trained.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The safetensors file.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Returns
+    -------
+    Path
+        The absolute path.
 
     Raises
     ------
     ModelError
         If the name does not end in ``.safetensors`` or cannot be that of a file, the folder is missing or read-only,
-        or the file exists.
+        or the file or its card exists.
     """
-    try:
-        target = Path(path).expanduser()
-        # the temporary file of `write_checkpoint` has the longest name
-        _there(_temporary(target))
-        places = [(file, _there(file), file.is_file()) for file in (target, card_path(target))]
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"output={brief(path)} is no name of a file ({reason(error)}); give another") from error
-    if target.suffix != ".safetensors":
-        raise ModelError(f"output={str(target)!r} must end in '.safetensors'")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise ModelError(f"output={str(target)!r}: its folder is missing or cannot be written to; make it first")
-    for file, exists, regular in places:
-        if exists and not regular:
-            raise ModelError(f"output={str(file)!r} exists and is no file; give another name, or move it away")
-        if exists and not overwrite:
-            raise ModelError(f"output={str(file)!r} exists; pass overwrite=True (--overwrite) to replace it")
+    target = output_path(path, ".safetensors", overwrite=overwrite, argument="output", error=ModelError)
+    output_path(card_path(target), ".json", overwrite=overwrite, argument="output", error=ModelError)
     return target
 
 
-def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any]) -> tuple[Path, Path]:
+def save_checkpoint(net: nn.Module, path: Path, card: dict[str, Any], *, overwrite: bool = False) -> tuple[Path, Path]:
     """Write the weights of `net` and the card (to which the SHA-256 is added), each whole or not at all."""
     data = save({key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()})
-    return write_checkpoint(data, path, card)
+    return write_checkpoint(data, path, card, overwrite=overwrite)
 
 
-def write_checkpoint(data: bytes, path: Path, card: dict[str, Any]) -> tuple[Path, Path]:
-    """Write a safetensors file and its card (to which the SHA-256 is added), each whole or not at all."""
-    text = json.dumps({**card, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
-    targets = (path, card_path(path))
-    try:
-        # both are whole before either takes its place
-        for target, content in zip(targets, (data, text.encode()), strict=True):
-            _temporary(target).write_bytes(content)
-        for target in targets:
-            os.replace(_temporary(target), target)
-    except OSError as error:
-        raise ModelError(f"output={str(path)!r} cannot be written: {error.strerror}") from error
-    finally:
-        for target in targets:
-            _temporary(target).unlink(missing_ok=True)
-    return targets
+def write_checkpoint(data: bytes, path: Path, card: dict[str, Any], *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Write a safetensors file and its card (to which the SHA-256 is added), each whole or not at all.
 
-
-def _there(file: Path) -> bool:
-    try:
-        os.lstat(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
-
-
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    Both are on the disk before either gets its name, the card last.
+    """
+    text = json.dumps({**card, "sha256": sha256(data)}, indent=2) + "\n"
+    beside = card_path(path)
+    how: dict[str, Any] = {"overwrite": overwrite, "argument": "output", "error": ModelError}
+    with whole_file(beside, **how) as card_file, whole_file(path, **how) as weights_file:
+        card_file.write_text(text, encoding="utf-8")
+        weights_file.write_bytes(data)
+    return path, beside
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -110,7 +89,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def load_checkpoint(net: nn.Module, path: Path, sha256: str) -> None:
+def load_checkpoint(net: nn.Module, path: Path, digest: str) -> None:
     """Fill `net` with the weights of a safetensors file, strictly.
 
     Parameters
@@ -119,7 +98,7 @@ def load_checkpoint(net: nn.Module, path: Path, sha256: str) -> None:
         The network; names and shapes of its state decide what the file must hold.
     path : Path
         A safetensors file.
-    sha256 : str
+    digest : str
         What the file's SHA-256 must be.
 
     Raises
@@ -132,12 +111,7 @@ def load_checkpoint(net: nn.Module, path: Path, sha256: str) -> None:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"checkpoint {path} cannot be read: {error.strerror}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise ModelError(
-            f"checkpoint {path} has SHA-256 {found[:16]}..., its card says {sha256[:16]}...: the file is damaged or "
-            "another one; fetch or train it again"
-        )
+    compare_digest(data, digest, f"checkpoint {path}", "fetch or train it again", error=ModelError)
     try:
         state = load(data)
     except (SafetensorError, ValueError, KeyError) as error:

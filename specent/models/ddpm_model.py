@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
+from specent.files import compare_digest
 from specent.models.ddpm_network import need_diffusers
 from specent.models.network import NetworkModel
 
@@ -111,12 +111,7 @@ def _card(place: Path) -> dict[str, Any]:
         raise ModelError(f"{file} cannot be read as JSON ({error}); {_MEND}") from error
     if not isinstance(card, dict):
         raise ModelError(f"{file} is not a card: it must be a JSON object; {_MEND}")
-    try:
-        found = hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{place / WEIGHTS} cannot be read ({error.strerror}); {_MEND}") from error
-    if found != card.get("sha256"):
-        raise ModelError(f"{place / WEIGHTS} is damaged or another file: its SHA-256 is not that of {CARD}; {_MEND}")
+    compare_digest(place / WEIGHTS, card.get("sha256"), str(place / WEIGHTS), _MEND, error=ModelError)
     return card
 
 

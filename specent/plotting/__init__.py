@@ -7,8 +7,9 @@ intervals are bands. Arrows in the axis labels point in the direction of generat
 
 from __future__ import annotations
 
+from specent import _retired
 from specent.plotting.curves import entropy, mutual_information, rate
-from specent.plotting.export import check_output, picture
+from specent.plotting.export import figure_path, picture
 from specent.plotting.fits import scaling
 from specent.plotting.guidance_effect import differences
 from specent.plotting.pages import FIGURES, page
@@ -19,9 +20,9 @@ from specent.plotting.summaries import pair_matrix, windows
 
 __all__ = [
     "FIGURES",
-    "check_output",
     "differences",
     "entropy",
+    "figure_path",
     "mutual_information",
     "page",
     "pair_matrix",
@@ -33,3 +34,7 @@ __all__ = [
     "scaling",
     "windows",
 ]
+
+
+def __getattr__(name: str) -> object:
+    return _retired.attribute(__name__, name)

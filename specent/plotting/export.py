@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,8 +14,8 @@ import xarray as xr
 from PIL import Image
 
 from specent import arguments
-from specent.arguments import brief
 from specent.errors import SpecentError
+from specent.files import output_path, write_whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
 _FLAGS = (
@@ -29,14 +28,14 @@ _WIDTH = 1100
 _SLACK = 200
 
 
-def check_output(path: str | Path, *, suffixes: Sequence[str] = (".html", ".png"), overwrite: bool = False) -> Path:
+def figure_path(path: str | Path, suffixes: tuple[str, ...] = (".html", ".png"), *, overwrite: bool = False) -> Path:
     """Check, before any work, that a figure can be written to `path`.
 
     Parameters
     ----------
     path : str or Path
         The file.
-    suffixes : sequence of str
+    suffixes : tuple of str
         Endings that are allowed.
     overwrite : bool
         Whether an existing file may be replaced.
@@ -44,48 +43,17 @@ def check_output(path: str | Path, *, suffixes: Sequence[str] = (".html", ".png"
     Returns
     -------
     Path
-        The file.
+        The absolute path of the file.
 
     Raises
     ------
     SpecentError
         If the ending is another, the folder is missing or read-only, the file exists, or a PNG has no browser.
     """
-    path = _named(path)
-    shown = f"output={str(path)!r}"
-    if path.suffix not in suffixes:
-        raise SpecentError(f"{shown} must end in {' or '.join(suffixes)}")
-    arguments.flag(overwrite, "overwrite")
-    try:
-        if not path.parent.is_dir():
-            raise SpecentError(f"{shown}: the folder {str(path.parent)!r} does not exist; make it first")
-        if path.is_dir():
-            raise SpecentError(f"{shown} is a folder; give the name of a file")
-        _spare(path, overwrite)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise SpecentError(f"{shown}: the folder cannot be written to ({error.strerror})") from error
-    if path.suffix == ".png":
+    target = output_path(path, suffixes, overwrite=overwrite, argument="output")
+    if target.suffix == ".png":
         browser()
-    return path
-
-
-def _named(path: str | Path) -> Path:
-    """The file of that name, if it is one that a file can have."""
-    try:
-        found = Path(path).expanduser()
-        long = len(str(found).encode()) > 4000 or len(found.name.encode()) > 255
-    except (TypeError, RuntimeError, UnicodeError) as error:
-        raise SpecentError(f"output={brief(path)} is not the name of a file ({error})") from error
-    if long or "\0" in str(found):
-        raise SpecentError(f"output={brief(path)} is too long, or holds a zero byte; choose another name")
-    return found
-
-
-def _spare(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise SpecentError(f"output={str(path)!r} exists; choose another name, or pass overwrite=True to replace it")
+    return target
 
 
 def browser() -> str:
@@ -104,40 +72,6 @@ def browser() -> str:
         "a PNG needs Chromium or Chrome and none is on the PATH; install one (for instance: apt-get install chromium), "
         "or write a page ending in .html instead"
     )
-
-
-def put(data: bytes, path: Path, *, overwrite: bool = False) -> Path:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    SpecentError
-        If it cannot be written, or has come to exist since it was checked.
-    """
-    name = ""
-    try:
-        # the name of the file may be as long as names can be
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".specent-", suffix=path.suffix)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes private files; a figure is an ordinary one
-        os.chmod(name, 0o666 & ~_umask())
-        _spare(path, overwrite)
-        os.replace(name, path)
-    except OSError as error:
-        raise SpecentError(f"output={str(path)!r} could not be written ({error.strerror or error})") from error
-    finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
-    return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def picture(
@@ -175,7 +109,7 @@ def picture(
     """
     from specent.plotting.pages import page
 
-    path = check_output(path, suffixes=(".png",), overwrite=overwrite)
+    path = figure_path(path, (".png",), overwrite=overwrite)
     scale = arguments.number(scale, "scale", least=0.1, most=10)
     with tempfile.TemporaryDirectory() as folder:
         source = page(datasets, Path(folder) / "page.html", plain=True, **options)
@@ -189,7 +123,7 @@ def picture(
             raise SpecentError("the browser made no picture; write a page ending in .html instead")
         with Image.open(shot) as whole:
             whole.crop((0, 0, round(width * scale), min(whole.height, round(height * scale)))).save(shot)
-        return put(shot.read_bytes(), path, overwrite=overwrite)
+        return write_whole(shot.read_bytes(), path, overwrite=overwrite, argument="output")
 
 
 def _size(source: Path, folder: Path) -> tuple[int, int]:

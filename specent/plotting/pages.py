@@ -18,9 +18,10 @@ from bokeh.resources import Resources
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import SpecentError
+from specent.files import write_whole
 from specent.plotting import style, texts
 from specent.plotting.curves import entropy, in_view, rate, stretch
-from specent.plotting.export import check_output, put
+from specent.plotting.export import figure_path
 from specent.plotting.fits import scaling
 from specent.plotting.guidance_effect import differences
 from specent.plotting.quality import quality
@@ -107,7 +108,7 @@ def page(
     SpecentError
         If the file cannot be written, a figure or a selection is unknown, or nothing can be drawn.
     """
-    path = check_output(path, suffixes=(".html",), overwrite=overwrite)
+    path = figure_path(path, (".html",), overwrite=overwrite)
     style.heading(title)
     sections = _sections(datasets)
     listed = [one for section in sections.values() for one in section]
@@ -130,7 +131,7 @@ def page(
     models = [_model(figure, still=plain) for _, _, figure in drawn]
     first = title or str(listed[0].attrs["title"])
     document = _document(first, drawn, models, asked, listed, plain and figures is not None)
-    return put(document.encode(), path, overwrite=overwrite)
+    return write_whole(document, path, overwrite=overwrite, argument="output")
 
 
 def _sections(datasets: xr.Dataset | Sequence[xr.Dataset] | Mapping[str, Sequence[xr.Dataset]]) -> dict[str, Any]:

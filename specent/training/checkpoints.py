@@ -6,11 +6,8 @@ damaged, and the one before is taken: two are kept. Nothing in either is ever ex
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import secrets
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from specent.errors import ModelError, SpecentWarning
+from specent.files import compare_digest, sha256, write_whole
 
 KEPT = 2
 _NAME = re.compile(r"step_(\d{8})\.json")
@@ -56,9 +54,9 @@ def write(folder: Path, step: int, tensors: Mapping[str, Tensor], card: Mapping[
     """
     path = folder / f"step_{step:08d}.safetensors"
     data = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
-    text = json.dumps({**card, "step": step, "sha256": hashlib.sha256(data).hexdigest()}, indent=2) + "\n"
-    write_whole(path, data)
-    write_whole(path.with_suffix(".json"), text.encode())
+    text = json.dumps({**card, "step": step, "sha256": sha256(data)}, indent=2) + "\n"
+    write_whole(data, path, overwrite=True, error=ModelError)
+    write_whole(text, path.with_suffix(".json"), overwrite=True, error=ModelError)
     kept = [card for number, card in _cards(folder) if number <= step][:KEPT]
     # those of a later step were damaged, or the training would have gone on from there
     for _, old in _cards(folder):
@@ -99,32 +97,6 @@ def newest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file under a temporary name, bring it to the disk, then give it its name."""
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ModelError(f"{path} could not be written ({error.strerror}); is the disk full?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-    return path
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _cards(folder: Path) -> list[tuple[int, Path]]:
     """Steps and cards of a folder, the newest first."""
     if not folder.is_dir():
@@ -144,8 +116,7 @@ def _read(step: int, path: Path) -> Checkpoint:
         raise ModelError(f"{path} is not JSON ({error})") from error
     if not isinstance(card, dict) or card.get("step") != step:
         raise ModelError(f"{path} is not the card of step {step}")
-    if hashlib.sha256(data).hexdigest() != card.get("sha256"):
-        raise ModelError(f"{file} is damaged: its SHA-256 is not that of its card")
+    compare_digest(data, card.get("sha256"), str(file), "an older checkpoint may serve", error=ModelError)
     try:
         return Checkpoint(step, load(data), card)
     except (SafetensorError, ValueError, KeyError) as error:

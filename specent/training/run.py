@@ -7,7 +7,6 @@ card ``specent.json``, which is written last.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import shutil
 import tempfile
@@ -21,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 
 from specent.errors import ModelError
+from specent.files import sha256, sync_folder, write_whole
 from specent.images.pictures import write_grid
 from specent.models import ddpm_network
-from specent.training.checkpoints import check_finite, sync_folder, write_whole
+from specent.training.checkpoints import check_finite
 from specent.training.ddpm import Examples, Trainer
 from specent.training.folder import CARD as CARD
 from specent.training.folder import CHECKPOINTS as CHECKPOINTS
@@ -101,7 +101,7 @@ def write_losses(path: Path, losses: NDArray[np.float32], steps: int) -> Path:
     ends = np.arange(stride, len(losses) + 1, stride)
     means = losses[: len(ends) * stride].astype(np.float64).reshape(-1, stride).mean(axis=1)
     rows = [f"{end},{mean:.9g}" for end, mean in zip(ends, means, strict=True)]
-    return write_whole(path, ("\n".join(["step,loss", *rows]) + "\n").encode())
+    return write_whole("\n".join(["step,loss", *rows]) + "\n", path, overwrite=True, error=ModelError)
 
 
 def show(path: Path, trainer: Trainer) -> Path:
@@ -144,7 +144,7 @@ def publish(folder: Path, trainer: Trainer, card: Mapping[str, Any]) -> Path:
         "settings": trainer.card()["settings"],
         "seed": trainer.settings.seed,
         "loss": float(trainer.losses[-1000:].mean(dtype=np.float64)),
-        "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        "sha256": sha256(folder / WEIGHTS),
     }
-    write_whole(folder / CARD, (json.dumps(full, indent=2) + "\n").encode())
+    write_whole(json.dumps(full, indent=2) + "\n", folder / CARD, overwrite=True, error=ModelError)
     return folder

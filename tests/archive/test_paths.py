@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import specent.archive as archive
-from specent.archive import paths
+from specent import files
+from specent.archive import writing
 from specent.errors import ArchiveError, SpecentError
 
 WRITERS = Path(__file__).with_name("writers.py")
@@ -106,13 +107,13 @@ def _no_links(*_: object) -> None:
 
 
 def test_a_file_system_without_links_is_written_to_and_does_not_overwrite(make_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths.os, "link", _no_links)
+    monkeypatch.setattr(files.os, "link", _no_links)
     # made once: its history says when, to the second
     first = make_dataset("scaling", seed=1)
     path = archive.write(first, tmp_path / "a.nc")
     with archive.open(path) as found:
         assert found.identical(first)
-    monkeypatch.setattr(paths, "output", lambda *_: path)  # as if it had not been there yet
+    monkeypatch.setattr(writing, "check_output", lambda *_, **__: path)  # as if it had not been there yet
     with pytest.raises(ArchiveError, match="exists; pass overwrite=True"):
         archive.write(make_dataset("scaling", seed=2), path)
     with archive.open(path) as found:
@@ -121,8 +122,8 @@ def test_a_file_system_without_links_is_written_to_and_does_not_overwrite(make_d
 
 
 def test_a_name_that_was_only_reserved_is_given_back(make_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths.os, "link", _no_links)
-    monkeypatch.setattr(paths.os, "replace", _no_links)
+    monkeypatch.setattr(files.os, "link", _no_links)
+    monkeypatch.setattr(files.os, "replace", _no_links)
     with pytest.raises(ArchiveError, match="could not be written"):
         archive.write(make_dataset("scaling"), tmp_path / "a.nc")
     assert list(tmp_path.iterdir()) == []

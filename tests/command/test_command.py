@@ -223,10 +223,10 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     def full(number: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("specent.plotting.export.os.fsync", full)
+    monkeypatch.setattr("specent.files.os.fsync", full)
     assert command.main(["plot", str(runs), "-o", str(tmp_path / "page.html"), "--figure", "entropy"]) == 1
     error = capsys.readouterr().err
-    assert error.endswith("page.html' could not be written (No space left on device)\n")
+    assert error.endswith("page.html' could not be written (No space left on device); is the disk full?\n")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

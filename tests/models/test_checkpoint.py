@@ -1,5 +1,6 @@
 """Checkpoints load strictly, or say what is wrong."""
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import specent as sp
 from specent.errors import SpecentError
 from specent.models import EDMNetwork
-from specent.models.checkpoint import check_output, save_checkpoint, write_checkpoint
+from specent.models.checkpoint import checkpoint_path, save_checkpoint, write_checkpoint
 
 
 @pytest.fixture
@@ -152,39 +153,51 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
     target = tmp_path / "n.safetensors"
     target.write_bytes(b"before")
     (tmp_path / "n.json").mkdir()
-    with pytest.raises(SpecentError, match=r"n\.json' exists and is no file"):
-        check_output(target, overwrite=True)
+    with pytest.raises(SpecentError, match=r"n\.json' is a folder"):
+        checkpoint_path(target, overwrite=True)
     assert target.read_bytes() == b"before"
 
 
 def test_both_files_are_whole_before_either_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "n.safetensors"
     write_checkpoint(b"before", target, {"a": 1})
-    kept = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    write = Path.write_bytes
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for full in ("write_text", "write_bytes"):  # the card, the weights
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, full, no_space)
+            with pytest.raises(SpecentError, match=r"could not be written \(No space left on device\)"):
+                write_checkpoint(b"after", target, {"a": 2}, overwrite=True)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
-    def full(self: Path, content: bytes) -> int:
-        if "json" in self.name:
-            raise OSError(28, "No space left on device")
-        return write(self, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(SpecentError, match="cannot be written: No space left"):
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_checkpoint_that_appears_meanwhile_survives(tmp_path: Path) -> None:
+    target = tmp_path / "n.safetensors"
+    target.write_bytes(b"mine")
+    with pytest.raises(SpecentError, match=r"n\.safetensors' exists"):
         write_checkpoint(b"after", target, {"a": 2})
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == kept
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"mine"]
+
+
+def test_the_longest_name_can_be_that_of_a_checkpoint(tmp_path: Path) -> None:
+    target = checkpoint_path(tmp_path / ("a" * 243 + ".safetensors"))
+    write_checkpoint(b"data", target, {})
+    assert target.read_bytes() == b"data"
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "message"),
     [
-        "a" * 300 + ".safetensors",
-        "a" * 238 + ".safetensors",
-        "~nobody-of-this-name/o.safetensors",
-        "a\0.safetensors",
-        5,
+        ("a" * 300 + ".safetensors", "shorten it to 255 at most"),
+        ("~nobody-of-this-name/o.safetensors", "there is no such user"),
+        ("a\0.safetensors", "cannot be the name of a file"),
+        (5, "is a int; give the name of a file as text"),
     ],
 )
-def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: object) -> None:
-    given = name if not isinstance(name, str) or name.startswith("~") else str(tmp_path / name)
-    with pytest.raises(SpecentError, match="is no name of a file"):
-        check_output(given)
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: object, message: str) -> None:
+    path = name if not isinstance(name, str) or name.startswith("~") else str(tmp_path / name)
+    with pytest.raises(SpecentError, match=f"output=.*{message}"):
+        checkpoint_path(path)

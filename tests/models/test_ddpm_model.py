@@ -155,7 +155,7 @@ def test_the_damaged_the_unfinished_and_the_foreign_are_refused(folder: Path, tm
         (lambda c: c.update(null="itself"), "null='itself'; open the folder of the network with labels"),
         (lambda c: c.update(null=None), "null=None"),
         (lambda c: c.update(data="x"), "data='x'"),
-        (lambda c: c.update(sha256="0"), "SHA-256 is not that of"),
+        (lambda c: c.update(sha256="0"), "its SHA-256 begins"),
     ):
         changed = json.loads(text)
         change(changed)

@@ -18,6 +18,7 @@ from PIL import Image
 
 import specent as sp
 from specent.errors import SpecentError
+from specent.files import write_whole
 from specent.plotting import export
 from specent.plotting.pages import FIGURES
 
@@ -231,7 +232,7 @@ def test_pages_of_nothing_are_refused(tmp_path: Path, pair_profiles: xr.Dataset)
 def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
     path = tmp_path / "page.html"
     path.write_text("mine")
-    with pytest.raises(SpecentError, match="exists; choose another name, or pass overwrite=True"):
+    with pytest.raises(SpecentError, match="exists; pass overwrite=True to replace it, or choose another name"):
         sp.plot.page(pair_profiles, path)
     assert path.read_text() == "mine"
     sp.plot.page(pair_profiles, path, figures=["entropy"], overwrite=True)
@@ -243,29 +244,31 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, pair_pro
     ("name", "message"),
     [
         ("missing/page.html", "does not exist"),
-        ("page.pdf", "must end in .html or .png"),
+        ("page.pdf", "must end in '.html' or '.png'"),
         ("folder.html", "is a folder"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_early(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
     with pytest.raises(SpecentError, match=message):
-        sp.plot.check_output(tmp_path / name)
+        sp.plot.figure_path(tmp_path / name)
 
 
 def test_a_read_only_folder_is_refused_early() -> None:
     # the kernel's own folder cannot be written to by anybody, root included
     with pytest.raises(SpecentError, match="cannot be written to"):
-        sp.plot.check_output("/proc/page.html")
+        sp.plot.figure_path("/proc/page.html")
 
 
-def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_nothing_behind(
+    tmp_path: Path, pair_profiles: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(source: str, target: Path) -> None:
         raise OSError("disk on fire")
 
     monkeypatch.setattr(os, "replace", broken)
     with pytest.raises(SpecentError, match=r"page.html' could not be written \(disk on fire\)"):
-        export.put(b"page", tmp_path / "page.html")
+        sp.plot.page(pair_profiles, tmp_path / "page.html", figures=["entropy"], overwrite=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,11 +277,11 @@ def test_a_file_that_appears_while_figures_are_drawn_is_kept(
 ) -> None:
     path = tmp_path / "page.html"
 
-    def slow(data: bytes, target: Path, *, overwrite: bool = False) -> Path:
+    def slow(data: str, target: Path, **options: Any) -> Path:
         path.write_text("mine")
-        return export.put(data, target, overwrite=overwrite)
+        return write_whole(data, target, **options)
 
-    monkeypatch.setattr("specent.plotting.pages.put", slow)
+    monkeypatch.setattr("specent.plotting.pages.write_whole", slow)
     with pytest.raises(SpecentError, match="exists"):
         sp.plot.page(pair_profiles, path, figures=["entropy"])
     assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
@@ -291,7 +294,7 @@ def test_a_file_that_appears_while_figures_are_drawn_is_kept(
 def test_what_is_no_name_of_a_file_is_refused(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SpecentError, match="output="):
-        sp.plot.check_output(name)
+        sp.plot.figure_path(name)
 
 
 def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
@@ -347,8 +350,8 @@ def test_figures_of_one_dataset_share_their_axis(tmp_path: Path, digit_profiles:
 def test_a_picture_without_a_browser_says_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SpecentError, match="install one"):
-        sp.plot.check_output(tmp_path / "figure.png")
-    assert sp.plot.check_output(tmp_path / "page.html").name == "page.html"
+        sp.plot.figure_path(tmp_path / "figure.png")
+    assert sp.plot.figure_path(tmp_path / "page.html").name == "page.html"
 
 
 def fake_browser(folder: Path, script: str) -> str:

@@ -6,16 +6,15 @@ sizes, where it came from, and both SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from specent import arguments
 from specent.errors import ModelError
-from specent.models.checkpoint import check_output, read_card, write_checkpoint
+from specent.files import compare_digest
+from specent.models.checkpoint import checkpoint_path, read_card, write_checkpoint
 from specent.models.edm2.network import Config
 from specent.models.edm2.pickled import Stored, check_state, read_pickle
 from specent.models.edm2.presets import preset_name
@@ -74,7 +73,7 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False) 
         found = False
     if not found:
         raise ModelError(f"source={str(source)!r} is no file ending in .pkl; give a published EDM2 network")
-    target = check_output(output, overwrite=arguments.flag(overwrite, "overwrite", error=ModelError))
+    target = checkpoint_path(output, overwrite=overwrite)
     stored = read_pickle(path)
     data = save({key: value.contiguous() for key, value in stored.state.items()})
     card = {
@@ -84,9 +83,7 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False) 
         "source": {"file": path.name, "sha256": stored.sha256},
         "licence": LICENCE,
     }
-    # someone else may have written there meanwhile
-    check_output(output, overwrite=overwrite)
-    return write_checkpoint(data, target, card)
+    return write_checkpoint(data, target, card, overwrite=overwrite)
 
 
 def _read_converted(path: Path, argument: str) -> Stored:
@@ -96,19 +93,14 @@ def _read_converted(path: Path, argument: str) -> Stored:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{what} cannot be read: {error.strerror}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != card["sha256"]:
-        raise ModelError(
-            f"{what} has SHA-256 {found[:16]}..., its card says {card['sha256'][:16]}...: the file is damaged or "
-            "another one; convert it again"
-        )
+    compare_digest(data, card["sha256"], what, "convert it again", error=ModelError)
     config = _config(card, what)
     try:
         state = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise ModelError(f"{what} is not a whole safetensors file: {error}") from error
     check_state(state, config, what)
-    return Stored(state, config, found)
+    return Stored(state, config, card["sha256"])
 
 
 def _config(card: dict[str, Any], what: str) -> Config:

@@ -55,7 +55,7 @@ def test_the_command_converts_and_says_what_it_wrote(
     assert [line.split(" (")[0] for line in told] == [f"wrote {output}", f"wrote {output.with_suffix('.json')}"]
     assert read(output).config.label_dim == 0
     assert command.main(["convert", str(source), "-o", str(output)]) == 1
-    assert "(--overwrite) to replace it" in capsys.readouterr().err
+    assert "pass --overwrite to replace it" in capsys.readouterr().err
     assert command.main(["convert", str(source), "-o", str(output), "--overwrite"]) == 0
 
 
@@ -86,7 +86,7 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(
     [
         ("none.pkl", "a.safetensors", "is no file ending in .pkl"),
         ("net.pkl", "a.bin", "must end in '.safetensors'"),
-        ("net.pkl", "none/a.safetensors", "folder is missing"),
+        ("net.pkl", "none/a.safetensors", "does not exist; make it first"),
         ("net.bin", "a.safetensors", "is no file ending in .pkl"),
         ("\0", "a.safetensors", "is no file ending in .pkl"),
     ],
@@ -123,8 +123,8 @@ def test_a_failed_write_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("specent.models.checkpoint.os.replace", full)
-    with pytest.raises(ModelError, match="cannot be written: No space left on device"):
+    monkeypatch.setattr("specent.files.os.fsync", full)
+    with pytest.raises(ModelError, match=r"could not be written \(No space left on device\)"):
         convert(source, tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == [source]
 
