@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import specent as sp
-from specent.models.edm2.network import Precond
+from specent.models.edm2.architecture import Precond
 from specent.models.edm2.presets import preset
 from specent.models.network import EDMNetwork
 

@@ -32,7 +32,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.models import EDM2Model
 from specent.models.base import resolve_device
-from specent.models.edm2.tiny import write_tiny
+from specent.models.edm2.tiny_networks import write_tiny
 from specent.schema import NULL
 from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
 

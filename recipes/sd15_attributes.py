@@ -152,10 +152,10 @@ def main(settings: Settings) -> tuple[Path, ...]:
 
 def random_pipeline(folder: Path) -> Path:
     """A random pipeline of the real classes, a few kilobytes large."""
-    from specent.models.diffusers import tiny as pipelines
+    from specent.models.diffusers.tiny_pipelines import write_pipeline
 
     # v-prediction: a random network of noise would tell the prompts apart in pure noise
-    return pipelines.write("sd2", folder)
+    return write_pipeline("sd2", folder)
 
 
 def opened(settings: Settings) -> PipelineModel:

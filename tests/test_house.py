@@ -62,7 +62,7 @@ HALVES = {
     "scaling": {"analysis.scaling", "plotting.fits"},
     # the function and the command that calls it
     "check": {"diagnostics.run", "command.check"},
-    "convert": {"models.edm2.stored", "command.archives"},
+    "convert": {"models.edm2.conversion", "command.archives"},
     "describe": {"archive.describing", "command.archives"},
     "validate": {"archive.reading", "command.archives"},
     # each kind of thing reads itself back from the text that a file holds

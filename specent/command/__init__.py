@@ -445,7 +445,7 @@ def convert(
     overwrite : bool
         Replace existing files.
     """
-    from specent.models.edm2.stored import convert as converted
+    from specent.models.edm2.conversion import convert as converted
 
     for path in converted(source, output, overwrite=overwrite):
         print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")

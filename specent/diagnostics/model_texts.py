@@ -22,7 +22,7 @@ from specent.models.checkpoint import read_card
 from specent.models.ddpm_model import ddpm, is_ddpm
 from specent.models.diffusers import pipeline
 from specent.models.digits import digits
-from specent.models.edm2.loading import edm2
+from specent.models.edm2.edm2_model import edm2
 from specent.models.outputs import reason
 from specent.models.protocol import as_model
 

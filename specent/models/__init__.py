@@ -9,8 +9,8 @@ from specent.models.diffusers import PipelineModel as PipelineModel
 from specent.models.diffusers import pipeline as pipeline
 from specent.models.digits import digits as digits
 from specent.models.digits import digits_data as digits_data
-from specent.models.edm2.loading import EDM2Model as EDM2Model
-from specent.models.edm2.loading import edm2 as edm2
+from specent.models.edm2.edm2_model import EDM2Model as EDM2Model
+from specent.models.edm2.edm2_model import edm2 as edm2
 from specent.models.exact_profiles import exact_profiles as exact_profiles
 from specent.models.finite import FiniteModel as FiniteModel
 from specent.models.finite import finite as finite

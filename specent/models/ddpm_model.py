@@ -50,9 +50,9 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
     specent.errors.ModelError: folder='no such folder' is no folder; pass the output of specent run train_ddpm
     """
     # the pipelines are many modules, which only who opens one has to load
-    from specent.models.diffusers.opened import Options, PipelineModel
+    from specent.models.diffusers.hub import find
+    from specent.models.diffusers.pipeline_model import Options, PipelineModel
     from specent.models.diffusers.pixels import open_pixels
-    from specent.models.diffusers.sources import find
 
     need_diffusers()
     place = _folder(folder)

@@ -9,8 +9,8 @@ from specent import command
 from specent.diagnostics.model_texts import data_from_text, model_from_text
 from specent.errors import SpecentError
 from specent.files import shipped_folder
-from specent.models.diffusers import tiny
-from specent.models.edm2.tiny import write_tiny
+from specent.models.diffusers.tiny_pipelines import write_pipeline
+from specent.models.edm2.tiny_networks import write_tiny
 
 MINE = '''
 import torch
@@ -75,8 +75,8 @@ def test_checkpoints_and_folders_are_distinguished(folder: Path) -> None:
     command.main(["convert", str(network), "-o", str(folder / "converted.safetensors")])
     assert model_from_text("converted.safetensors").identity["name"] == "edm2"
     assert model_from_text(str(folder / "edm2")).null
-    assert model_from_text(str(tiny.write("dit", folder / "dit"))).null
-    prompted = model_from_text(str(tiny.write("sd1", folder / "sd1")), prompts=["a chair", "a cat"])
+    assert model_from_text(str(write_pipeline("dit", folder / "dit"))).null
+    prompted = model_from_text(str(write_pipeline("sd1", folder / "sd1")), prompts=["a chair", "a cat"])
     assert prompted.labels == ("a chair", "a cat")
 
 

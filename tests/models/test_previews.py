@@ -13,14 +13,15 @@ from torch import Tensor
 
 import specent as sp
 from specent.errors import ModelError, SpecentError
-from specent.models.diffusers import PipelineModel, pipeline, tiny
+from specent.models.diffusers import PipelineModel, pipeline
+from specent.models.diffusers.tiny_pipelines import write_pipeline
 
 OPTIONS = {"samples": 3, "record": sp.Record([0.05, 2.0]), "progress": False}
 
 
 @pytest.fixture(scope="module")
 def latents(tmp_path_factory: pytest.TempPathFactory) -> PipelineModel:
-    return pipeline(tiny.write("sdxl", tmp_path_factory.mktemp("sdxl")), prompts=["a chair", "a cat"])
+    return pipeline(write_pipeline("sdxl", tmp_path_factory.mktemp("sdxl")), prompts=["a chair", "a cat"])
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +115,10 @@ def test_what_no_picture_comes_of_is_named(made: object, said: str) -> None:
 
 
 def test_runs_of_another_model_are_refused(latents: PipelineModel, runs: xr.Dataset, tmp_path: Path) -> None:
-    other = pipeline(tiny.write("sdxl", tmp_path / "other", seed=1), prompts=["a chair", "a cat"])
+    other = pipeline(write_pipeline("sdxl", tmp_path / "other", seed=1), prompts=["a chair", "a cat"])
     with pytest.raises(ModelError, match="from another model: it differs in 'name', 'weights'"):
         sp.models.previews(other, runs)
-    wider = pipeline(tiny.write("sd3", tmp_path / "sd3"), prompts=["a chair", "a cat"])
+    wider = pipeline(write_pipeline("sd3", tmp_path / "sd3"), prompts=["a chair", "a cat"])
     with pytest.raises(ModelError, match=r"predictions of shape \(4, 8, 8\), the model denoises \(16, 8, 8\)"):
         sp.models.previews(wider, runs)
     strange = runs.assign_attrs(model=json.dumps(["x"]))

@@ -11,7 +11,7 @@ import xarray as xr
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.models.diffusers import tiny
+from specent.models.diffusers.tiny_pipelines import write_pipeline
 from specent.studies.shipped import recipe
 
 module = recipe("cifar10_ddpm")
@@ -60,7 +60,7 @@ def test_the_chain_is_that_of_the_paper() -> None:
 
 
 def test_pipelines_of_diffusers_serve_as_well(tmp_path: Path) -> None:
-    classes = tiny.write("unet_classes", tmp_path / "classes")
+    classes = write_pipeline("unet_classes", tmp_path / "classes")
     model = sp.models.pipeline(classes)
     labels = model.labels
     settings = module.Settings(

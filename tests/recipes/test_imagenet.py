@@ -13,7 +13,7 @@ import xarray as xr
 import specent as sp
 from specent import command
 from specent.errors import SpecentError
-from specent.models.edm2.tiny import write_tiny
+from specent.models.edm2.tiny_networks import write_tiny
 from specent.studies.shipped import recipe
 
 # a handful of trajectories says little

@@ -14,7 +14,7 @@ import torch
 import specent as sp
 from specent import command
 from specent.errors import ModelError
-from specent.models.diffusers import tiny
+from specent.models.diffusers.tiny_pipelines import write_pipeline
 from specent.sampling.streams import Streams
 from specent.studies.shipped import recipe
 
@@ -58,7 +58,7 @@ def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None
     shown = sp.open(path)
     assert "preview" in shown
     assert shown["preview"].shape[-3:] == (3, 16, 16)
-    model = study.opened(study.Settings(model=str(tiny.write("sd2", tmp_path / "sd2")), attributes=("with a cat",)))
+    model = study.opened(study.Settings(model=str(write_pipeline("sd2", tmp_path / "sd2")), attributes=("with a cat",)))
     start = shown["prediction"].isel(guidance=0, prediction_time=-1)
     last = float(shown["time"][-1])
     level = float(model.schedule.noise_level(last))
@@ -73,7 +73,7 @@ def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None
 
 
 def test_a_pipeline_of_ones_own_runs_through_the_same_code(tmp_path: Path) -> None:
-    folder = tiny.write("sd3", tmp_path / "flow")
+    folder = write_pipeline("sd3", tmp_path / "flow")
     made = study.main(
         study.Settings(model=str(folder), output=tmp_path / "f.nc", attributes=("b",), samples=2, steps=5, pictures=2,
                        predictions=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specent.models.diffusers.opened import PipelineModel as PipelineModel
-from specent.models.diffusers.opening import pipeline as pipeline
+from specent.models.diffusers.loading import pipeline as pipeline
+from specent.models.diffusers.pipeline_model import PipelineModel as PipelineModel
 
 __all__ = ["PipelineModel", "pipeline"]

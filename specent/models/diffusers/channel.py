@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
-from specent.models.diffusers.sources import Source, read_json
+from specent.models.diffusers.hub import Source, read_json
 from specent.models.outputs import reason
 from specent.models.predictions import Prediction, check_prediction
 from specent.schedules import DDPM, FlowMatching, Schedule

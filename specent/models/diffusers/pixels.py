@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from specent import arguments
 from specent.errors import ModelError
 from specent.models.diffusers.channel import Channel, channel
-from specent.models.diffusers.opened import Opened, Options, check_channels, configured_size, refuse
-from specent.models.diffusers.sources import Source
+from specent.models.diffusers.hub import Source
+from specent.models.diffusers.pipeline_model import Opened, Options, check_channels, configured_size, refuse
 from specent.models.diffusers.weights import digests, load
 
 

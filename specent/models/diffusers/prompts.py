@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentWarning
-from specent.models.diffusers.sources import Source
+from specent.models.diffusers.hub import Source
 from specent.models.diffusers.weights import load, load_tokeniser, quiet
 from specent.models.outputs import reason
 

@@ -15,8 +15,8 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.diffusers.channel import channel
-from specent.models.diffusers.opened import Decoder, Opened, Options, check_channels, configured_size, refuse
-from specent.models.diffusers.sources import Source
+from specent.models.diffusers.hub import Source
+from specent.models.diffusers.pipeline_model import Decoder, Opened, Options, check_channels, configured_size, refuse
 from specent.models.diffusers.weights import digests, load
 
 

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.diffusers.sources import Source, read_json
+from specent.models.diffusers.hub import Source, read_json
 from specent.models.outputs import reason
 
 LIBRARIES = {

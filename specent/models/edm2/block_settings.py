@@ -13,8 +13,8 @@ import torch
 
 from specent.arguments import brief
 from specent.errors import ModelError
+from specent.models.edm2.architecture import Config, Precond
 from specent.models.edm2.layers import CLIP, FILTER, HEAD, RESIDUAL_BALANCE, Block
-from specent.models.edm2.network import Config, Precond
 
 _LONGEST = 200
 _ABSENT = object()

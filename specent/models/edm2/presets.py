@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.edm2.network import Config
+from specent.models.edm2.architecture import Config
 
 SIZES = {"xs": 128, "s": 192, "m": 256, "l": 320, "xl": 384, "xxl": 448}
 """Channels of the finest level; the others have two, three and four times as many."""

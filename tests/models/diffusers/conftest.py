@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from specent.models.diffusers import tiny
+from specent.models.diffusers.tiny_pipelines import write_pipeline
 
 Folder = Callable[[str], Path]
 
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     def written(kind: str) -> Path:
         name, _, seed = kind.partition(":")
         target = root / kind.replace(":", "_")
-        return target if target.exists() else tiny.write(name, target, seed=int(seed or 0))
+        return target if target.exists() else write_pipeline(name, target, seed=int(seed or 0))
 
     return written
 

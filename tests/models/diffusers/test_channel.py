@@ -15,7 +15,7 @@ import torch
 import specent as sp
 from specent.errors import ModelError
 from specent.models.diffusers.channel import betas, channel
-from specent.models.diffusers.sources import find
+from specent.models.diffusers.hub import find
 
 Folder = Callable[[str], Path]
 # the constructors of some schedulers hand tensors to NumPy in ways that it no longer likes

@@ -12,8 +12,8 @@ import torch
 
 from specent.errors import ModelError, SpecentWarning
 from specent.models.diffusers import pipeline
+from specent.models.diffusers.hub import find
 from specent.models.diffusers.prompts import check_tokens, tokenisers
-from specent.models.diffusers.sources import find
 
 Folder = Callable[[str], Path]
 # the tokenisers of the tiny pipelines know single letters: 75 fit between the marks of beginning and end

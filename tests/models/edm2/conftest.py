@@ -16,9 +16,9 @@ from unittest import mock
 import pytest
 from torch import nn
 
+from specent.models.edm2.architecture import Precond
 from specent.models.edm2.layers import Block
-from specent.models.edm2.network import Precond
-from specent.models.edm2.tiny import tiny_networks
+from specent.models.edm2.tiny_networks import tiny_networks
 
 Save = Callable[..., Path]
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from specent.errors import ModelError
-from specent.models.edm2 import pickled, tiny
-from specent.models.edm2.network import Precond
-from specent.models.edm2.pickled import read_pickle
-from specent.models.edm2.tiny import Call, instructions
+from specent.models.edm2 import pickles, tiny_networks
+from specent.models.edm2.architecture import Precond
+from specent.models.edm2.pickles import read_pickle
+from specent.models.edm2.tiny_networks import Call, instructions
 
 
 class Asks:
@@ -58,7 +58,7 @@ def test_no_payload_runs_wherever_it_stands(
     )
     assert sentinel.exists()
     sentinel.unlink()
-    data = tiny.pickled(networks[0])
+    data = tiny_networks.pickled(networks[0])
     inner = payload[2:-1]
     if place == "top":
         data = payload
@@ -82,12 +82,12 @@ def test_no_payload_runs_wherever_it_stands(
 
 def with_weight(net: Precond, payload: bytes) -> Call:
     """A network whose first weight is something else: a payload for the storage, or a mark."""
-    call = tiny._module(net)
+    call = tiny_networks._module(net)
     state = call.arguments[0]["state"]
-    storage = Call(pickled.STORAGE, (payload,)) if payload else "HERE"
-    weight = Call(pickled.TENSOR, (storage, 0, (1,), (1,), False, {}))
+    storage = Call(pickles.STORAGE, (payload,)) if payload else "HERE"
+    weight = Call(pickles.TENSOR, (storage, 0, (1,), (1,), False, {}))
     state["_parameters"] = Call(
-        "collections.OrderedDict", items=(("first", Call(pickled.PARAMETER, (weight, True, {}))),)
+        "collections.OrderedDict", items=(("first", Call(pickles.PARAMETER, (weight, True, {}))),)
     )
     return call
 
@@ -136,10 +136,10 @@ def test_what_no_network_needs_is_refused_and_plain_data_are_not() -> None:
         ("torch._utils", "os.system"), ("numpy", "load.__globals__"), ("pickle", "loads"), ("shutil", "rmtree"),
         ("copy_reg", "add_extension"), ("subprocess", "Popen"),
     ):  # fmt: skip
-        assert not pickled._allowed(module, name)
+        assert not pickles._allowed(module, name)
     for module, name in (
         ("collections", "OrderedDict"), ("builtins", "set"), ("__builtin__", "set"), ("torch", "float16"),
         ("dnnlib.util", "EasyDict"), ("training.encoders", "Encoder"),
         ("numpy.core.multiarray", "_reconstruct"), ("_codecs", "encode"),
     ):  # fmt: skip
-        assert pickled._allowed(module, name)
+        assert pickles._allowed(module, name)

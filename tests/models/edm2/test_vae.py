@@ -14,7 +14,7 @@ import torch
 import specent as sp
 from specent.errors import ModelError
 from specent.models.edm2 import vae
-from specent.models.edm2.network import Precond
+from specent.models.edm2.architecture import Precond
 from specent.models.edm2.vae import load_vae, scaled, unscaled
 
 Save = Callable[..., Path]

@@ -15,8 +15,8 @@ from safetensors.torch import load, save
 from specent.errors import ModelError
 from specent.files import compare_digest
 from specent.models.checkpoint import checkpoint_path, read_card, write_checkpoint
-from specent.models.edm2.network import Config
-from specent.models.edm2.pickled import Stored, check_state, read_pickle
+from specent.models.edm2.architecture import Config
+from specent.models.edm2.pickles import Stored, check_state, read_pickle
 from specent.models.edm2.presets import preset_name
 
 LICENCE = "the weights keep the licence under which they were published; see where the source was fetched"

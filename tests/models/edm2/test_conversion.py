@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from specent import command
 from specent.errors import ModelError
-from specent.models.edm2 import stored
-from specent.models.edm2.network import Precond
-from specent.models.edm2.stored import convert, read
+from specent.models.edm2 import conversion
+from specent.models.edm2.architecture import Precond
+from specent.models.edm2.conversion import convert, read
 
 Save = Callable[..., Path]
 
@@ -103,13 +103,13 @@ def test_bad_paths_are_refused(
 def test_what_appears_meanwhile_is_kept(
     networks: tuple[Precond, Precond], save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output, plain = tmp_path / "a.safetensors", stored.read_pickle
+    output, plain = tmp_path / "a.safetensors", conversion.read_pickle
 
-    def appears(path: Path) -> stored.Stored:
+    def appears(path: Path) -> conversion.Stored:
         output.write_text("mine")
         return plain(path)
 
-    monkeypatch.setattr(stored, "read_pickle", appears)
+    monkeypatch.setattr(conversion, "read_pickle", appears)
     with pytest.raises(ModelError, match="exists"):
         convert(save(networks[0]), output)
     assert output.read_text() == "mine"

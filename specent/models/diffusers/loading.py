@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from specent import arguments
 from specent.errors import ModelError
 from specent.models.base import resolve_device
-from specent.models.diffusers.opened import Opened, Options, PipelineModel, check_size
+from specent.models.diffusers.hub import KNOWN, Source, find
+from specent.models.diffusers.pipeline_model import Opened, Options, PipelineModel, check_size
 from specent.models.diffusers.pixels import open_pixels
-from specent.models.diffusers.sources import KNOWN, Source, find
 from specent.models.diffusers.text_to_image import open_text_to_image
 from specent.models.diffusers.transformer import open_transformer
 from specent.schedules import Schedule
@@ -98,9 +98,9 @@ def pipeline(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from specent.models.diffusers import tiny
+    >>> from specent.models.diffusers.tiny_pipelines import write_pipeline
     >>> with TemporaryDirectory() as folder:
-    ...     model = pipeline(tiny.write("sd1", folder), prompts=["a chair", "a chair and a cat"])
+    ...     model = pipeline(write_pipeline("sd1", folder), prompts=["a chair", "a chair and a cat"])
     >>> model.labels, model.shape, model.prediction
     (('a chair', 'a chair and a cat'), (4, 8, 8), 'noise')
     """

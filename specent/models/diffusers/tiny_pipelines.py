@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from specent import arguments
+from specent import _retired, arguments
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.diffusers.weights import quiet
@@ -25,7 +25,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'-"
 _LOUDER = 4.0
 
 
-def write(kind: str, folder: str | Path, *, seed: int = 0) -> Path:
+def write_pipeline(kind: str, folder: str | Path, *, seed: int = 0) -> Path:
     """Write a tiny random pipeline.
 
     Parameters
@@ -196,3 +196,7 @@ _KINDS: dict[str, Callable[[], Any]] = {
     "sdxl": _stable_diffusion_xl,
     "sd3": _stable_diffusion_3,
 }
+
+
+def __getattr__(name: str) -> object:
+    return _retired.attribute(__name__, name)

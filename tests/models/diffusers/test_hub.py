@@ -18,7 +18,7 @@ from safetensors.torch import load, save_file
 import specent as sp
 from specent.errors import ModelError
 from specent.models.diffusers import pipeline
-from specent.models.diffusers.sources import KNOWN
+from specent.models.diffusers.hub import KNOWN
 
 Folder = Callable[[str], Path]
 HASH = "0123456789abcdef0123456789abcdef01234567"
@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     target.mkdir()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(target))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
-    monkeypatch.setattr("specent.models.diffusers.sources._reachable", lambda: True)
+    monkeypatch.setattr("specent.models.diffusers.hub._reachable", lambda: True)
     return target
 
 

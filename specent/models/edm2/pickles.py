@@ -23,8 +23,8 @@ from torch import Tensor
 from specent import memory
 from specent.arguments import brief
 from specent.errors import ArchiveError, ModelError
+from specent.models.edm2.architecture import Config, Precond
 from specent.models.edm2.block_settings import check_settings
-from specent.models.edm2.network import Config, Precond
 from specent.models.edm2.storages import storage
 from specent.unpickling import Record, unpickle
 

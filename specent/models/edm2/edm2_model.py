@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.edm2.network import Precond
-from specent.models.edm2.pickled import Stored
+from specent.models.edm2.architecture import Precond
+from specent.models.edm2.conversion import read
+from specent.models.edm2.pickles import Stored
 from specent.models.edm2.presets import preset_name
-from specent.models.edm2.stored import read
 from specent.models.edm2.vae import MEAN, NAME, LatentDecoder, load_vae
 from specent.models.network import NetworkModel
 from specent.schedules import VE
@@ -141,7 +141,7 @@ def edm2(
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from specent.models.edm2.tiny import write_tiny
+    >>> from specent.models.edm2.tiny_networks import write_tiny
     >>> with TemporaryDirectory() as folder:
     ...     network, null = write_tiny(Path(folder))
     ...     model = edm2(network, null=null, labels=["cat", "dog", "car"])

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from specent.errors import ModelError, SpecentError
-from specent.models.edm2 import pickled, tiny
-from specent.models.edm2.network import Precond
-from specent.models.edm2.pickled import read_pickle
-from specent.models.edm2.tiny import Call, instructions
+from specent.models.edm2 import pickles, tiny_networks
+from specent.models.edm2.architecture import Precond
+from specent.models.edm2.pickles import read_pickle
+from specent.models.edm2.tiny_networks import Call, instructions
 
 Save = Callable[..., Path]
 
@@ -42,7 +42,7 @@ def test_a_file_gives_its_weights_and_sizes_and_runs_nothing(
 
 def test_files_of_tiny_networks_are_read_alike(networks: tuple[Precond, Precond], tmp_path: Path) -> None:
     path = tmp_path / "tiny.pkl"
-    path.write_bytes(tiny.pickled(networks[0]))
+    path.write_bytes(tiny_networks.pickled(networks[0]))
     assert b"RuntimeError" in path.read_bytes()
     for name, value in read_pickle(path).state.items():
         torch.testing.assert_close(value.float(), networks[0].state_dict()[name], rtol=1e-3, atol=1e-3)
@@ -51,7 +51,7 @@ def test_files_of_tiny_networks_are_read_alike(networks: tuple[Precond, Precond]
 def test_weights_that_share_a_storage_or_lie_otherwise_in_it_are_what_they_were(
     networks: tuple[Precond, Precond], save: Save
 ) -> None:
-    net = tiny.tiny_networks()[0]
+    net = tiny_networks.tiny_networks()[0]
     wanted = net.unet.out_conv.weight.detach().half().float()
     # channels last, and a part of a larger storage
     net.unet.out_conv.weight.data = net.unet.out_conv.weight.data.to(memory_format=torch.channels_last)
@@ -101,7 +101,7 @@ def test_pickles_of_something_else_are_refused(tmp_path: Path, held: object) -> 
 
 def changed(net: Precond, change: Callable[[dict[str, Any]], None], path: Path) -> Path:
     """A file of a network whose outermost attributes were changed."""
-    call = tiny._module(net)
+    call = tiny_networks._module(net)
     change(call.arguments[0]["state"])
     path.write_bytes(b"\x80\x03" + instructions({"ema": call}) + b".")
     return path
@@ -123,8 +123,8 @@ def drop(state: dict[str, Any], *names: str) -> None:
 
 def tensor(size: object, stride: object, offset: object = 0, numbers: int = 4) -> Call:
     """A stored parameter of any shape, over so many numbers."""
-    storage = tiny._tensor(torch.zeros(numbers)).arguments[0]
-    return Call(pickled.PARAMETER, (Call(pickled.TENSOR, (storage, offset, size, stride, False, {})), True, {}))
+    storage = tiny_networks._tensor(torch.zeros(numbers)).arguments[0]
+    return Call(pickles.PARAMETER, (Call(pickles.TENSOR, (storage, offset, size, stride, False, {})), True, {}))
 
 
 def entries(**values: Any) -> Call:
@@ -176,9 +176,9 @@ def gain(value: object) -> Callable[[dict[str, Any]], None]:
         (lambda state: state.update(_parameters={5: None}), "one is named 5"),
         (lambda state: state.update(_buffers=entries(**{f"b{i}": None for i in range(4097)})), "holds 4097 entries"),
         (gain(tensor((3,), (1,))), r"unet.out_gain has shape \(3,\), not \(\)"),
-        (gain(Call(pickled.TENSOR, (5, 0, (), ()))), "no storage, but 5"),
-        (gain(Call(pickled.TENSOR, (Call(pickled.STORAGE, ("text",)), 0, (), ()))), "storage of 'text', not of bytes"),
-        (gain(Call(pickled.TENSOR, (Call(pickled.STORAGE, (b"junk",)), 0, (), ()))), "numbers cannot be read"),
+        (gain(Call(pickles.TENSOR, (5, 0, (), ()))), "no storage, but 5"),
+        (gain(Call(pickles.TENSOR, (Call(pickles.STORAGE, ("text",)), 0, (), ()))), "storage of 'text', not of bytes"),
+        (gain(Call(pickles.TENSOR, (Call(pickles.STORAGE, (b"junk",)), 0, (), ()))), "numbers cannot be read"),
     ],
 )  # fmt: skip
 def test_networks_of_another_architecture_are_refused_by_name(
@@ -293,7 +293,7 @@ def test_numbers_that_many_weights_share_are_not_copied_for_each(
     weight = tensor((count,), (1,), numbers=count).arguments[0]
     numbers = weight.arguments[0].arguments[0]
     apart = kind == "one text for many storages"
-    whole = instructions(numbers) if apart else instructions(Call(pickled.STORAGE, (numbers,)))
+    whole = instructions(numbers) if apart else instructions(Call(pickles.STORAGE, (numbers,)))
     again = b"ctorch.storage\n_load_from_bytes\nh\xc8\x85R" if apart else b"h\xc8"
     call = (
         b"ctorch._utils\n_rebuild_tensor_v2\n(" + again + instructions(0) + instructions((count,)) + instructions((1,))
@@ -321,7 +321,7 @@ def test_a_network_that_holds_itself_is_refused(tmp_path: Path) -> None:
 
 def test_modules_that_hold_one_twice_are_not_walked_forever(tmp_path: Path) -> None:
     # thirty storeys of two doors each, both into the same room: a thousand million ways
-    inner = Call(pickled.MODULES, state={"_modules": {}}, how=pickle.NEWOBJ)
+    inner = Call(pickles.MODULES, state={"_modules": {}}, how=pickle.NEWOBJ)
     data, opener = b"", b"ctorch.nn.modules.container\nModuleDict\n)\x81"
     data = instructions(inner) + b"q\xc8"
     for _ in range(30):
@@ -346,7 +346,7 @@ def test_entries_that_are_not_named_are_no_mapping(networks: tuple[Precond, Prec
 def test_numbers_that_are_not_finite_or_of_another_type_are_named(
     networks: tuple[Precond, Precond], save: Save
 ) -> None:
-    net = tiny.tiny_networks()[0]
+    net = tiny_networks.tiny_networks()[0]
     net.unet.out_conv.weight.data[0, 0, 0, 0] = torch.nan
     with pytest.raises(ModelError, match=r"unet.out_conv.weight holds a NaN"):
         read_pickle(save(net))

@@ -13,9 +13,9 @@ import torch
 import specent as sp
 from specent.errors import ModelError
 from specent.models import EDM2Model
-from specent.models.edm2.network import Precond
-from specent.models.edm2.stored import convert
-from specent.models.edm2.tiny import TINY, tiny_networks, write_tiny
+from specent.models.edm2.architecture import Precond
+from specent.models.edm2.conversion import convert
+from specent.models.edm2.tiny_networks import TINY, tiny_networks, write_tiny
 
 Save = Callable[..., Path]
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from specent.models.edm2.architecture import Config, Precond, UNet
 from specent.models.edm2.layers import CLIP, FILTER, RESIDUAL_BALANCE, Block
-from specent.models.edm2.network import Config, Precond, UNet
-from specent.models.edm2.pickled import MODULES, OBJECT, PARAMETER, STORAGE, TENSOR
+from specent.models.edm2.pickles import MODULES, OBJECT, PARAMETER, STORAGE, TENSOR
 
 TINY = Config(
     resolution=8, channels=4, label_dim=3, blocks=(16, 64), noise_channels=16, embedding_channels=32, per_level=1,

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from specent.errors import SpecentError
+from specent.models.edm2.architecture import Config, Precond
 from specent.models.edm2.layers import MPConv
-from specent.models.edm2.network import Config, Precond
 from specent.models.edm2.presets import NAMES, SIZES, file_name, preset, preset_name
-from specent.models.edm2.tiny import TINY, tiny_networks
+from specent.models.edm2.tiny_networks import TINY, tiny_networks
 
 # arXiv 2312.02696, table of the networks for ImageNet-512
 MILLIONS = {"xs": 124.7, "s": 280.2, "m": 497.8, "l": 777.5, "xl": 1119.3, "xxl": 1523.2}

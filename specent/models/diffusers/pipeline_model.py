@@ -15,7 +15,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.diffusers.channel import Channel
-from specent.models.diffusers.sources import Source
+from specent.models.diffusers.hub import Source
 from specent.models.network import NetworkModel, check_weights
 from specent.schedules import Schedule
 
