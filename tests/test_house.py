@@ -82,7 +82,7 @@ LIBRARIES = {
 }
 # what still breaks a rule; these lists only ever get shorter
 UNFINISHED_CIRCLES = [{"specent.plotting.export", "specent.plotting.pages"}]
-UNFINISHED_FILES = {"command/__init__.py", "schedules.py"}
+UNFINISHED_FILES = {"schedules.py"}
 UNFINISHED_FUNCTIONS = {"exact_profiles", "sample"}
 UNFINISHED_NAMES = {
     "Estimate", "Examples", "Record", "as_path", "check", "check_finite", "check_labels", "check_output", "check_size",

@@ -18,6 +18,7 @@ import xarray as xr
 
 import specent as sp
 from specent import command
+from specent.files import shipped_folder
 from specent.studies import shipped
 
 MakeDataset = Callable[..., xr.Dataset]
@@ -477,7 +478,7 @@ def test_the_handler_of_signals_is_put_back(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_partition_that_was_not_named_before_can_be_asked_of_trajectories(tmp_path: Path) -> None:
-    runs, page = shipped.folder("datasets") / "mixture_runs.nc", tmp_path / "page.html"
+    runs, page = shipped_folder("datasets") / "mixture_runs.nc", tmp_path / "page.html"
     arguments = ["plot", str(runs), "-o", str(page), "--figure", "entropy", "--partition"]
     assert command.main([*arguments, "cat, car | dog", "full"]) == 0
     assert "cat+car | dog" in page.read_text()
