@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import SpecentError
-from specent.schedules import DDPM, FlowMatching, Schedule
+from specent.schedules import Schedule
 
 Array = NDArray[np.float64]
 
@@ -110,21 +110,7 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
         return np.full_like(values, 2.0)
     if axis == "sigma":
         return 2.0 * np.exp(0.5 * values)
-    return 1.0 / _time_per_log_snr(_needed(schedule), values)
-
-
-def _time_per_log_snr(schedule: Schedule, log_snr: Array) -> Array:
-    if isinstance(schedule, DDPM):
-        # the log-SNR of a discrete schedule is piecewise linear: the slope over one whole step is its derivative
-        time, (low, high) = schedule.time(log_snr), schedule.time_range
-        before, after = np.clip(time - 0.5, low, high), np.clip(time + 0.5, low, high)
-        return np.asarray((after - before) / (schedule.log_snr(before) - schedule.log_snr(after)))
-    if isinstance(schedule, FlowMatching):
-        # t (1 - t) / 2, without the difference of two times near 1 that are the same number
-        return np.asarray(0.5 * np.exp(-np.logaddexp(0.0, 0.5 * log_snr) - np.logaddexp(0.0, -0.5 * log_snr)))
-    # central difference of the closed form: error of order step^2 / 6 = 2e-9, rounding 1e-12
-    step = 1e-4
-    return (schedule.time(log_snr - step) - schedule.time(log_snr + step)) / (2 * step)
+    return 1.0 / _needed(schedule).time_per_log_snr(values)
 
 
 def _places(log_snr: ArrayLike) -> Array:
