@@ -121,7 +121,8 @@ def digits() -> None:
 def place(profile: xr.Dataset) -> str:
     """Half-entropy noise level with its interval."""
     found = sp.speciation(profile, axis="sigma").squeeze()
-    return f"{found.half_time.item():.3f} ({found.half_time_lower.item():.3f}, {found.half_time_upper.item():.3f})"
+    half, low, high = (found[f"half_entropy{end}"].item() for end in ("", "_lower", "_upper"))
+    return f"{half:.3f} ({low:.3f}, {high:.3f})"
 
 
 def main() -> None:

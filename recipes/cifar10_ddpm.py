@@ -205,18 +205,18 @@ def table(profiles: xr.Dataset, compared: bool = True) -> Iterator[str]:
     yield "\nPeak of the entropy production per log-SNR, and half-entropy place, both as log-SNR, with 95 % intervals"
     found = {}
     for name in path.partition.values:
-        try:
-            found[str(name)] = place = sp.speciation(path.sel(partition=[name]), axis="log_snr").squeeze()
-        except sp.SpecentError as error:
+        summary = sp.speciation(path.sel(partition=[name]), axis="log_snr").squeeze()
+        if np.isnan(summary.half_entropy):
             # half of the one bit may stay where networks tell two conditions apart badly
-            yield f"{name:>22}  no place: {error}"
+            yield f"{name:>22}  peak {interval(summary, 'peak', ends)}  never falls to half"
             continue
-        yield f"{name:>22}  peak {interval(place, 'peak_time', ends)}  half {interval(place, 'half_time', ends)}"
+        found[str(name)] = summary
+        yield f"{name:>22}  peak {interval(summary, 'peak', ends)}  half {interval(summary, 'half_entropy', ends)}"
     pairs = [name for name in found if NULL not in name]
     if compared and len(pairs) >= 2:
-        first, second = sorted(pairs[:2], key=lambda name: float(found[name].half_time))
-        gap = float(found[second].half_time - found[first].half_time)
-        apart = float(found[first].half_time_upper) < float(found[second].half_time_lower)
+        first, second = sorted(pairs[:2], key=lambda name: float(found[name].half_entropy))
+        gap = float(found[second].half_entropy - found[first].half_entropy)
+        apart = float(found[first].half_entropy_upper) < float(found[second].half_entropy_lower)
         yield (
             f"In generation {first!r} is half decided {gap:.2f} of log-SNR before {second!r}; their intervals "
             f"{'do not overlap' if apart else 'overlap'}"

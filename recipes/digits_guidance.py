@@ -166,7 +166,7 @@ def sampled(settings: Settings, model: sp.models.Model, partitions: list[sp.Part
 def lines(profiles: xr.Dataset, table: xr.Dataset) -> Iterator[str]:
     """The table: when the class is decided, and how good the samples are."""
     asked = {"partition": ["full"], "estimator": ["path", "cross_entropy"]}
-    places = sp.speciation(profiles.sel(asked), axis="sigma").sel(partition="full")
+    places = sp.speciation(profiles.sel(asked), axis="sigma").squeeze("axis").sel(partition="full")
     measures = [name for name in ("frechet_limit", "precision", "recall", "accuracy") if name in table]
     heads = ["entropy half at sigma", "cross-entropy half at", "Frechet, limit", "less unguided", *measures[1:]]
     wide = max(len(str(name)) for name in table["guidance"].values)
@@ -175,7 +175,7 @@ def lines(profiles: xr.Dataset, table: xr.Dataset) -> Iterator[str]:
     for name in table["guidance"].values:
         halves = [places.sel(guidance=name, estimator=one) for one in ("path", "cross_entropy")]
         row = table.sel(guidance=name)
-        cells = [_cell(one, "half_time") for one in halves]
+        cells = [_cell(one, "half_entropy") for one in halves]
         cells += [_cell(row, key) for key in ("frechet_limit", "frechet_limit_difference", *measures[1:])]
         yield "  ".join([f"{name:<{wide}}", *(f"{cell:>22}" for cell in cells)])
 

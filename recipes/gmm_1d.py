@@ -110,6 +110,6 @@ def peaks(exact: xr.Dataset) -> Iterator[str]:
     yield f"{'partition':>16} {'dH/dt at t':>12} {'dH/dln sigma at sigma':>24} {'half-entropy t':>16}"
     for name in by_time.partition.values:
         first, second = (spec.sel(partition=name).squeeze() for spec in (by_time, by_level))
-        level = np.exp(float(second.peak_time))
-        yield f"{name:>16} {float(first.peak_time):12.4f} {level:24.4f} {float(first.half_time):16.4f}"
+        level = np.exp(float(second.peak))
+        yield f"{name:>16} {float(first.peak):12.4f} {level:24.4f} {float(first.half_entropy):16.4f}"
     yield f"bifurcation of the drift of two points at +-1: t = {float(sp.exact.symmetry_breaking_time()):.4f}"

@@ -324,14 +324,13 @@ def table(profiles: xr.Dataset, classes: int, shown: list[str], ordered: bool = 
     yield f"\nClass against the null condition, half decided at noise level (95 % interval); floor {floor:.4f} bit"
     half = {}
     for name in path.partition.values.tolist():
-        try:
-            place = sp.speciation(profiles.sel(estimator=["path"], partition=[name]), axis="sigma").squeeze()
-        except sp.SpecentError as error:
-            yield f"{name:>20}  no place: {error}"
+        place = sp.speciation(profiles.sel(estimator=["path"], partition=[name]), axis="sigma").squeeze()
+        if np.isnan(place.half_entropy):
+            yield f"{name:>20}  never falls to half"
             continue
-        half[name] = place.half_time.item()
+        half[name] = place.half_entropy.item()
         if name in shown:
-            low, high = place.half_time_lower.item(), place.half_time_upper.item()
+            low, high = place.half_entropy_lower.item(), place.half_entropy_upper.item()
             end = path.entropy.sel(partition=name).isel(time=0).item()
             yield f"{name:>20}  {half[name]:.3g} ({low:.3g} to {high:.3g}); at the clean end {end:.4f} bit are left"
     if len(half) > 3:

@@ -7,7 +7,6 @@ and the two scaling laws.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +116,10 @@ def made_folder(folder: Path) -> Path:
 def report(profiles: xr.Dataset, exact: xr.Dataset) -> Iterator[str]:
     """Lines of text: the half-entropy noise level of every class against the rest, and of the full set."""
     chosen = [name for name in profiles.partition.values if name == "full" or name.endswith("| rest")]
-    measured = sp.speciation(profiles.sel(partition=chosen, estimator=["path"]), axis="sigma").squeeze("estimator")
-    truth = sp.speciation(exact.sel(partition=chosen), axis="sigma").squeeze(("estimator", "guidance"))
+    measured = sp.speciation(profiles.sel(partition=chosen, estimator=["path"]), axis="sigma").squeeze(
+        ("estimator", "axis")
+    )
+    truth = sp.speciation(exact.sel(partition=chosen), axis="sigma").squeeze(("estimator", "guidance", "axis"))
     yield "\nHalf-entropy noise level sigma (95 % interval), handwritten digits"
     settings = [str(name) for name in measured.guidance.values]
     yield f"{'partition':>12} {'exact (data)':>24}" + "".join(f" {name:>24}" for name in settings)
@@ -130,19 +131,14 @@ def report(profiles: xr.Dataset, exact: xr.Dataset) -> Iterator[str]:
 
 def interval(spec: xr.Dataset) -> str:
     """Half-entropy place with its bounds."""
-    lower, upper = sorted((float(spec.half_time_lower), float(spec.half_time_upper)))
-    return f"{float(spec.half_time):.3f} ({lower:.3f} .. {upper:.3f})"
+    lower, upper = sorted((float(spec.half_entropy_lower), float(spec.half_entropy_upper)))
+    return f"{float(spec.half_entropy):.3f} ({lower:.3f} .. {upper:.3f})"
 
 
 def figures(opened: list[xr.Dataset], fits: tuple[xr.Dataset, ...]) -> dict[str, list[xr.Dataset]]:
     """What the page shows, section by section."""
     one, two, sweep, runs, profiles, exact = opened
-    try:
-        places = [sp.speciation(profiles.sel(estimator=["path"]), axis="sigma")]
-    except sp.SpecentError as error:
-        # too few levels or samples to find places: the curves can be drawn all the same
-        print(f"specent: the digits are drawn without places: {error}", file=sys.stderr)
-        places = []
+    places = [sp.speciation(profiles.sel(estimator=["path"]), axis="sigma")]
     return {
         "Handwritten digits: a trained model beside the exact posterior of its data": [profiles, exact, *places, runs],
         "One-dimensional mixture of two groups of two (2506.10433, Fig. 1)": [one],

@@ -247,15 +247,16 @@ def table(profiles: xr.Dataset, ordered: bool = True) -> Iterator[str]:
     for name in profiles.partition.values:
         attribute = str(name).partition(" | ")[2]
         one = profiles.sel(partition=[name], estimator=["path"])
-        try:
-            found[attribute] = [sp.speciation(one, axis=axis).squeeze() for axis in ("sigma", "log_snr")]
-        except sp.SpecentError:
+        both = sp.speciation(one, axis=("sigma", "log_snr")).squeeze(("partition", "estimator", "guidance"))
+        if bool(np.isfinite(both.half_entropy).all()):
+            found[attribute] = [both.sel(axis=axis) for axis in ("sigma", "log_snr")]
+        else:
             left = float(one.entropy.isel(time=0).squeeze())
             never.append(f"{attribute:>28}  never: {left:.3f} bit of it are open at the end")
     order = ", in the order in which they are decided" if ordered else ""
     yield f"\nHalf-entropy place of every attribute (95 % interval){order}"
     yield f"{'attribute':>28} {'sigma/alpha':>24} {'log-SNR':>24}"
-    for attribute in sorted(found, key=lambda name: -float(found[name][0].half_time)) if ordered else found:
+    for attribute in sorted(found, key=lambda name: -float(found[name][0].half_entropy)) if ordered else found:
         level, log_snr = found[attribute]
         yield f"{attribute:>28} {interval(level):>24} {interval(log_snr):>24}"
     yield from never
@@ -263,5 +264,5 @@ def table(profiles: xr.Dataset, ordered: bool = True) -> Iterator[str]:
 
 def interval(place: xr.Dataset) -> str:
     """A half-entropy place with its bounds."""
-    low, high = sorted((float(place.half_time_lower), float(place.half_time_upper)))
-    return f"{float(place.half_time):.3f} ({low:.3f} .. {high:.3f})"
+    low, high = sorted((float(place.half_entropy_lower), float(place.half_entropy_upper)))
+    return f"{float(place.half_entropy):.3f} ({low:.3f} .. {high:.3f})"

@@ -194,7 +194,7 @@ def fresh(settings: Settings, data: FiniteModel, clock: Clock, asked: list[sp.Pa
 def report(profiles: xr.Dataset, images: Array, attributes: Attributes) -> Iterator[str]:
     """Lines of text: where every attribute is decided, and down to which noise the set stands for its distribution."""
     exact = sp.speciation(profiles.sel(estimator=["exact"]), axis="sigma").squeeze()
-    order = exact.partition.values[np.argsort(-exact.half_time.values)]
+    order = exact.partition.values[np.argsort(-exact.half_entropy.values)]
     columns = ("exact", FRESH, "path")
     yield "\nHalf-entropy noise level sigma (95 % interval), attributes in the order in which they are decided"
     yield f"{'attribute':>12} {'bits':>6}" + "".join(f" {name:>24}" for name in columns) + "  set too small below"
@@ -203,7 +203,7 @@ def report(profiles: xr.Dataset, images: Array, attributes: Attributes) -> Itera
         cells = [interval(profiles.sel(partition=[name], estimator=[column])) for column in columns]
         row = f"{name:>12} {start.item():6.3f}" + "".join(f" {cell:>24}" for cell in cells)
         yield f"{row} {too_small(profiles, name):>20}"
-    lower, upper = (exact[f"half_time_{bound}"].sel(partition=order).values for bound in ("lower", "upper"))
+    lower, upper = (exact[f"half_entropy_{bound}"].sel(partition=order).values for bound in ("lower", "upper"))
     apart = bool((lower[:-1] > upper[1:]).all())
     yield f"order of the exact places: {' > '.join(order)}; {'no' if apart else 'some'} intervals overlap"
     yield f"background, in closed form as a pure shift: {shift(images, attributes['background']):.3f}"
@@ -234,9 +234,8 @@ def shift(images: Array, background: NDArray[np.str_]) -> float:
 
 def interval(profile: xr.Dataset) -> str:
     """Half-entropy noise level of a single profile with its bounds, if it falls that far."""
-    try:
-        spec = sp.speciation(profile, axis="sigma").squeeze()
-    except sp.SpecentError:
+    spec = sp.speciation(profile, axis="sigma").squeeze()
+    if np.isnan(spec.half_entropy):
         return "never"
-    lower, upper = sorted((float(spec.half_time_lower), float(spec.half_time_upper)))
-    return f"{float(spec.half_time):.3f} ({lower:.3f} .. {upper:.3f})"
+    lower, upper = sorted((float(spec.half_entropy_lower), float(spec.half_entropy_upper)))
+    return f"{float(spec.half_entropy):.3f} ({lower:.3f} .. {upper:.3f})"

@@ -274,12 +274,11 @@ def places(profiles: xr.Dataset) -> Iterator[str]:
     yield "\nHalf-entropy sigma of the full label set, with its 95 % interval, and against the exact one"
     # the exact one comes first
     for name in profiles.estimator.values:
-        try:
-            found = sp.speciation(profiles.sel(estimator=[name]), axis="sigma").squeeze()
-        except sp.SpecentError:
+        found = sp.speciation(profiles.sel(estimator=[name]), axis="sigma").squeeze()
+        if np.isnan(found.half_entropy):
             left = float(profiles.entropy.sel(estimator=name).isel(time=0).squeeze())
             yield f"{name:>14}    never: {left:.3f} bit are open at the end"
             continue
-        half, low, high = (float(found[f"half_time{end}"]) for end in ("", "_lower", "_upper"))
+        half, low, high = (float(found[f"half_entropy{end}"]) for end in ("", "_lower", "_upper"))
         exact = half if name == "exact" else exact
         yield f"{name:>14} {half:8.3f} ({low:.3f} to {high:.3f}) {100 * (half / exact - 1):+6.1f} %"

@@ -82,20 +82,24 @@ def _rows(kind: str, sizes: dict[str, int], rng: np.random.Generator) -> dict[st
     """Random values for every variable of the kind, lower bounds below upper ones, entropies within their range."""
     rows: dict[str, object] = {}
     for name, variable in schema.KINDS[kind].items():
-        shape = [sizes[dim] for dim in variable.dims]
+        dims = [dim for dim in variable.dims if dim != "run"]
+        shape = [sizes[dim] for dim in dims]
         shift = -1.0 if name.endswith("_lower") else 1.0 if name.endswith("_upper") else 0.0
         values = rng.random(shape) + shift
-        rows[name] = (variable.dims, values * 100 if variable.dtype == "int64" else values)
+        rows[name] = (dims, values * 100 if variable.dtype == "int64" else values)
         if variable.dtype == "int64":
-            rows[name] = (variable.dims, rng.integers(0, 1000, shape))
+            rows[name] = (dims, rng.integers(0, 1000, shape))
     return rows
 
 
 def _table(kind: str, rng: np.random.Generator, steps: int, samples: int) -> xr.Dataset:
     sizes = {"dimension": 3, "estimator": 2, "guidance": 2, "partition": 2, "time": steps, "replicate": samples}
+    sizes |= {"axis": 2}
     shared = {**_settings(), **_partitions(), "estimator": ["path", "null"], "dimension": [2.0, 16.0, 2.0**20]}
     if kind == "differences":
         del shared["dimension"]
+    if kind == "speciation":
+        shared["axis"] = ["log_snr", "sigma"]
     if kind == "quality":
         shared = _settings()
     return xr.Dataset(
@@ -113,7 +117,7 @@ def build(kind: str, seed: int = 0, steps: int = 5, samples: int = 4) -> xr.Data
             "seed": 2**63 - 1 - seed, "seed_rule": "none",
         },
         "profiles": {"schedule": VE().to_json(), "rate_axis": "log_snr"},
-        "speciation": {"time_axis": "log_snr", "rate_axis": "log_snr"},
+        "speciation": {"missing": 0},
         "scaling": {"law": "sqrt"},
         "differences": {"schedule": VE().to_json(), "rate_axis": "log_snr", "reference": "unguided"},
         "quality": {"features": '{"name": "none"}', "real": '{"count": 3}'},

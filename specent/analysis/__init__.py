@@ -7,5 +7,15 @@ from specent.analysis.entropy import entropy as entropy
 from specent.analysis.rescheduling import on_schedule as on_schedule
 from specent.analysis.scaling import fit_scaling as fit_scaling
 from specent.analysis.speciation import speciation as speciation
+from specent.analysis.summaries import summarise as summarise
 
-__all__ = ["calibration_gap", "combine", "differences", "entropy", "fit_scaling", "on_schedule", "speciation"]
+__all__ = [
+    "calibration_gap",
+    "combine",
+    "differences",
+    "entropy",
+    "fit_scaling",
+    "on_schedule",
+    "speciation",
+    "summarise",
+]

@@ -57,9 +57,8 @@ def combine(*profiles: xr.Dataset, along: Literal["estimator", "partition"] = "e
         raise SpecentError(f"along={brief(along)} must be 'estimator' or 'partition'")
     if len(profiles) < 2:
         raise SpecentError(f"combine got {len(profiles)} dataset(s); it joins at least two")
-    profiles = tuple(schema.ordered(p, "profiles") if isinstance(p, xr.Dataset) else p for p in profiles)
+    profiles = tuple(schema.need(part, "profiles", f"profiles[{i}]") for i, part in enumerate(profiles))
     for i, part in enumerate(profiles):
-        schema.need(part, "profiles", f"profiles[{i}]")
         _check_fit(profiles[0], part, i, along)
     names = [str(name) for part in profiles for name in part[along].values]
     if len(set(names)) < len(names):

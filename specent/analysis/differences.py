@@ -68,6 +68,7 @@ def differences(profiles: xr.Dataset, reference: str = "unguided", *, confidence
     >>> made.guidance.values.tolist(), bool(made.median_entropy_difference.min() < -0.1)
     (['w=2'], True)
     """
+    profiles = schema.need(profiles, "profiles", "profiles", _QUANTITIES)
     _check(profiles, reference)
     share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
@@ -105,7 +106,6 @@ def summary(values: xr.DataArray, level: float) -> xr.DataArray:
 
 
 def _check(profiles: xr.Dataset, reference: str) -> None:
-    schema.need(profiles, "profiles", "profiles")
     if "dimension" in profiles.dims:
         raise SpecentError(
             "profiles are those of several dimensions; select one: profiles.isel(dimension=0, drop=True)"

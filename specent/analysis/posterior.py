@@ -104,9 +104,7 @@ def checked_runs(runs: xr.Dataset) -> xr.Dataset:
     SpecentError
         Unless `runs` is a trajectories dataset with two samples and two times at least, and a driver that is scored.
     """
-    if isinstance(runs, xr.Dataset):
-        runs = schema.ordered(runs, "trajectories")
-    schema.need(runs, "trajectories", "runs")
+    runs = schema.need(runs, "trajectories", "runs", ["log_likelihood"])
     for dim in ("sample", "time"):
         if runs.sizes[dim] < 2:
             raise SpecentError(f"runs has {runs.sizes[dim]} {dim}(s); at least 2 are needed")

@@ -53,8 +53,7 @@ def on_schedule(dataset: xr.Dataset, schedule: Schedule) -> xr.Dataset:
     if not isinstance(kind, str) or kind not in ("trajectories", "profiles"):
         found = f"of kind {brief(kind)}" if isinstance(dataset, xr.Dataset) else f"a {type(dataset).__name__}"
         raise SpecentError(f"dataset is {found}; on_schedule takes trajectories or profiles")
-    dataset = schema.ordered(dataset, kind)
-    schema.need(dataset, kind, "dataset")
+    dataset = schema.need(dataset, kind, "dataset")
     if not isinstance(schedule, Schedule):
         raise SpecentError(f"schedule is a {type(schedule).__name__}; use one of specent.schedules, for example VP()")
     log_snr = dataset["log_snr"].values

@@ -1,77 +1,94 @@
-r"""Speciation: the place where half of the uncertainty is gone, the peak of the rate, and the transition window.
+r"""Speciation: the noise at which half of the entropy is left, the peak of the rate, and the transition window.
 
-Places are crossings of the entropy with fractions of its start, the entropy of the prior (arXiv 2506.10433,
-2602.09651). They are found on the log-SNR and mean the same on every axis. The place of the peak does not: a rate per
-unit of sigma peaks elsewhere than one per unit of log-SNR, so the rate is converted to the axis before it is searched.
+The half-entropy noise level and the ends of the window are crossings of the entropy with fractions of its start, the
+entropy of the prior (arXiv 2506.10433, 2602.09651). They are found on the log-SNR and mean the same on every axis. The
+peak does not: a rate per unit of sigma peaks elsewhere than one per unit of log-SNR, so for every axis the rate is
+converted to it before the peak is searched. A summary therefore has the dimension ``axis``.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
 from specent import schema
 from specent.analysis.crossings import crossings, peaks
-from specent.arguments import brief, listed, number
-from specent.axes import check_axis, position, rate_factor
-from specent.errors import SpecentError
+from specent.arguments import brief, listed, names, number
+from specent.axes import AXES, check_axis, position, rate_factor
+from specent.errors import SpecentError, SpecentWarning
 from specent.schedules import Schedule, from_json
 
 Array = NDArray[np.float64]
 
-_CURVES = ("entropy", "entropy_rate")
-_SHOWN = 4
-_NAMES = ("half_time", "window_start", "window_end", "peak_time", "peak_rate")
+_NEEDED = ("entropy", "entropy_rate", "mutual_information")
+_CROSSINGS = ("half_entropy", "window_start", "window_end")
+_NAMES = (*_CROSSINGS, "peak", "peak_rate")
 
 
 def speciation(
     profiles: xr.Dataset,
     *,
-    axis: str = "log_snr",
+    axis: str | Sequence[str] = AXES,
     level: float = 0.5,
     window: tuple[float, float] = (0.6, 0.4),
     confidence: float = 0.95,
+    progress: bool = True,
 ) -> xr.Dataset:
-    """Half-entropy place, peak of the rate and transition window of every profile, with intervals.
+    """Half-entropy noise level, peak of the rate and transition window of every profile, with intervals.
 
     Parameters
     ----------
     profiles : Dataset
-        Kind ``profiles``, sampled or exact.
-    axis : {"log_snr", "log_sigma", "sigma", "time"}
-        Axis of all places and of the rate. "log_sigma" and "sigma" are of the noise level ``sigma / alpha``.
+        Kind ``profiles``, sampled or exact, or any selection of one.
+    axis : {"log_snr", "log_sigma", "sigma", "time"}, or sequence of these
+        Axes along which the summary is given, all by default. "log_sigma" and "sigma" are of the noise level
+        ``sigma / alpha``.
     level : float
-        Fraction of the start at which ``half_time`` is taken.
+        Fraction of the start at which ``half_entropy`` is taken.
     window : tuple of float
         Fractions at which the transition window starts (higher) and ends (lower).
     confidence : float
         Nominal coverage of intervals from replicates.
+    progress : bool
+        Whether to show a progress bar where it takes more than two seconds.
 
     Returns
     -------
     Dataset
-        Kind ``speciation``: ``half_time``, ``peak_time``, ``window_start`` and ``window_end`` on `axis`, ``peak_rate``
-        in bit per unit of it; each with ``_lower`` and ``_upper``; over the dimensions of `profiles` less ``time``.
+        Kind ``speciation``: ``half_entropy``, ``peak``, ``window_start`` and ``window_end`` on each axis, ``peak_rate``
+        in bit per unit of it; each with ``_lower`` and ``_upper``; over ``axis`` and the dimensions of `profiles` less
+        ``time``. NaN where a curve never falls to the level; the attribute ``missing`` counts these values.
 
     Raises
     ------
     SpecentError
-        If an argument cannot be used, a profile holds a NaN, or one never falls to a level: all of a dataset is
-        summarised or nothing, and the message says how to leave out the profiles that fail.
+        If an argument cannot be used, or a profile holds a NaN or an infinity.
+
+    Warns
+    -----
+    SpecentWarning
+        If a curve never falls to a level, with the number of them and an example.
 
     Notes
     -----
     The start of a profile is the entropy of the prior, entropy plus mutual information. Coming from the noisy end, a
     noisy curve may cross a level several times: the middle crossing is taken. Intervals are percentiles of the
-    replicates, if `profiles` has them (a replicate that never falls to the level counts as the last place of the grid).
+    replicates, if `profiles` has them (a replicate that never falls to the level counts as the last time of the grid).
     Otherwise they are where the bounds of the profile cross the level, and where the rate may be as high as its peak.
     Profiles without uncertainty have intervals of no width.
+
+    References
+    ----------
+    arXiv 2506.10433, 2602.09651.
 
     Examples
     --------
@@ -79,178 +96,204 @@ def speciation(
     >>> mix = sp.exact.GaussianMixture([[-16.0], [16.0]])
     >>> grid = sp.schedules.log_snr_grid(sp.schedules.VE(), 201, -12.0, 2.0)
     >>> prof = sp.exact.profiles(mix, sp.schedules.VE(), grid, [sp.Partition.full(mix.labels)])
-    >>> sp.speciation(prof, axis="sigma").half_time.round(3).item()
+    >>> sp.speciation(prof).half_entropy.sel(axis="sigma").round(3).item()
     15.627
     """
-    if isinstance(profiles, xr.Dataset):
-        profiles = schema.ordered(profiles, "profiles")
-    schema.need(profiles, "profiles", "profiles")
-    check_axis(axis)
-    levels = _levels(level, window)
+    profiles = schema.need(profiles, "profiles", "profiles", _NEEDED)
+    axes = _checked_axes(axis)
+    levels = _checked_levels(level, window)
     confidence = number(confidence, "confidence", above=0, below=1)
     if profiles.sizes["time"] < 4:
-        raise SpecentError(f"profiles has {profiles.sizes['time']} times; at least 4 are needed to find a place")
+        raise SpecentError(f"profiles has {profiles.sizes['time']} times; at least 4 are needed to find a crossing")
+    used = [name for name in profiles.data_vars if str(name).startswith(("entropy", "mutual_information"))]
+    # from noise to data: log-SNR ascends
+    curves = profiles[used].compute().isel(time=slice(None, None, -1))
+    dims = [str(dim) for dim in curves["entropy"].dims if dim != "time"]
+    _refuse_not_finite(curves, dims)
     schedule = from_json(str(profiles.attrs["schedule"]))
-    taken = [name for name in profiles.data_vars if str(name).startswith(_CURVES) or name == "mutual_information"]
-    # noise to data: log-SNR ascends
-    loaded = profiles[taken].compute().isel(time=slice(None, None, -1))
-    grid = _Grid(axis, loaded["log_snr"].values, str(profiles.attrs["rate_axis"]), schedule)
-    dims = [str(dim) for dim in loaded["entropy"].dims if dim != "time"]
-    found = _half_and_window(loaded, grid, levels, dims)
-    made = {
-        f"{name}{bound}": np.empty([loaded.sizes[dim] for dim in dims])
-        for name in _NAMES
-        for bound in ("", "_lower", "_upper")
-    }
-    for place in itertools.product(*(range(loaded.sizes[dim]) for dim in dims)):
-        curve = loaded.isel(dict(zip(dims, place, strict=True)))
-        for name, value in _summary(curve, found[place], grid, levels, confidence).items():
-            made[name][place] = value
-    return _finished(made, dims, profiles, axis, levels, confidence)
+    rulers = [_Ruler(name, curves["log_snr"].values, str(profiles.attrs["rate_axis"]), schedule) for name in axes]
+    shape = (*(curves.sizes[dim] for dim in dims), len(axes))
+    values = {f"{name}{bound}": np.full(shape, np.nan) for name in _NAMES for bound in ("", "_lower", "_upper")}
+    indices = list(itertools.product(*(range(curves.sizes[dim]) for dim in dims)))
+    for index in tqdm(indices, desc="speciation", unit=" profiles", disable=None if progress else True, delay=2):
+        profile = _Profile.of(curves.isel(dict(zip(dims, index, strict=True))), levels)
+        for i, ruler in enumerate(rulers):
+            for name, value in profile.summary(ruler, confidence).items():
+                values[name][(*index, i)] = value
+    _warn_of_missing(values, curves, dims, levels)
+    return _dataset(values, [*dims, "axis"], axes, profiles, levels, confidence)
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """The axis, and the points of the profile on it, from noise to data."""
+class _Ruler:
+    """An axis, with the times of the profiles on it, from noise to data."""
 
     axis: str
     log_snr: Array
     rate_axis: str
     schedule: Schedule
 
-    def places(self, log_snr: Array) -> Array:
-        return position(self.axis, log_snr, self.schedule)
+    def positions(self, log_snr: Array) -> Array:
+        """Positions on the axis; NaN stays NaN."""
+        out = np.full_like(log_snr, np.nan)
+        there = np.isfinite(log_snr)
+        out[there] = position(self.axis, log_snr[there], self.schedule)
+        return out
 
     @property
     def factor(self) -> Array:
-        """What stored rates are multiplied by to be rates along the axis."""
-        wanted, given = (rate_factor(axis, self.log_snr, self.schedule) for axis in (self.axis, self.rate_axis))
-        return np.asarray(wanted / given)
+        """What rates of the profiles are multiplied by to be rates along the axis."""
+        target, own = (rate_factor(axis, self.log_snr, self.schedule) for axis in (self.axis, self.rate_axis))
+        return np.asarray(target / own)
 
     def peaks(self, rates: Array) -> tuple[Array, Array]:
-        """Peaks of rates along the axis, shape (curves, points)."""
-        at = self.places(self.log_snr)
-        order = slice(None) if at[-1] > at[0] else slice(None, None, -1)
-        return peaks(at[order], rates[:, order])
+        """Positions and heights of the peaks of rates along the axis, shape (curves, times)."""
+        grid = self.positions(self.log_snr)
+        order = slice(None) if grid[-1] > grid[0] else slice(None, None, -1)
+        return peaks(grid[order], rates[:, order])
 
 
-def _levels(level: float, window: tuple[float, float]) -> Array:
-    mend = "pass two fractions of the start, the higher first, as (0.6, 0.4)"
-    half, both = number(level, "level", above=0, below=1), listed(window, "window", mend)
-    fractions = [number(value, f"window[{i}]", above=0, below=1) for i, value in enumerate(both)]
-    if len(fractions) != 2 or fractions[0] <= fractions[1]:
-        raise SpecentError(f"window={brief(window)}: {mend}")
-    return np.array([half, *fractions])
+@dataclass(frozen=True)
+class _Profile:
+    """One profile from noise to data, with the log-SNR at which it crosses the levels.
+
+    `ends` are the crossings of the curves from which intervals are taken: replicates, or the two bounds.
+    """
+
+    log_snr: Array
+    rate: Array
+    crossings: Array
+    ends: Array
+    end_rates: Array
+    replicated: bool
+
+    @classmethod
+    def of(cls, curve: xr.Dataset, levels: Array) -> _Profile:
+        """Find the crossings of one curve, and of its replicates or bounds."""
+        log_snr = curve["log_snr"].values
+        start = float(curve["entropy"][0] + curve["mutual_information"][0])
+        replicated = "entropy_replicate" in curve and "entropy_rate_replicate" in curve
+        if replicated:
+            entropies = curve["entropy_replicate"].transpose("replicate", "time").values.astype(np.float64)
+            rates = curve["entropy_rate_replicate"].transpose("replicate", "time").values.astype(np.float64)
+        else:
+            entropies, rates = (
+                np.stack([curve[f"{name}{bound}" if f"{name}{bound}" in curve else name].values for bound in _ENDS])
+                for name in ("entropy", "entropy_rate")
+            )
+        ends = crossings(log_snr, entropies, start * levels)
+        # a curve that never falls to the level may do so beyond the grid
+        last = np.full(ends.shape, log_snr[-1])
+        if not replicated:
+            last[0] = log_snr[0]
+        ends = np.where(np.isnan(ends), last, ends)
+        own = crossings(log_snr, curve["entropy"].values[None], start * levels)[0]
+        return cls(log_snr, curve["entropy_rate"].values, own, ends, rates, replicated)
+
+    def summary(self, ruler: _Ruler, confidence: float) -> dict[str, float]:
+        """All numbers of the profile on one axis, with their bounds."""
+        peak, height = ruler.peaks(self.rate[None] * ruler.factor)
+        estimates = dict(zip(_NAMES, (*ruler.positions(self.crossings), peak[0], height[0]), strict=True))
+        bounds = self._from_replicates(ruler, confidence) if self.replicated else self._from_bounds(ruler)
+        out: dict[str, float] = {}
+        for name, value in estimates.items():
+            out[name] = float(value)
+            # rounding and the middle of several crossings may leave the value just outside
+            out[f"{name}_lower"] = float(np.minimum(bounds[name][0], value))
+            out[f"{name}_upper"] = float(np.maximum(bounds[name][1], value))
+        return out
+
+    def _from_replicates(self, ruler: _Ruler, confidence: float) -> Mapping[str, Sequence[float]]:
+        columns = (*ruler.positions(self.ends).T, *ruler.peaks(self.end_rates * ruler.factor))
+        tail = (1 - confidence) / 2
+        return {name: np.quantile(values, [tail, 1 - tail]) for name, values in zip(_NAMES, columns, strict=True)}
+
+    def _from_bounds(self, ruler: _Ruler) -> Mapping[str, Sequence[float]]:
+        columns = ruler.positions(self.ends).T
+        out: dict[str, Sequence[float]] = {name: _range(pair) for name, pair in zip(_CROSSINGS, columns, strict=True)}
+        lower, upper = self.end_rates * ruler.factor
+        positions, (low, high) = ruler.peaks(np.stack([lower, upper]))
+        possible = ruler.positions(self.log_snr)[(upper >= low) & (upper > lower)]
+        out["peak"] = _range(np.array([*positions, *possible]))
+        out["peak_rate"] = (low, high)
+        return out
 
 
-def _half_and_window(loaded: xr.Dataset, grid: _Grid, levels: Array, dims: list[str]) -> Array:
-    """Crossings (log_snr) of every profile, shape (..., levels), after a look at all that is read of the profiles."""
-    for name, array in loaded.data_vars.items():
-        bad = ~(abs(array) < np.inf).all([dim for dim in array.dims if dim not in dims])
-        if bool(bad.any()):
-            first = dict(zip(bad.dims, np.argwhere(bad.values)[0], strict=True))
-            what = f"{_named(loaded.isel(first))} holds a NaN or an infinity in {name}"
-            raise SpecentError(f"profiles: {what}; drop it with .sel or .isel")
-    entropy = loaded["entropy"].transpose(*dims, "time")
-    start = (entropy + loaded["mutual_information"]).isel(time=0).transpose(*dims).values
-    found = np.empty((*start.shape, len(levels)))
-    for place in np.ndindex(start.shape):
-        found[place] = crossings(grid.log_snr, entropy.values[place][None], start[place] * levels)[0]
-    missed = np.argwhere(np.isnan(found).any(axis=-1))
-    if len(missed):
-        raise SpecentError(_missed(loaded, [dict(zip(dims, place, strict=True)) for place in missed], found, levels))
-    return found
+_ENDS = ("_lower", "_upper")
 
 
-def _summary(curve: xr.Dataset, found: Array, grid: _Grid, levels: Array, confidence: float) -> dict[str, float]:
-    """All numbers of one profile; `curve` has the dimension time, and replicate if there are any."""
-    start = float(curve["entropy"][0] + curve["mutual_information"][0])
-    rates = curve["entropy_rate"].values * grid.factor
-    peak_place, peak_height = grid.peaks(rates[None])
-    best = dict(zip(_NAMES, (*grid.places(found), peak_place[0], peak_height[0]), strict=True))
-    if "entropy_replicate" in curve and "entropy_rate_replicate" in curve:
-        bounds = _from_replicates(curve, grid, start * levels, confidence)
-    else:
-        bounds = _from_bounds(curve, grid, start * levels)
-    out: dict[str, float] = {}
-    for name, value in best.items():
-        # rounding and the middle of several crossings may leave the value just outside
-        out[name] = float(value)
-        out[f"{name}_lower"] = min(float(bounds[name][0]), out[name])
-        out[f"{name}_upper"] = max(float(bounds[name][1]), out[name])
-    return out
-
-
-def _from_replicates(
-    curve: xr.Dataset, grid: _Grid, levels: Array, confidence: float
-) -> Mapping[str, tuple[float, float]]:
-    entropy = curve["entropy_replicate"].transpose("replicate", "time").values.astype(np.float64)
-    rates = curve["entropy_rate_replicate"].transpose("replicate", "time").values * grid.factor
-    found = crossings(grid.log_snr, entropy, levels)
-    found = np.where(np.isnan(found), grid.log_snr[-1], found)
-    columns = (*grid.places(found).T, *grid.peaks(rates))
-    tail = (1 - confidence) / 2
-    return {name: tuple(np.quantile(values, [tail, 1 - tail])) for name, values in zip(_NAMES, columns, strict=True)}
-
-
-def _from_bounds(curve: xr.Dataset, grid: _Grid, levels: Array) -> Mapping[str, tuple[float, float]]:
-    ends = np.stack([curve["entropy_lower"].values, curve["entropy_upper"].values])
-    found = crossings(grid.log_snr, ends, levels)
-    found[0] = np.where(np.isnan(found[0]), grid.log_snr[0], found[0])
-    found[1] = np.where(np.isnan(found[1]), grid.log_snr[-1], found[1])
-    out = {name: _sorted(pair) for name, pair in zip(_NAMES, grid.places(found).T, strict=False)}
-    lower, upper = (curve[f"entropy_rate_{bound}"].values * grid.factor for bound in ("lower", "upper"))
-    (low_place, high_place), (low, high) = grid.peaks(np.stack([lower, upper]))
-    at = grid.places(grid.log_snr)[(upper >= low) & (upper > lower)]
-    out["peak_time"] = _sorted(np.array([low_place, high_place, *at]))
-    out["peak_rate"] = (low, high)
-    return out
-
-
-def _sorted(values: Array) -> tuple[float, float]:
+def _range(values: Array) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _missed(loaded: xr.Dataset, missed: list[dict[str, int]], found: Array, levels: Array) -> str:
-    """What to say of profiles that never fall to a level, and how to go on without them."""
-    curve = loaded.isel(missed[0])
+def _checked_axes(axis: str | Sequence[str]) -> list[str]:
+    axes = [axis] if isinstance(axis, str) else list(names(axis, "axis"))
+    for name in axes:
+        check_axis(name)
+    if not axes or len(set(axes)) < len(axes):
+        raise SpecentError(f"axis={brief(axis)} must name one axis at least, and none twice")
+    return axes
+
+
+def _checked_levels(level: float, window: tuple[float, float]) -> Array:
+    hint = "pass two fractions of the start, the higher first, as (0.6, 0.4)"
+    half, both = number(level, "level", above=0, below=1), listed(window, "window", hint)
+    fractions = [number(value, f"window[{i}]", above=0, below=1) for i, value in enumerate(both)]
+    if len(fractions) != 2 or fractions[0] <= fractions[1]:
+        raise SpecentError(f"window={brief(window)}: {hint}")
+    return np.array([half, *fractions])
+
+
+def _refuse_not_finite(curves: xr.Dataset, dims: list[str]) -> None:
+    for name, array in curves.data_vars.items():
+        bad = ~(abs(array) < np.inf).all([dim for dim in array.dims if dim not in dims])
+        if bool(bad.any()):
+            first = dict(zip(bad.dims, np.argwhere(bad.values)[0], strict=True))
+            what = f"{_label(curves.isel(first))} holds a NaN or an infinity in {name}"
+            raise SpecentError(f"profiles: {what}; drop it with .sel or .isel")
+
+
+def _warn_of_missing(values: dict[str, Array], curves: xr.Dataset, dims: list[str], levels: Array) -> None:
+    """One warning for all curves that never fall to a level, which names the level and the first of them."""
+    missing = np.stack([np.isnan(values[name][..., 0]) for name in _CROSSINGS], axis=-1)
+    if not missing.any():
+        return
+    index = np.argwhere(missing)[0]
+    curve = curves.isel(dict(zip(dims, index[:-1], strict=True)))
     start, lowest = float(curve["entropy"][0] + curve["mutual_information"][0]), float(curve["entropy"].min())
-    level = levels[np.isnan(found[tuple(missed[0].values())])][0]
-    text = (
-        f"profiles: {_named(curve)} never falls to {level:g} of its start of {start:.4g} bit, its lowest value is "
-        f"{lowest:.4g} bit: sample to lower noise, choose higher fractions (level, window), or drop this profile"
+    count, total = int(missing.any(axis=-1).sum()), missing[..., 0].size
+    lost = [name for i, name in enumerate(_CROSSINGS) if missing[..., i].any()]
+    warnings.warn(
+        f"{count} of {total} profiles never fall to one of the levels {brief(levels.tolist())} of their start: "
+        f"{', '.join(lost)} is missing there (NaN). The first: {_label(curve)} misses {levels[index[-1]]:g} of "
+        f"its start of {start:.4g} bit, its lowest value is {lowest:.4g} bit. Sample to lower noise, or choose higher "
+        "fractions (level, window)",
+        SpecentWarning,
+        stacklevel=3,
     )
-    # the dimension along which the least is lost by leaving out what misses a level
-    lost = {dim: sorted({place[dim] for place in missed}) for dim in missed[0] if loaded.sizes[dim] > 1}
-    dim = min(lost, key=lambda dim: len(lost[dim]) / loaded.sizes[dim], default="")
-    if dim and len(lost[dim]) < loaded.sizes[dim]:
-        labels = loaded[dim].values[lost[dim]].tolist()
-        more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
-        text += f", with .drop_sel({dim}={labels[:_SHOWN]!r}){more}"
-    if len(missed) > 1:
-        others = "; ".join(_named(loaded.isel(place)) for place in missed[1:_SHOWN])
-        text += f" ({len(missed)} of {found[..., 0].size} profiles miss a level; the next: {others})"
-    return text
 
 
-def _named(curve: xr.Dataset) -> str:
-    names = [f"{dim} {curve[dim].item()!r}" for dim in ("partition", "estimator", "guidance") if dim in curve.coords]
+def _label(curve: xr.Dataset) -> str:
+    labels = [f"{dim} {curve[dim].item()!r}" for dim in ("run", "partition", "estimator", "guidance") if dim in curve]
     if "dimension" in curve.coords:
-        names.append(f"dimension {curve['dimension'].item():g}")
-    return ", ".join(names)
+        labels.append(f"dimension {curve['dimension'].item():g}")
+    return ", ".join(labels)
 
 
-def _finished(
-    made: dict[str, Array], dims: list[str], profiles: xr.Dataset, axis: str, levels: Array, confidence: float
+def _dataset(
+    values: dict[str, Array], dims: list[str], axes: list[str], profiles: xr.Dataset, levels: Array, confidence: float
 ) -> xr.Dataset:
-    kept = {name: coord for name, coord in profiles.coords.items() if "time" not in coord.dims and name != "replicate"}
+    coords: dict[Any, Any] = {
+        name: coord for name, coord in profiles.coords.items() if "time" not in coord.dims and name != "replicate"
+    }
     level, *window = levels.tolist()
     settings = {
-        "function": "speciation", "axis": axis, "level": level, "window": window, "confidence": confidence,
+        "function": "speciation", "axis": axes, "level": level, "window": window, "confidence": confidence,
         "profiles": json.loads(profiles.attrs["settings"]),
     }  # fmt: skip
     return schema.finish(
-        xr.Dataset({name: (dims, values) for name, values in made.items()}, kept), "speciation",
-        title="Places of speciation of entropy profiles", settings=settings, parents=[profiles], time_axis=axis,
-        rate_axis=axis, schedule=profiles.attrs["schedule"], level=level, confidence=confidence,
+        xr.Dataset({name: (dims, array) for name, array in values.items()}, {**coords, "axis": axes}), "speciation",
+        title="Speciation of entropy profiles", settings=settings, parents=[profiles],
+        schedule=profiles.attrs["schedule"], level=level, confidence=confidence,
+        missing=int(sum(np.isnan(values[name]).sum() for name in _NAMES)),
     )  # fmt: skip

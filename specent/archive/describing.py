@@ -47,7 +47,7 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
     specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
     """
     if isinstance(dataset_or_path, xr.Dataset):
-        schema.check(dataset_or_path)
+        schema.validate(dataset_or_path)
         return _text(dataset_or_path, f"{_bytes(dataset_or_path.nbytes)} in memory")
     path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
     with reading.open(path) as dataset:

@@ -57,9 +57,9 @@ def open(
     sealing.check_signature(source)
     if verify:
         sealing.check_seal(source)
-    dataset = _loaded(source)
+    dataset = schema.migrate(_loaded(source))
     try:
-        schema.check(dataset)
+        schema.validate(dataset)
         _check_chunks(chunks, dataset)
     except SpecentError as error:
         dataset.close()
@@ -155,7 +155,7 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
     --------
     >>> validate(xr.Dataset(attrs={"specent_kind": "profiles"}))
     Traceback (most recent call last):
-    specent.errors.ArchiveError: specent_schema=None, but this version reads '1'; ...
+    specent.errors.ArchiveError: specent_schema=None, but this version reads '2'; ...
     """
     if isinstance(dataset_or_path, xr.Dataset):
         _validate(dataset_or_path, kind)
@@ -169,7 +169,7 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
 
 
 def _validate(dataset: xr.Dataset, kind: str | None) -> None:
-    schema.check(dataset, kind)
+    schema.validate(dataset, kind)
     values.check_labels(dataset)
     for name, region, piece in values.pieces(dataset):
         values.check_piece(dataset, name, region, piece)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from specent.errors import ArchiveError, SpecentError
 from specent.partitions import Partition
+from specent.schema import KINDS
 
 Region = tuple[slice, ...]
 Piece = tuple[str, Region, np.ndarray]
@@ -108,6 +109,8 @@ def check_piece(dataset: xr.Dataset, name: str, region: Region, values: np.ndarr
     """Raise `ArchiveError` with the place of the first value that must not be there."""
     if values.dtype.kind == "f":
         bad = np.isnan(values) if name == "sigma_hi" else ~np.isfinite(values)
+        if _may_be_missing(dataset, name):
+            bad = np.isinf(values)
         _raise_first(dataset, name, region, values, bad, "is not a finite number; find out what made it")
     if name in _NOT_NEGATIVE:
         _raise_first(dataset, name, region, values, values < 0, "is negative, which it cannot be")
@@ -117,6 +120,12 @@ def check_piece(dataset: xr.Dataset, name: str, region: Region, values: np.ndarr
         _check_entropy(dataset, region, values)
     if name == "log_likelihood":
         _check_evidence(dataset, region, values)
+
+
+def _may_be_missing(dataset: xr.Dataset, name: str) -> bool:
+    """Whether NaN stands for a value that does not exist."""
+    row = KINDS[str(dataset.attrs["specent_kind"])].get(name)
+    return row is not None and row.missing
 
 
 _NOT_NEGATIVE = ("denoiser_distance", "clipped_ratios", "frechet_distance", "scale")

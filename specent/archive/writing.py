@@ -60,7 +60,7 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     if not isinstance(dataset, xr.Dataset):
         raise SpecentError(f"dataset is a {type(dataset).__name__}; write takes an xarray Dataset of the contract")
     target = check_output(path, overwrite=overwrite)
-    schema.check(dataset)
+    schema.validate(dataset)
     values.check_labels(dataset)
     try:
         with whole_file(target, overwrite=overwrite, error=ArchiveError) as temporary:

@@ -85,7 +85,7 @@ def previews(
 
 def _check(model: Model, runs: xr.Dataset) -> None:
     """The runs must hold predictions of pictures, of this model."""
-    schema.need(runs, "trajectories", "runs")
+    runs = schema.need(runs, "trajectories", "runs")
     if "prediction" not in runs or not set(_DATA) <= set(runs["prediction"].dims):
         raise SpecentError(
             "runs hold no predictions of pictures over (channel, y, x); sample a model of pictures or their latents "
@@ -141,5 +141,5 @@ def _kept(runs: xr.Dataset, pictures: np.ndarray[Any, Any]) -> xr.Dataset:
     made = schema.ordered(made, "trajectories")
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} Decoded previews of the predictions"
     made.attrs["history"] = f"{runs.attrs['history']}\n{now}"
-    schema.check(made)
+    schema.validate(made)
     return made

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from specent.errors import SpecentError
 from specent.plotting import style
 from specent.plotting.select import Names, label, names_at, select, varying
+from specent.plotting.summaries import on_axis
 from specent.schema import need
 
 Array = NDArray[np.float64]
@@ -50,8 +51,8 @@ def scaling(
     SpecentError
         If a dataset is of another kind, has no dimension to scale with, or a name is unknown.
     """
-    need(spec, "speciation", "spec")
-    need(fit, "scaling", "fit")
+    fit = need(fit, "scaling", "fit")
+    spec = on_axis(need(spec, "speciation", "spec"), "time" if fit.attrs["law"] == "log" else "sigma")
     if "dimension" not in spec.dims:
         raise SpecentError("spec has no dimension 'dimension'; a scaling needs speciation at several d")
     wanted = {"partition": partition, "estimator": estimator, "guidance": guidance}
@@ -96,10 +97,10 @@ def _shared(places: Array, logarithmic: bool) -> dict[str, Any]:
 def _axes(logarithmic: bool) -> tuple[Any, Any]:
     if logarithmic:
         return hv.Dimension("half_log_dimension", label="ln(d)/2"), hv.Dimension(
-            "half_time", label="half-entropy time t"
+            "half_entropy", label="half-entropy time t"
         )
     return hv.Dimension("dimension", label="ambient dimension d"), hv.Dimension(
-        "half_time", label="half-entropy noise level σ/α"
+        "half_entropy", label="half-entropy noise level σ/α"
     )
 
 
@@ -121,7 +122,7 @@ def _fitted(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[
         if not np.isfinite(slope):
             continue
         place, *ends = (
-            style.moved(np.asarray(points[f"half_time{part}"].values, dtype=float), origin, axis)
+            style.moved(np.asarray(points[f"half_entropy{part}"].values, dtype=float), origin, axis)
             for part in ("", "_lower", "_upper")
         )
         x = np.log(size) / 2 if logarithmic else size

@@ -262,9 +262,9 @@ def _windows(wanted: _Wanted) -> Figures:
         for part, heading in _by_family(spec):
             # many pairs are read off their matrix, and a thousand bars are no figure
             many = len(_pairs(part)) > style.EASY or part.sizes["partition"] > style.MOST_CURVES
-            if not _count([part], "half_time") or ("partition" not in wanted.chosen and many):
+            if not _count([part], "half_entropy") or ("partition" not in wanted.chosen and many):
                 continue
-            (kept,), note = _tamed([part], "half_time", "path", wanted)
+            (kept,), note = _tamed([part], "half_entropy", "path", wanted)
             title = ", ".join(word for word in (heading, note) if word) or None
             yield windows(kept, _reachable(part, wanted.axis), title=title)
 
@@ -277,7 +277,7 @@ def _matrices(wanted: _Wanted) -> Figures:
         part = spec.isel(partition=_pairs(spec))
         for setting in range(part.sizes["guidance"]):
             one = part.isel(guidance=[setting])
-            if _count([one], "half_time"):
+            if _count([one], "half_entropy"):
                 yield pair_matrix(one, _reachable(one, wanted.axis))
 
 
@@ -287,14 +287,15 @@ def _pairs(dataset: xr.Dataset) -> list[int]:
 
 def _reachable(spec: xr.Dataset, axis: str | None) -> str | None:
     """The axis that was asked for where places can be moved to it, otherwise the natural one."""
-    origin = str(spec.attrs["time_axis"])
-    return axis if axis == origin or "time" not in (axis, origin) else None
+    axes = [str(name) for name in spec["axis"].values]
+    return axis if axis in axes or (axis != "time" and axes != ["time"]) else None
 
 
 def _scalings(wanted: _Wanted) -> Figures:
     specs = [spec for spec in wanted.datasets["speciation"] if "dimension" in spec.dims]
     for fit in wanted.datasets["scaling"]:
-        fitting = [spec for spec in specs if (spec.attrs["time_axis"] == "time") == (fit.attrs["law"] == "log")]
+        axis = "time" if fit.attrs["law"] == "log" else "sigma"
+        fitting = [spec for spec in specs if axis in spec["axis"].values]
         for spec in fitting:
             yield scaling(spec, fit)
 

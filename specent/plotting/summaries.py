@@ -51,7 +51,7 @@ def windows(
     SpecentError
         If the dataset is of another kind, a name is unknown, or the axis cannot be reached.
     """
-    need(spec, "speciation", "spec")
+    spec = on_axis(need(spec, "speciation", "spec"), axis)
     style.heading(title)
     wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
     chosen = select(spec, **{dim: names for dim, names in wanted.items() if names is not None}).compute()
@@ -83,24 +83,32 @@ def windows(
     )
 
 
+def on_axis(spec: xr.Dataset, axis: str | None = None) -> xr.Dataset:
+    """The summary on one axis: the one that is given if the summary has it, otherwise its natural one."""
+    axes = [str(name) for name in spec["axis"].values]
+    usual = "time" if axes == ["time"] else "sigma" if "sigma" in axes else axes[0]
+    name = axis if axis in axes else usual
+    return spec.sel(axis=name, drop=True).assign_attrs(time_axis=name)
+
+
 def natural_axis(spec: xr.Dataset) -> str:
     """The axis on which places are best compared: the noise level, unless they are given in time."""
     return "time" if spec.attrs["time_axis"] == "time" else "sigma"
 
 
-_MARKS = ("half_time", "half_time_lower", "half_time_upper", "peak_time", "window_start", "window_end")
+_MARKS = ("half_entropy", "half_entropy_lower", "half_entropy_upper", "peak", "window_start", "window_end")
 
 
 def _window_rows(spec: xr.Dataset, axis: str) -> list[tuple[dict[str, str], dict[str, float]]]:
     """Names and places of every summary that has a half time or a peak."""
     origin = str(spec.attrs["time_axis"])
-    dims = [dim for dim in SERIES_DIMS if dim in spec["half_time"].dims]
+    dims = [dim for dim in SERIES_DIMS if dim in spec["half_entropy"].dims]
     rows = []
     for index in itertools.product(*(range(spec.sizes[dim]) for dim in dims)):
         at = dict(zip(dims, index, strict=True))
         one = spec.isel(at)
         marks = {name: float(style.moved(np.asarray(one[name].values, dtype=float), origin, axis)) for name in _MARKS}
-        if np.isfinite(marks["half_time"]) or np.isfinite(marks["peak_time"]):
+        if np.isfinite(marks["half_entropy"]) or np.isfinite(marks["peak"]):
             rows.append((names_at(spec, at), marks))
     if not rows:
         raise SpecentError("nothing to draw: no half time or peak is finite in this selection")
@@ -114,11 +122,11 @@ def _bars(rows: list[Any], y: Array, name: str, colour: str, axis: str, lanes: i
     ends = [hv.Dimension("window_start"), hv.Dimension("y0"), hv.Dimension("window_end"), hv.Dimension("y1")]
     bar = hv.Segments((place["window_start"], y, place["window_end"], y), ends, label=name)
     reach = [hv.Dimension("lower"), hv.Dimension("y0"), hv.Dimension("upper"), hv.Dimension("y1")]
-    whisker = hv.Segments((place["half_time_lower"], y, place["half_time_upper"], y), reach, label=name)
+    whisker = hv.Segments((place["half_entropy_lower"], y, place["half_entropy_upper"], y), reach, label=name)
     extra = [height, hv.Dimension("who"), hv.Dimension("lower"), hv.Dimension("upper")]
-    bounds = (place["half_time_lower"], place["half_time_upper"])
-    half = hv.Scatter((place["half_time"], y, who, *bounds), x, extra, label=name)
-    peak = hv.Scatter((place["peak_time"], y, who), x, extra[:2], label=name)
+    bounds = (place["half_entropy_lower"], place["half_entropy_upper"])
+    half = hv.Scatter((place["half_entropy"], y, who, *bounds), x, extra, label=name)
+    peak = hv.Scatter((place["peak"], y, who), x, extra[:2], label=name)
     size = 9 if lanes < 4 else 6
     tips = [("", "@who"), (axis, f"@{{{axis}}}")]
     dot = {"color": colour, "size": size, "line_color": "white", "tools": ["hover"]}
@@ -162,7 +170,7 @@ def pair_matrix(
     SpecentError
         If the dataset is of another kind, holds no pair, or a name is unknown.
     """
-    need(spec, "speciation", "spec")
+    spec = on_axis(need(spec, "speciation", "spec"), axis)
     style.heading(title)
     wanted = {"estimator": estimator, "guidance": guidance}
     chosen = select(spec, **{dim: names for dim, names in wanted.items() if names is not None}).compute()
@@ -178,7 +186,7 @@ def pair_matrix(
     for i, pair in pairs.items():
         one = chosen.isel({"partition": i, **at})
         place, *ends = (
-            float(style.moved(np.asarray(one[f"half_time{part}"].values, dtype=float), origin, axis))
+            float(style.moved(np.asarray(one[f"half_entropy{part}"].values, dtype=float), origin, axis))
             for part in ("", "_lower", "_upper")
         )
         a, b = pair.labels
@@ -192,7 +200,7 @@ def pair_matrix(
 def _first_with_pairs(spec: xr.Dataset, pairs: list[int]) -> dict[str, int]:
     if not pairs:
         raise SpecentError("spec holds no pair of labels; analyse pairs, for instance Partition.pair(a, b)")
-    place = spec["half_time"].isel(partition=pairs).transpose("guidance", "estimator", "partition")
+    place = spec["half_entropy"].isel(partition=pairs).transpose("guidance", "estimator", "partition")
     finite = np.isfinite(place.values).any(axis=-1)
     if not finite.any():
         raise SpecentError("nothing to draw: no pair has a finite half time in this selection")

@@ -11,7 +11,7 @@ import xarray as xr
 
 from specent.plotting import style
 from specent.plotting.select import names_at
-from specent.plotting.summaries import natural_axis
+from specent.plotting.summaries import natural_axis, on_axis
 
 _SHOWN = ("specent_kind", "seed", "model", "schedule", "versions")
 _LONG = 20
@@ -31,14 +31,14 @@ def half_places(spec: xr.Dataset) -> str:
     str
         HTML.
     """
-    spec = spec.compute()
+    spec = on_axis(spec).compute()
     axis, origin = natural_axis(spec), str(spec.attrs["time_axis"])
     values = {
-        part: style.moved(np.asarray(spec[f"half_time{part}"].values, dtype=float), origin, axis)
+        part: style.moved(np.asarray(spec[f"half_entropy{part}"].values, dtype=float), origin, axis)
         for part in ("", "_lower", "_upper")
     }
     lower, upper = np.minimum(values["_lower"], values["_upper"]), np.maximum(values["_lower"], values["_upper"])
-    dims = [str(dim) for dim in spec["half_time"].dims]
+    dims = [str(dim) for dim in spec["half_entropy"].dims]
     across = [dim for dim in dims if dim in ("estimator", "guidance")]
     down = [dim for dim in dims if dim in ("dimension", "partition")]
 

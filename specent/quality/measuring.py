@@ -91,8 +91,7 @@ def measure(
     >>> bool(made.precision[0] > 0.8)
     True
     """
-    schema.need(runs, "trajectories", "runs")
-    runs = schema.ordered(runs, "trajectories")
+    runs = schema.need(runs, "trajectories", "runs", ["final"])
     count = arguments.whole(neighbours, "neighbours", least=1)
     size, seed = arguments.whole(batch_size, "batch_size", least=1), arguments.whole(seed, "seed", most=2**256 - 1)
     confidence = arguments.number(confidence, "confidence", above=0, below=1)

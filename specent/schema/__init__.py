@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from specent.schema.building import finish, plain_attributes, versions, with_settings
 from specent.schema.markdown import as_markdown
+from specent.schema.migration import migrate
 from specent.schema.profiles import Curve, build_profiles
+from specent.schema.reading import need
 from specent.schema.registry import (
     ATTRIBUTES,
     CONVENTIONS,
@@ -21,7 +23,7 @@ from specent.schema.registry import (
     SCHEMA,
     Variable,
 )
-from specent.schema.validation import check, need, ordered
+from specent.schema.validation import ordered, validate
 
 __all__ = [
     "ATTRIBUTES",
@@ -36,11 +38,12 @@ __all__ = [
     "Variable",
     "as_markdown",
     "build_profiles",
-    "check",
     "finish",
+    "migrate",
     "need",
     "ordered",
     "plain_attributes",
+    "validate",
     "versions",
     "with_settings",
 ]

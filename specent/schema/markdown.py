@@ -23,7 +23,7 @@ def as_markdown() -> str:
     Examples
     --------
     >>> print(as_markdown().splitlines()[0])
-    Schema version 1, conventions CF-1.11.
+    Schema version 2, conventions CF-1.11.
     """
 
     def table(head: str, rows: Iterable[tuple[str, ...]]) -> str:

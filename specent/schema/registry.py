@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from specent.partitions import NULL as NULL
 
-SCHEMA = "1"
+SCHEMA = "2"
 CONVENTIONS = "CF-1.11"
 
 DIMENSIONS: Mapping[str, str] = {
@@ -20,6 +20,8 @@ DIMENSIONS: Mapping[str, str] = {
     "guidance": "guidance setting",
     "dimension": "ambient dimension of a synthetic model",
     "estimator": "how the number was estimated",
+    "axis": "axis along which a noise level is given: time, sigma, log_sigma or log_snr",
+    "run": "what is compared: a model, a checkpoint, a seed",
     "replicate": "bootstrap replicate",
     "prediction_time": "diffusion time at which a prediction of the data was kept",
     "feature": "component of a sample that is a plain vector",
@@ -46,7 +48,8 @@ class Variable:
 
     `dims` are required, in this order; those in `optional` may be absent. ``...`` stands for the dimensions of one
     sample, (feature) or (channel, y, x). The type ``float`` is either of float32 and float64. An `essential` variable
-    must be there. `axis` is the attribute of the dataset that names the axis in which the number is given.
+    must be there. `axis` is the attribute of the dataset that names the axis in which the number is given. Where
+    `missing` is true, NaN stands for a value that does not exist.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Variable:
     essential: bool = True
     optional: tuple[str, ...] = ()
     axis: str = ""
+    missing: bool = False
 
     def attributes(self, dataset_attributes: Mapping[str, object]) -> dict[str, str]:
         """Units and long_name, with the axis in which the number is given."""
@@ -85,6 +89,8 @@ def _coordinates() -> list[Variable]:
         Variable("guidance_definition", ("guidance",), "str", "1", "definition of the guidance setting as JSON", False),
         Variable("dimension", ("dimension",), "float64", "1", DIMENSIONS["dimension"]),
         Variable("estimator", ("estimator",), "str", "1", DIMENSIONS["estimator"]),
+        Variable("axis", ("axis",), "str", "1", DIMENSIONS["axis"]),
+        Variable("run", ("run",), "str", "1", DIMENSIONS["run"]),
         Variable("replicate", ("replicate",), "int64", "1", DIMENSIONS["replicate"]),
         Variable("prediction_time", ("prediction_time",), "float64", "1", DIMENSIONS["prediction_time"]),
         Variable("feature", ("feature",), "int64", "1", DIMENSIONS["feature"]),
@@ -99,33 +105,35 @@ def _coordinates() -> list[Variable]:
 
 COORDINATES: Mapping[str, Variable] = {row.name: row for row in _coordinates()}
 
-_RUN = ("guidance", "class_label", "sample", "time")
-_CURVE = ("dimension", "estimator", "guidance", "partition", "time")
-_SUMMARY = ("dimension", "estimator", "guidance", "partition")
-_FIT = ("estimator", "guidance", "partition")
+_TRAJECTORY = ("guidance", "class_label", "sample", "time")
+_CURVE = ("run", "dimension", "estimator", "guidance", "partition", "time")
+_SUMMARY = ("run", "dimension", "axis", "estimator", "guidance", "partition")
+_FIT = ("run", "estimator", "guidance", "partition")
 _DIFFERENCE = ("estimator", "guidance", "partition", "time")
+# dimensions that only some datasets of a kind have
+_SOMETIMES = ("run", "dimension")
 
 
 def _trajectories() -> list[Variable]:
     nats = "natural logarithm"
     return [
         Variable(
-            "log_likelihood", (*_RUN, "candidate"), "float64", "1",
+            "log_likelihood", (*_TRAJECTORY, "candidate"), "float64", "1",
             f"{nats} of the path likelihood of the candidate relative to the driver",
         ),
         Variable(
-            "production", (*_RUN, "partition"), "float64", "1",
+            "production", (*_TRAJECTORY, "partition"), "float64", "1",
             f"production of conditional entropy per unit log_snr ({nats})", essential=False,
         ),
         Variable(
-            "cross_production", (*_RUN, "partition"), "float64", "1",
+            "cross_production", (*_TRAJECTORY, "partition"), "float64", "1",
             f"production of the cross-entropy of the driving side per unit log_snr ({nats})", essential=False,
         ),
         Variable(
-            "denoiser_distance", (*_RUN, "candidate", "other_candidate"), "float", "1",
+            "denoiser_distance", (*_TRAJECTORY, "candidate", "other_candidate"), "float", "1",
             "squared distance between the denoised data of two candidates", essential=False,
         ),
-        Variable("scale", _RUN, "float64", "1", "guidance scale w of the trajectory", essential=False),
+        Variable("scale", _TRAJECTORY, "float64", "1", "guidance scale w of the trajectory", essential=False),
         Variable(
             "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
             "prediction of the data by the denoiser that moves the sample", essential=False,
@@ -139,14 +147,12 @@ def _trajectories() -> list[Variable]:
     ]  # fmt: skip
 
 
-def _bounded(name: str, dims: tuple[str, ...], units: str, long_name: str, axis: str = "") -> list[Variable]:
-    def row(name: str, long_name: str) -> Variable:
-        return Variable(name, dims, "float64", units, long_name, optional=("dimension",), axis=axis)
-
+def _bounded(
+    name: str, dims: tuple[str, ...], units: str, long_name: str, axis: str = "", missing: bool = False
+) -> list[Variable]:
     return [
-        row(name, long_name),
-        row(f"{name}_lower", f"lower bound of the {long_name}"),
-        row(f"{name}_upper", f"upper bound of the {long_name}"),
+        Variable(name + suffix, dims, "float64", units, bound + long_name, True, _SOMETIMES, axis, missing)
+        for suffix, bound in (("", ""), ("_lower", "lower bound of the "), ("_upper", "upper bound of the "))
     ]
 
 
@@ -154,7 +160,7 @@ def _profiles() -> list[Variable]:
     def replicate(name: str, long_name: str, axis: str = "") -> Variable:
         dims = ("replicate", *_CURVE)
         return Variable(
-            name, dims, "float32", "bit", f"bootstrap replicate of the {long_name}", False, ("dimension",), axis
+            name, dims, "float32", "bit", f"bootstrap replicate of the {long_name}", False, _SOMETIMES, axis
         )
 
     return [
@@ -165,54 +171,59 @@ def _profiles() -> list[Variable]:
         replicate("entropy_rate_replicate", "entropy rate", "rate_axis"),
         Variable(
             "clipped_ratios", _CURVE, "int64", "1", "number of clipped likelihood ratios of the null estimator",
-            essential=False, optional=("dimension",),
+            essential=False, optional=_SOMETIMES,
+        ),
+        Variable(
+            "impossible", _CURVE, "int64", "1",
+            "1 where the estimate lies outside the range of an entropy by more than its interval",
+            essential=False, optional=_SOMETIMES,
         ),
     ]  # fmt: skip
 
 
 def _speciation() -> list[Variable]:
-    def place(name: str, long_name: str) -> list[Variable]:
-        return _bounded(name, _SUMMARY, "1", long_name, "time_axis")
+    def summary(name: str, long_name: str, units: str = "1") -> list[Variable]:
+        return _bounded(name, _SUMMARY, units, f"{long_name}, per axis", missing=True)
 
     return [
-        *place("half_time", "place where the entropy is half its start value"),
-        *place("peak_time", "place of the peak of the entropy rate"),
-        *_bounded("peak_rate", _SUMMARY, "bit", "peak of the entropy rate", "rate_axis"),
-        *place("window_start", "place of the upper level of the transition window"),
-        *place("window_end", "place of the lower level of the transition window"),
+        *summary("half_entropy", "position at which the entropy is half its start value"),
+        *summary("peak", "position of the peak of the entropy rate"),
+        *summary("peak_rate", "peak of the entropy rate, per unit of the axis", "bit"),
+        *summary("window_start", "position of the upper level of the transition window"),
+        *summary("window_end", "position of the lower level of the transition window"),
     ]
 
 
 def _scaling() -> list[Variable]:
     def fitted(name: str, text: str) -> list[Variable]:
         return [
-            Variable(name, _FIT, "float64", "1", text, essential=False),
-            Variable(f"{name}_standard_error", _FIT, "float64", "1", f"standard error of the {text}", essential=False),
+            Variable(full, _FIT, "float64", "1", words + text, False, _SOMETIMES, missing=True)
+            for full, words in ((name, ""), (f"{name}_standard_error", "standard error of the "))
         ]
 
     return [
         *fitted("slope", "slope of the speciation time against ln(dimension)/2"),
         *fitted("intercept", "intercept of the fit"),
         *fitted("exponent", "exponent of the speciation noise level against the dimension"),
-        Variable("residual", (*_FIT, "dimension"), "float64", "1", "residual of the fit"),
+        Variable("residual", (*_FIT, "dimension"), "float64", "1", "residual of the fit", True, ("run",), missing=True),
     ]
 
 
 def _differences() -> list[Variable]:
     def rows(name: str, text: str, axis: str = "") -> list[Variable]:
         summary = tuple(dim for dim in _DIFFERENCE if dim != "partition")
-        made: list[tuple[str, tuple[str, ...], str]] = [
+        plain: list[tuple[str, tuple[str, ...], str]] = [
             (name, _DIFFERENCE, f"{text} less that under the reference setting")
         ]
         for prefix in ("lower_quartile", "median", "upper_quartile"):
             words = prefix.replace("_", " ")
-            made.append((f"{prefix}_{name}", summary, f"{words} over the partitions of the difference in {text}"))
+            plain.append((f"{prefix}_{name}", summary, f"{words} over the partitions of the difference in {text}"))
         return [
             Variable(full, dims, "float64", "bit", long_name, axis=axis)
-            for plain, dims, told in made
+            for stem, dims, meaning in plain
             for full, long_name in (
-                (plain, told), (f"{plain}_lower", f"lower bound of the {told}"),
-                (f"{plain}_upper", f"upper bound of the {told}"),
+                (stem, meaning), (f"{stem}_lower", f"lower bound of the {meaning}"),
+                (f"{stem}_upper", f"upper bound of the {meaning}"),
             )
         ]  # fmt: skip
 
@@ -224,12 +235,12 @@ def _differences() -> list[Variable]:
 
 def _quality() -> list[Variable]:
     def numbers(name: str, long_name: str, essential: bool = True) -> list[Variable]:
-        kinds = {"": "", "_lower": "lower bound of the ", "_upper": "upper bound of the "}
+        bounds = {"": "", "_lower": "lower bound of the ", "_upper": "upper bound of the "}
         less = "_difference", f"difference to the reference setting of the {long_name}"
         return [
-            Variable(name + extra + suffix, ("guidance",), "float64", "1", text + told, needed)
-            for extra, told, needed in (("", long_name, essential), (*less, False))
-            for suffix, text in kinds.items()
+            Variable(name + extra + suffix, ("run", "guidance"), "float64", "1", bound + text, needed, ("run",))
+            for extra, text, needed in (("", long_name, essential), (*less, False))
+            for suffix, bound in bounds.items()
         ]
 
     return [
@@ -285,10 +296,7 @@ KIND_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
         "schedule": "noise schedule as JSON text",
         "rate_axis": "axis along which the entropy rate is taken",
     },
-    "speciation": {
-        "time_axis": "axis in which places are given",
-        "rate_axis": "axis along which the entropy rate is taken",
-    },
+    "speciation": {"missing": "number of values that do not exist because a curve never gets there"},
     "scaling": {"law": "law that was fitted"},
     "quality": {
         "features": "feature space as JSON text, with the SHA-256 of its network",

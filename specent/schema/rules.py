@@ -1,4 +1,4 @@
-"""The rules of the data contract, one check each; `specent.schema.check` applies them. Data values are not read."""
+"""The rules of the data contract, a function each; `specent.schema.validate` applies them. Data values are not read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RESERVED = frozenset(
     ("coordinates", "missing_value", "scale_factor", "add_offset", "dtype", "bounds", "grid_mapping", "calendar")
 )
 _NOT_NEGATIVE = frozenset(("label_prior", "candidate_prior", "guidance_scale", "sigma_lo", "dimension"))
-# coordinates may have gone through single precision or another clock
+# coordinates may have gone through single precision or another schedule
 _ROUNDING = 1e-6
 
 
@@ -49,26 +49,26 @@ def known_kind(kind: object) -> str:
     return kind
 
 
-def check_kind(dataset: xr.Dataset, kind: str | None) -> str:
+def kind_of(dataset: xr.Dataset, kind: str | None) -> str:
     """The kind of the dataset, which must be `kind` unless that is None."""
     if kind is not None:
         known_kind(kind)
-    found = dataset.attrs.get("specent_kind")
-    if not isinstance(found, str) or found not in KINDS:
+    own = dataset.attrs.get("specent_kind")
+    if not isinstance(own, str) or own not in KINDS:
         raise ArchiveError(
-            f"specent_kind={brief(found)} is not one of {', '.join(KINDS)}: this dataset was not made by specent"
+            f"specent_kind={brief(own)} is not one of {', '.join(KINDS)}: this dataset was not made by specent"
         )
     if str(dataset.attrs.get("specent_schema")) != SCHEMA:
         raise ArchiveError(
-            f"specent_schema={brief(dataset.attrs.get('specent_schema'))}, but this version reads {SCHEMA!r}; "
-            "use the version of specent named in the attribute 'versions'"
+            f"specent_schema={brief(dataset.attrs.get('specent_schema'))}, but this version reads {SCHEMA!r}, and '1' "
+            "through specent.schema.migrate; use the version of specent named in the attribute 'versions'"
         )
-    if kind is not None and found != kind:
-        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {found!r} ({MAKERS[kind]})")
-    return found
+    if kind is not None and own != kind:
+        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {own!r} ({MAKERS[kind]})")
+    return own
 
 
-def check_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
+def validate_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
     """Names and values of attributes must survive netCDF."""
     for name, value in attributes.items():
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)) or name in _RESERVED:
@@ -78,42 +78,40 @@ def check_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
                 f"attribute {name!r} of {owner} is a {type(value).__name__}; netCDF keeps text and numbers only"
             )
         if isinstance(value, str):
-            _check_text(value, f"attribute {name!r} of {owner}")
+            _refuse_unwritable(value, f"attribute {name!r} of {owner}")
         elif not (math.isfinite(value) and -(2**63) <= value < 2**63):
             raise ArchiveError(f"attribute {name!r} of {owner} is {value!r}; it must be finite and fit into 64 bits")
 
 
-def _check_text(text: str, where: str) -> None:
+def _refuse_unwritable(text: str, where: str) -> None:
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ArchiveError(f"{where} is {text!r}, which UTF-8 text in netCDF cannot hold")
 
 
-def check_provenance(dataset: xr.Dataset, kind: str) -> None:
+def validate_provenance(dataset: xr.Dataset, kind: str) -> None:
     """All attributes of the kind are there; those that are read again can be."""
     for name in (*ATTRIBUTES, *KIND_ATTRIBUTES[kind]):
         if name not in dataset.attrs:
             raise ArchiveError(f"attribute {name!r} is missing from the {kind} dataset")
-    check_attributes(dataset.attrs, "the dataset")
+    validate_attributes(dataset.attrs, "the dataset")
     text = str(dataset.attrs["settings"])
     if hashlib.sha256(text.encode()).hexdigest() != dataset.attrs["settings_sha256"]:
         raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
     try:
-        held = json.loads(text)
+        entries = json.loads(text)
     except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, dict):
+        entries = None
+    if not isinstance(entries, dict):
         raise ArchiveError(
             f"the attribute 'settings' is {brief(text)}, not the JSON text of a mapping; make it with "
             "specent.schema.finish(..., settings={...})"
         )
-    for name in ("rate_axis", "time_axis"):
-        if dataset.attrs.get(name, AXES[0]) not in AXES:
-            raise ArchiveError(
-                f"attribute {name!r} is {brief(dataset.attrs[name])}, which is not one of {', '.join(AXES)}"
-            )
+    axis = dataset.attrs.get("rate_axis", AXES[0])
+    if axis not in AXES:
+        raise ArchiveError(f"attribute 'rate_axis' is {brief(axis)}, which is not one of {', '.join(AXES)}")
 
 
-def check_variable(actual: xr.Variable, expected: Variable) -> None:
+def validate_variable(actual: xr.Variable, expected: Variable) -> None:
     """Dimensions, type, units and attributes of a variable are those of the registry."""
     dims = tuple(str(dim) for dim in actual.dims)
     wanted = _expanded(expected, dims)
@@ -133,32 +131,34 @@ def check_variable(actual: xr.Variable, expected: Variable) -> None:
             f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "
             f"{actual.attrs.get('long_name')!r}, the contract says {expected.units!r} and {expected.long_name!r}"
         )
-    check_attributes(actual.attrs, f"variable {expected.name!r}")
+    validate_attributes(actual.attrs, f"variable {expected.name!r}")
 
 
-def check_labels(dataset: xr.Dataset) -> None:
-    """Every dimension has all its coordinates; labels are distinct, and places ascend."""
+def validate_labels(dataset: xr.Dataset, complete: bool = True) -> None:
+    """Every dimension has its coordinate, and all others too if it is `complete`; labels are distinct, times ascend."""
     for dim, size in dataset.sizes.items():
         if size == 0:
             raise ArchiveError(f"dimension {dim!r} has no entries; there is nothing to keep")
     for name, expected in COORDINATES.items():
-        if expected.essential and expected.dims[0] in dataset.sizes and name not in dataset.coords:
+        if not (expected.essential and (complete or name in expected.dims)):
+            continue
+        if expected.dims[0] in dataset.sizes and name not in dataset.coords:
             raise ArchiveError(f"coordinate {name!r} is missing; it goes with the dimension {expected.dims[0]!r}")
     for key, coordinate in dataset.coords.items():
         name, values = str(key), coordinate.values
         if COORDINATES[name].dtype == "str":
             for text in values:
-                _check_text(str(text), f"coordinate {name!r}")
+                _refuse_unwritable(str(text), f"coordinate {name!r}")
             label, count = Counter(values.tolist()).most_common(1)[0]
             if name in dataset.sizes and count > 1:
                 raise ArchiveError(
                     f"the coordinate {name!r} holds the label {label!r} {count} times; rename or drop it"
                 )
         elif name in dataset.sizes:
-            _check_order(name, values)
+            _validate_order(name, values)
 
 
-def _check_order(name: str, values: np.ndarray) -> None:
+def _validate_order(name: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise ArchiveError(f"the coordinate {name!r} must be finite, but holds {values[~np.isfinite(values)][0]}")
     step = np.diff(values)
@@ -167,23 +167,26 @@ def _check_order(name: str, values: np.ndarray) -> None:
         raise ArchiveError(f"the coordinate {name!r} must {way}; try dataset.sortby({name!r})")
 
 
-def check_coordinates(dataset: xr.Dataset) -> None:
-    """What the coordinates say of partitions, guidance, priors and the clock must agree."""
+def validate_coordinates(dataset: xr.Dataset) -> None:
+    """What the coordinates say of partitions, guidance, priors and the schedule must agree."""
     try:
-        names = _texts(dataset, "partition")
-        for name, text in zip(names, _texts(dataset, "definition"), strict=True):
+        names, definitions = _texts(dataset, "partition"), _texts(dataset, "definition")
+        distinct = set(names)
+        for name, text in zip(names, definitions, strict=True) if definitions else ():
             defined = _defined(text)
             # a name of its own, for a figure, does no harm
-            if defined != name and defined in names:
+            if defined != name and defined in distinct:
                 raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; reorder both together")
-        if "sigma_lo" in dataset.coords and not (dataset["sigma_lo"].values < dataset["sigma_hi"].values).all():
+        if {"sigma_lo", "sigma_hi"} <= set(dataset.coords) and not (
+            dataset["sigma_lo"].values < dataset["sigma_hi"].values
+        ).all():
             raise ArchiveError("sigma_lo must lie below sigma_hi in every guidance setting")
-        _check_guidance(dataset)
+        _validate_guidance(dataset)
         for key, coordinate in dataset.coords.items():
             if coordinate.dtype.kind == "f":
-                _check_numbers(str(key), dataset)
-        _check_priors(dataset)
-        _check_clock(dataset)
+                _validate_numbers(str(key), dataset)
+        _validate_priors(dataset)
+        _validate_schedule(dataset)
     except ArchiveError:
         raise
     except SpecentError as error:
@@ -196,7 +199,7 @@ def _defined(text: str) -> str:
     return Partition.from_json(text).name
 
 
-def _check_guidance(dataset: xr.Dataset) -> None:
+def _validate_guidance(dataset: xr.Dataset) -> None:
     """Definitions of guidance settings, where there are any, say what the numbers beside them say."""
     for i, text in enumerate(_texts(dataset, "guidance_definition")):
         setting = guidance.from_json(text)
@@ -208,7 +211,7 @@ def _check_guidance(dataset: xr.Dataset) -> None:
             )
 
 
-def _check_numbers(name: str, dataset: xr.Dataset) -> None:
+def _validate_numbers(name: str, dataset: xr.Dataset) -> None:
     values = dataset[name].values
     if name != "sigma_hi":
         _raise_first(name, dataset, ~np.isfinite(values), "is not a finite number; find out what made it")
@@ -218,12 +221,12 @@ def _check_numbers(name: str, dataset: xr.Dataset) -> None:
         _raise_first(name, dataset, ~(values > 0), "is not positive")
 
 
-def _check_priors(dataset: xr.Dataset) -> None:
+def _validate_priors(dataset: xr.Dataset) -> None:
     """Priors are those of one model: of the same labels they are the same, and the null condition has none."""
     for name in ("label_prior", "candidate_prior"):
         if name in dataset.coords and float(dataset[name].values.sum()) > 1 + _ROUNDING:
             raise ArchiveError(f"{name}={brief(dataset[name].values.tolist())} sums to more than 1")
-    if "class_label" not in dataset.coords or "candidate" not in dataset.coords:
+    if not {"class_label", "label_prior", "candidate", "candidate_prior"} <= set(dataset.coords):
         return
     prior = dict(zip(_texts(dataset, "class_label"), dataset["label_prior"].values, strict=True))
     if prior.get(NULL, 0.0) > 0:
@@ -234,14 +237,14 @@ def _check_priors(dataset: xr.Dataset) -> None:
     prior[NULL] = 0.0
     for name, value in zip(_texts(dataset, "candidate"), dataset["candidate_prior"].values, strict=True):
         if abs(value - prior.get(name, value)) > _ROUNDING:
-            told = "the null condition has none" if name == NULL else f"label_prior is {prior[name]:g}"
-            raise ArchiveError(f"candidate_prior={value:g} at candidate={name}, but {told}; set both alike")
+            other = "the null condition has none" if name == NULL else f"label_prior is {prior[name]:g}"
+            raise ArchiveError(f"candidate_prior={value:g} at candidate={name}, but {other}; set both alike")
 
 
-def _check_clock(dataset: xr.Dataset) -> None:
-    """Scales, log-SNR, time and schedule tell of the same noise."""
+def _validate_schedule(dataset: xr.Dataset) -> None:
+    """Scales, log-SNR, time and schedule describe the same noise."""
     schedule = from_json(str(dataset.attrs["schedule"])) if "schedule" in dataset.attrs else None
-    if "time" not in dataset.coords:
+    if not {"time", "sigma", "alpha", "log_snr"} <= set(dataset.coords):
         return
     time, sigma, alpha, log_snr = (dataset[name].values for name in ("time", "sigma", "alpha", "log_snr"))
     if not _close(2.0 * np.log(alpha / sigma), log_snr):
@@ -250,7 +253,7 @@ def _check_clock(dataset: xr.Dataset) -> None:
         raise ArchiveError("log_snr must descend with time, from data to noise; restore time, sigma, alpha and log_snr")
     if schedule is not None and not _close(schedule.log_snr(time), log_snr):
         raise ArchiveError(
-            f"log_snr is not that of the schedule {schedule.name!r} at the coordinate time; to change the clock use "
+            f"log_snr is not that of the schedule {schedule.name!r} at the coordinate time; to change the schedule use "
             "specent.on_schedule(dataset, schedule)"
         )
 
@@ -264,11 +267,11 @@ def _texts(dataset: xr.Dataset, name: str) -> list[str]:
 
 
 def _raise_first(name: str, dataset: xr.Dataset, bad: np.ndarray, text: str) -> None:
-    """Raise with the place of the first bad value of a coordinate."""
+    """Raise, naming the first bad value of a coordinate."""
     if bad.any():
         dim, i = dataset[name].dims[0], int(np.argmax(bad))
-        place = f"#{i}" if dim == name else dataset[dim].values[i].item()
-        raise ArchiveError(f"{name}={dataset[name].values[i]!s} at {dim}={place} {text}")
+        label = f"#{i}" if dim == name else dataset[dim].values[i].item()
+        raise ArchiveError(f"{name}={dataset[name].values[i]!s} at {dim}={label} {text}")
 
 
 def all_text(variable: xr.Variable) -> bool:

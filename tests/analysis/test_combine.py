@@ -23,7 +23,7 @@ def exact(pair_runs):
 def test_parts_stand_side_by_side_with_their_own_numbers(exact, guided):
     plain = guided.sel(guidance=["unguided"])
     both = sp.analysis.combine(exact, plain)
-    schema.check(both, "profiles")
+    schema.validate(both, "profiles")
     assert both.estimator.values.tolist() == ["exact", "path", "cross_entropy"]
     for part in (exact, plain):
         for name in ("entropy", "entropy_rate_lower", "mutual_information_upper"):
@@ -117,7 +117,7 @@ def test_questions_that_were_sampled_one_after_another_are_joined_as_if_at_once(
     together = sp.entropy(_classes(labels), replicates=50)
     parts = [sp.entropy(_classes([label]), replicates=50) for label in labels]
     made = sp.analysis.combine(*parts, along="partition")
-    schema.check(made, "profiles")
+    schema.validate(made, "profiles")
     assert made.partition.values.tolist() == together.partition.values.tolist()
     assert made.definition.values.tolist() == together.definition.values.tolist()
     for name in ("entropy", "entropy_rate", "mutual_information"):

@@ -223,7 +223,7 @@ def test_replicates_are_kept_on_request_and_paired(four_runs):
 
 def test_result_is_a_profiles_dataset_with_its_settings(pair_runs):
     made = sp.entropy(pair_runs, estimator="path", rate_axis="sigma")
-    schema.check(made, "profiles")
+    schema.validate(made, "profiles")
     assert made.attrs["schedule"] == pair_runs.attrs["schedule"]
     assert '"rate_axis": "sigma"' in made.attrs["settings"]
     assert made.guidance.values.tolist() == ["unguided", "w=2", "w=3 for 0.5<sigma<=8"]

@@ -20,7 +20,7 @@ def test_relabelled_profile_is_that_of_the_other_schedule(schedule, rate_axis):
         assert np.allclose(moved[name], made[name], rtol=1e-9), name
     for name in made.data_vars:
         assert np.allclose(moved[name], made[name].values, rtol=1e-6, atol=1e-9), name
-    schema.check(moved, "profiles")
+    schema.validate(moved, "profiles")
 
 
 def test_there_and_back_is_the_same(pair_runs):
@@ -35,7 +35,7 @@ def test_there_and_back_is_the_same(pair_runs):
 
 def test_relabelled_trajectories_give_the_same_entropies(pair_runs):
     moved = sp.on_schedule(pair_runs, VP())
-    schema.check(moved, "trajectories")
+    schema.validate(moved, "trajectories")
     first, second = sp.entropy(pair_runs, replicates=50), sp.entropy(moved, replicates=50)
     for name in first.data_vars:
         assert np.allclose(first[name].values, second[name].values, rtol=1e-9, atol=1e-12), name

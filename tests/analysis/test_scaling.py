@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import specent as sp
-from specent.errors import ArchiveError, SpecentError
+from specent.errors import ArchiveError, SpecentError, SpecentWarning
 from specent.schedules import DDPM, VE, VP, log_snr_grid
 
 _SIZES = 2.0 ** np.arange(8, 21)
@@ -36,7 +36,7 @@ def test_exponent_of_the_noise_level_is_one_half(sweep):
 def test_fit_agrees_with_numpy_and_the_textbook_standard_error(sweep):
     spec = sp.speciation(sweep, axis="log_sigma")
     fit = sp.fit_scaling(spec, law="sqrt")
-    x, y = np.log(_SIZES), spec.half_time.squeeze().values
+    x, y = np.log(_SIZES), spec.half_entropy.squeeze().values
     (slope, intercept), covariance = np.polyfit(x, y, 1, cov=True)
     assert np.allclose([fit.exponent.item(), fit.intercept.item()], [slope, intercept], atol=1e-9)
     errors = [fit.exponent_standard_error.item(), fit.intercept_standard_error.item()]
@@ -51,10 +51,10 @@ def test_intervals_weigh_the_points(sweep):
     slopes, stated = [], []
     for _ in range(120):
         noisy = spec.copy(deep=True)
-        value = spec.half_time.values + (error * rng.standard_normal(len(_SIZES)))[:, None, None, None]
-        noisy.half_time.values[:] = value
-        noisy.half_time_lower.values[:] = value - z * error[:, None, None, None]
-        noisy.half_time_upper.values[:] = value + z * error[:, None, None, None]
+        value = spec.half_entropy.values + (error * rng.standard_normal(len(_SIZES)))[:, None, None, None, None]
+        noisy.half_entropy.values[:] = value
+        noisy.half_entropy_lower.values[:] = value - z * error[:, None, None, None, None]
+        noisy.half_entropy_upper.values[:] = value + z * error[:, None, None, None, None]
         fit = sp.fit_scaling(noisy, law="sqrt")
         slopes.append(fit.exponent.item())
         stated.append(fit.exponent_standard_error.item())
@@ -85,18 +85,17 @@ def _changed(spec, name, value, place=1):
     ("name", "value", "message"),
     [
         (
-            "half_time",
-            np.nan,
-            "half_time=nan at dimension=512.0, estimator=exact, .* is not a positive finite number; dr",
+            "half_entropy",
+            np.inf,
+            "half_entropy=inf at dimension=512.0, estimator=exact, .* is not a positive finite",
         ),
-        ("half_time", np.inf, "half_time=inf at dimension=512.0"),
-        ("half_time", -2.0, "half_time=-2.0 at dimension=512.0"),
-        ("half_time", 0.0, "half_time=0.0 at dimension=512.0"),
-        ("half_time_lower", np.nan, "half_time_lower=nan at dimension=512.0"),
-        ("half_time_upper", np.nan, "half_time_upper=nan at dimension=512.0"),
-        ("half_time_lower", -1.0, "half_time_lower=-1.0 at dimension=512.0"),
-        ("half_time_lower", 1e5, "half_time_lower=100000.0 at .* on its side of half_time"),
-        ("half_time_upper", 1e-5, "half_time_upper=1e-05 at .* on its side of half_time"),
+        ("half_entropy", -2.0, "half_entropy=-2.0 at dimension=512.0"),
+        ("half_entropy", 0.0, "half_entropy=0.0 at dimension=512.0"),
+        ("half_entropy_lower", np.nan, "half_entropy_lower=nan at dimension=512.0"),
+        ("half_entropy_upper", np.nan, "half_entropy_upper=nan at dimension=512.0"),
+        ("half_entropy_lower", -1.0, "half_entropy_lower=-1.0 at dimension=512.0"),
+        ("half_entropy_lower", 1e5, "half_entropy_lower=100000.0 at .* on its side of half_entropy"),
+        ("half_entropy_upper", 1e-5, "half_entropy_upper=1e-05 at .* on its side of half_entropy"),
     ],
 )
 def test_places_that_cannot_be_are_named(sweep, law, name, value, message):
@@ -106,10 +105,30 @@ def test_places_that_cannot_be_are_named(sweep, law, name, value, message):
         sp.fit_scaling(_changed(spec, name, value), law=law)
 
 
+def test_a_missing_value_is_left_out_of_its_line(sweep):
+    spec = sp.speciation(sweep, axis="log_sigma")
+    gap = spec.copy(deep=True)
+    for end in ("", "_lower", "_upper"):
+        gap[f"half_entropy{end}"].values[3] = np.nan
+    fit, other = (sp.fit_scaling(each, law="sqrt") for each in (gap, spec.drop_isel(dimension=3)))
+    assert np.allclose(fit.exponent, other.exponent, rtol=1e-12)
+    assert np.isnan(fit.residual.squeeze().values).tolist() == [i == 3 for i in range(len(_SIZES))]
+
+
+def test_a_line_of_which_too_little_is_known_is_missing(sweep):
+    spec = sp.speciation(sweep, axis="log_sigma").isel(dimension=slice(0, 4)).copy(deep=True)
+    for end in ("", "_lower", "_upper"):
+        spec[f"half_entropy{end}"].values[:2] = np.nan
+    with pytest.warns(SpecentWarning, match="1 of 1 fits are missing"):
+        fit = sp.fit_scaling(spec, law="sqrt")
+    assert np.isnan(fit.exponent).all()
+    assert fit.attrs["missing"] == 1
+
+
 def test_the_logarithm_of_a_noise_level_may_be_negative(sweep):
     spec = sp.speciation(sweep, axis="log_sigma")
     low = spec.copy(deep=True)
-    for name in ("half_time", "half_time_lower", "half_time_upper"):
+    for name in ("half_entropy", "half_entropy_lower", "half_entropy_upper"):
         low[name].values -= 20.0
     fits = [sp.fit_scaling(each, law="sqrt") for each in (spec, low)]
     assert np.allclose(fits[0].exponent, fits[1].exponent, atol=1e-9)
@@ -139,7 +158,6 @@ def test_dimensions_over_which_no_line_can_be_drawn_are_named(sweep, sizes, mess
         ({"confidence": -3}, "the attribute confidence=-3 must be"),
         ({"schedule": "?"}, "schedule='.' is not the JSON text of a known schedule"),
         ({"schedule": "[]"}, "is not the JSON text of a known schedule"),
-        ({"time_axis": "noise"}, "'time_axis' is 'noise'"),
     ],
 )
 def test_attributes_that_cannot_be_are_named(sweep, attributes, message):
@@ -155,10 +173,15 @@ def test_attributes_that_cannot_be_are_named(sweep, attributes, message):
             "log",
             "log_snr",
             VE(),
-            "needs the time of a variance-preserving clock, but spec is on axis 'log_snr'",
+            r"needs the time of a variance-preserving schedule, but spec is on the axes \['log_snr'\]",
         ),
         ("log", "time", VE(), r"of the schedule 've': use specent.speciation\(specent.on_schedule\(profiles, VP"),
-        ("sqrt", "time", VP(), r"law='sqrt' needs noise levels, but spec is on axis 'time': use .* axis='sigma'"),
+        (
+            "sqrt",
+            "time",
+            VP(),
+            r"law='sqrt' needs noise levels, but spec is on the axes \['time'\]: use .* axis='sigma'",
+        ),
         ("linear", "sigma", VE(), "law='linear' is not known"),
         (["log"], "sigma", VE(), "law=.* is not known"),
     ],
@@ -181,6 +204,6 @@ def test_one_sweep_serves_every_clock(sweep):
     half = {}
     for schedule in (VE(), VP(), DDPM("linear")):
         spec = sp.speciation(sp.on_schedule(some, schedule), axis="time")
-        half[schedule.name] = schedule.log_snr(spec.half_time.values)
+        half[schedule.name] = schedule.log_snr(spec.half_entropy.values)
     assert np.allclose(half["ve"], half["vp"], atol=1e-9)
     assert np.allclose(half["ve"], half["ddpm"], atol=1e-9)

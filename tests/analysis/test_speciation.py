@@ -4,10 +4,10 @@ import xarray as xr
 
 import specent as sp
 from specent import schema
-from specent.errors import ArchiveError, SpecentError
+from specent.errors import ArchiveError, SpecentError, SpecentWarning
 from specent.schedules import VE, VP, log_snr_grid
 
-_NAMES = ("half_time", "window_start", "window_end", "peak_time", "peak_rate")
+_NAMES = ("half_entropy", "window_start", "window_end", "peak", "peak_rate")
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +33,20 @@ def test_half_entropy_is_where_the_closed_form_says(exact):
     # K = 1.021770 to 5e-7, so sigma^2 to 1e-6 of d
     spec = sp.speciation(exact, axis="sigma")
     expected = np.sqrt(np.array([16, 256, 16384]) / 1.02177046**2 - 1)
-    assert np.allclose(spec.half_time.squeeze(), expected, rtol=1e-6)
-    same = sp.speciation(exact)
-    assert np.allclose(np.exp(-0.5 * same.half_time), spec.half_time, rtol=1e-12)
+    assert np.allclose(spec.half_entropy.squeeze(), expected, rtol=1e-6)
+    same = sp.speciation(exact, axis="log_snr")
+    assert np.allclose(np.exp(-0.5 * same.half_entropy), spec.half_entropy, rtol=1e-12)
 
 
 def test_peak_depends_on_the_axis_as_known(exact):
     per_sigma, per_log = (sp.speciation(exact, axis=axis).isel(dimension=2) for axis in ("sigma", "log_sigma"))
     # the known numbers are for high dimension, to three digits; d = 16384
-    assert np.isclose(per_sigma.peak_time.item() / 128, 0.644, atol=6e-4)
-    assert np.isclose(np.exp(per_log.peak_time.item()) / 128, 0.814, atol=6e-4)
+    assert np.isclose(per_sigma.peak.item() / 128, 0.644, atol=6e-4)
+    assert np.isclose(np.exp(per_log.peak.item()) / 128, 0.814, atol=6e-4)
     # d/dlnK at its largest, up to corrections of order 1/d
     assert np.isclose(per_log.peak_rate.item(), 0.691795, atol=1e-4)
     vp = sp.speciation(sp.on_schedule(exact, VP()), axis="time")
-    assert np.allclose(vp.peak_time - 0.5 * np.log(vp.dimension), -0.205501, atol=1e-5)
+    assert np.allclose(vp.peak - 0.5 * np.log(vp.dimension), -0.205501, atol=1e-5)
 
 
 def test_stored_axis_of_the_rate_does_not_matter():
@@ -59,7 +59,7 @@ def test_stored_axis_of_the_rate_does_not_matter():
         for rate_axis in ("log_snr", "log_sigma", "sigma", "time")
     ]
     for other in made[1:]:
-        assert np.allclose(made[0].peak_time, other.peak_time, rtol=1e-6)
+        assert np.allclose(made[0].peak, other.peak, rtol=1e-6)
         assert np.allclose(made[0].peak_rate, other.peak_rate, rtol=1e-6)
 
 
@@ -78,28 +78,30 @@ def test_bounds_without_replicates_are_inverted(exact):
         band[f"{name}_upper"] = band[name] + shift * band[name]
         for bound in ("lower", "upper"):
             band[f"{name}_{bound}"].attrs = exact[f"{name}_{bound}"].attrs
-    spec = sp.speciation(band)
+    spec = sp.speciation(band, axis="log_snr")
     # H (1 -+ 0.01) crosses 0.5 where H crosses 0.5 / (1 -+ 0.01)
     below, above = (
-        sp.speciation(exact.isel(dimension=[1]), level=0.5 / factor).half_time.item() for factor in (0.99, 1.01)
+        sp.speciation(exact.isel(dimension=[1]), level=0.5 / factor, axis="log_snr").half_entropy.item()
+        for factor in (0.99, 1.01)
     )
-    assert np.allclose([spec.half_time_lower.item(), spec.half_time_upper.item()], [below, above], atol=1e-6)
+    assert np.allclose([spec.half_entropy_lower.item(), spec.half_entropy_upper.item()], [below, above], atol=1e-6)
     assert np.allclose(spec.peak_rate_upper, 1.01 * spec.peak_rate)
     assert np.allclose(spec.peak_rate_lower, 0.99 * spec.peak_rate)
     # as high as the lower bound of the peak: a parabola of this curvature is 2 % below its top there
     rate = exact.entropy_rate.isel(dimension=1).squeeze()
     high = exact.log_snr[rate >= 0.98 * rate.max() / 0.9999]
-    assert np.allclose([spec.peak_time_lower.item(), spec.peak_time_upper.item()], [high.min(), high.max()], atol=0.05)
+    assert np.allclose([spec.peak_lower.item(), spec.peak_upper.item()], [high.min(), high.max()], atol=0.05)
 
 
 def test_intervals_cover_the_values_of_a_large_run(gaussian_runs, repeated_runs):
     # 80 repetitions: a coverage of 95 % has a standard error of 2.4 %, and peaks of noisy curves are a little less sure
     settings = {"means": [[-3.0], [3.0]], "grid": np.geomspace(0.3, 40, 24), "distances": False}
-    truth = sp.speciation(sp.entropy(gaussian_runs(**settings, samples=20_000, seed=999), estimator="path"))
+    large = sp.entropy(gaussian_runs(**settings, samples=20_000, seed=999), estimator="path")
+    truth = sp.speciation(large, axis="log_snr")
     rows = {name: [] for name in _NAMES}
     for block in range(4):
         runs = repeated_runs(range(20 * block, 20 * block + 20), **settings, samples=100)
-        spec = sp.speciation(sp.entropy(runs, estimator="path", seed=block))
+        spec = sp.speciation(sp.entropy(runs, estimator="path", seed=block), axis="log_snr")
         for name, row in rows.items():
             value = truth[name].item()
             row += ((spec[f"{name}_lower"] <= value) & (value <= spec[f"{name}_upper"])).values.ravel().tolist()
@@ -112,7 +114,7 @@ def test_guidance_commits_at_higher_noise(gaussian_runs):
     settings = [sp.Guidance(), sp.Guidance(3.0)]
     runs = gaussian_runs([[-4.0], [4.0]], samples=400, grid=np.geomspace(0.3, 60, 60), guidance=settings)
     spec = sp.speciation(sp.entropy(runs, estimator="path"), axis="sigma")
-    assert spec.half_time_lower.isel(guidance=1).item() > spec.half_time_upper.isel(guidance=0).item()
+    assert spec.half_entropy_lower.isel(guidance=1).item() > spec.half_entropy_upper.isel(guidance=0).item()
 
 
 def test_dask_and_transposed_profiles_give_the_same(pair_runs):
@@ -127,12 +129,28 @@ def test_dask_and_transposed_profiles_give_the_same(pair_runs):
 def test_profile_that_never_falls_is_named(gaussian_runs):
     runs = gaussian_runs([[-0.5], [0.5]], samples=50, grid=np.geomspace(0.3, 40, 12))
     prof = sp.entropy(runs, estimator="path")
-    message = (
-        r"partition 'a \| b', estimator 'path', guidance 'unguided' never falls to 0.5 of its start of 1 bit, its low"
-    )
-    with pytest.raises(SpecentError, match=message):
-        sp.speciation(prof)
-    assert sp.speciation(prof, level=0.95, window=(0.98, 0.9)).half_time.item() < 2
+    message = r"partition 'a \| b', estimator 'path', guidance 'unguided' misses 0.5 of its start of 1 bit, its lowest"
+    with pytest.warns(SpecentWarning, match=message):
+        spec = sp.speciation(prof)
+    assert np.isnan(spec.half_entropy).all()
+    assert np.isfinite(spec.peak_rate).all()
+    assert spec.attrs["missing"] == 3 * spec.sizes["axis"]
+    higher = sp.speciation(prof, level=0.95, window=(0.98, 0.9))
+    assert higher.half_entropy.sel(axis="log_snr").item() < 2
+    assert higher.attrs["missing"] == 0
+
+
+def test_only_the_level_that_is_missed_is_missing(gaussian_runs):
+    runs = gaussian_runs([[-0.5], [0.5]], samples=200, grid=np.geomspace(0.3, 40, 12))
+    prof = sp.entropy(runs, estimator="path")
+    lowest = prof.entropy.min().item()
+    between = (lowest + 0.02, lowest - 0.02)
+    with pytest.warns(SpecentWarning, match=rf"window_end is missing .* misses {between[1]:g} of its start"):
+        spec = sp.speciation(prof, level=lowest + 0.05, window=between)
+    assert np.isfinite(spec.half_entropy).all()
+    assert np.isfinite(spec.window_start).all()
+    assert np.isnan(spec.window_end).all()
+    assert np.isnan(spec.window_end_lower).all()
 
 
 def test_profile_with_a_nan_is_named(exact):
@@ -155,17 +173,18 @@ def test_anything_read_that_is_not_finite_is_named(pair_runs, name, value):
         sp.speciation(bad)
 
 
-def test_profiles_that_miss_a_level_are_listed_with_how_to_leave_them_out(gaussian_runs):
+def test_profiles_that_miss_a_level_cost_the_others_nothing(gaussian_runs):
     runs = gaussian_runs([[-3.0], [3.0], [3.2], [8.0]], samples=50, grid=np.geomspace(0.4, 60, 16))
     prof = sp.entropy(runs, ["a|b", "b|c", "a|d", "c|b"], ("path", "cross_entropy"))
-    with pytest.raises(SpecentError) as caught:
-        sp.speciation(prof)
-    text = str(caught.value)
-    assert "partition 'b | c', estimator 'path', guidance 'unguided' never falls to" in text
-    assert ".drop_sel(partition=['b | c', 'c | b'])" in text
-    assert "(4 of 8 profiles miss a level; the next: partition " in text
-    kept = sp.speciation(prof.drop_sel(partition=["b | c", "c | b"]))
-    assert kept.partition.values.tolist() == ["a | b", "a | d"]
+    with pytest.warns(
+        SpecentWarning, match=r"4 of 8 profiles never fall .* partition 'b \| c', estimator 'path'"
+    ) as found:
+        spec = sp.speciation(prof)
+    assert len(found) == 1
+    others = sp.speciation(prof.drop_sel(partition=["b | c", "c | b"]))
+    for name in others.data_vars:
+        np.testing.assert_array_equal(spec[name].sel(partition=others.partition), others[name])
+    assert np.isnan(spec.half_entropy.sel(partition=["b | c", "c | b"])).all()
 
 
 @pytest.mark.parametrize(
@@ -209,5 +228,5 @@ def test_profiles_joined_over_dimensions_are_summarised_together(gaussian_runs):
     kept = {name: made[0].attrs[name] for name in ("schedule", "rate_axis")}
     spec = sp.speciation(schema.finish(joined, "profiles", title="joined", settings={}, **kept))
     apart = sp.speciation(made[1])
-    assert np.allclose(spec.half_time.isel(dimension=1), apart.half_time)
-    assert np.allclose(spec.half_time_upper.isel(dimension=1), apart.half_time_upper)
+    assert np.allclose(spec.half_entropy.isel(dimension=1), apart.half_entropy)
+    assert np.allclose(spec.half_entropy_upper.isel(dimension=1), apart.half_entropy_upper)

@@ -61,8 +61,8 @@ def test_a_file_changed_by_another_program_is_named(path):
 
 
 def test_another_schema_version_is_named(path):
-    _resealed(path, specent_schema="2")
-    with pytest.raises(ArchiveError, match=r"path='.*a.nc': specent_schema='2', but this version reads '1'"):
+    _resealed(path, specent_schema="3")
+    with pytest.raises(ArchiveError, match=r"path='.*a.nc': specent_schema='3', but this version reads '2'"):
         archive.open(path)
 
 
@@ -149,7 +149,7 @@ def test_closing_ends_access_to_the_file(path):
 
 
 def test_a_refused_file_is_closed(path):
-    _resealed(path, specent_schema="2")
+    _resealed(path, specent_schema="3")
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(ArchiveError):
         archive.open(path)

@@ -497,7 +497,7 @@ def test_one_profile_that_never_falls_costs_only_its_own_places(
     assert "drawn without the places of 'left | null', which never fall" in capsys.readouterr().err
     text = page.read_text()
     assert "half-entropy places" in text
-    place = sp.speciation(made.sel(partition=["full"]), axis="sigma").half_time.item()
+    place = sp.speciation(made.sel(partition=["full"]), axis="sigma").half_entropy.item()
     assert f"{place:.4g}" in text
 
 

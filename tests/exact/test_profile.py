@@ -367,7 +367,7 @@ def test_the_dataset_keeps_the_contract_and_names_what_made_it() -> None:
     mix = GaussianMixture([[0.0], [1.0], [3.0]], labels=["a", "b", "c"])
     partitions = [Partition.full(mix.labels), Partition.one_vs_rest("a", mix.labels)]
     made = exact.profiles(mix, VP(), [0.1, 1.0], partitions, rate_axis="time")
-    schema.check(made, "profiles")
+    schema.validate(made, "profiles")
     assert made.entropy.dims == ("estimator", "guidance", "partition", "time")
     assert made.estimator.values.tolist() == ["exact"]
     assert made.guidance.values.tolist() == ["unguided"]

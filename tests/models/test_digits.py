@@ -44,7 +44,7 @@ def test_the_full_set_entropy_is_that_of_the_data(runs: xr.Dataset, exact: xr.Da
     gap = np.abs(found.entropy.squeeze().values - exact.entropy.squeeze().values)
     # 600 trajectories and 600 draws: each standard error is below 0.025 bit
     assert gap.max() < 0.2
-    places = [float(sp.speciation(prof, axis="sigma").half_time.squeeze()) for prof in (found, exact)]
+    places = [float(sp.speciation(prof, axis="sigma").half_entropy.squeeze()) for prof in (found, exact)]
     assert abs(places[0] / places[1] - 1) < 0.05
 
 

@@ -85,16 +85,16 @@ def summary_of(prof: xr.Dataset, time_axis: str = "log_snr") -> xr.Dataset:
             one, prof[f"entropy{part}"], start, input_core_dims=[["time"], []], vectorize=True, output_dtypes=[float]
         )
 
-    half = {f"half_time{part}": crossing(part, 0.5) for part in ("", "_lower", "_upper")}
+    half = {f"half_entropy{part}": crossing(part, 0.5) for part in ("", "_lower", "_upper")}
     if time_axis != "log_snr":
-        half["half_time_lower"], half["half_time_upper"] = half["half_time_upper"], half["half_time_lower"]
+        half["half_entropy_lower"], half["half_entropy_upper"] = half["half_entropy_upper"], half["half_entropy_lower"]
     rate = prof["entropy_rate"].fillna(-1.0)
     peak = xr.where(
-        np.isfinite(half["half_time"]), sign * xr.DataArray(place, dims="time")[rate.argmax("time")], np.nan
+        np.isfinite(half["half_entropy"]), sign * xr.DataArray(place, dims="time")[rate.argmax("time")], np.nan
     )
     made = {**half}
     for name, value in {
-        "peak_time": peak,
+        "peak": peak,
         "peak_rate": rate.max("time"),
         "window_start": crossing("", 0.6),
         "window_end": crossing("", 0.4),
@@ -104,8 +104,8 @@ def summary_of(prof: xr.Dataset, time_axis: str = "log_snr") -> xr.Dataset:
     data = xr.Dataset({name: value.drop_vars(drop, errors="ignore") for name, value in made.items()})
     coords = {name: prof[name] for name in prof.coords if name not in drop}
     return schema.finish(
-        data.assign_coords(coords), "speciation", title="Speciation of " + str(prof.attrs["title"]),
-        settings={}, time_axis=time_axis, rate_axis=str(prof.attrs["rate_axis"]),
+        data.expand_dims(axis=[time_axis]).assign_coords(coords), "speciation",
+        title="Speciation of " + str(prof.attrs["title"]), settings={}, missing=0,
     )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def vp_fit(vp_profiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Half times with slope 1 by construction, up to the grid, and the fit of a straight line through them."""
     spec = summary_of(vp_profiles, "time")
     x = np.log(np.array(SIZES)) / 2
-    half = spec["half_time"].values[:, 0, 0, 0]
+    half = spec["half_entropy"].values[:, 0, 0, 0]
     (slope, intercept), covariance = np.polyfit(x, half, 1, cov=True)
     error = np.sqrt(np.diag(covariance))
     dims = ("estimator", "guidance", "partition")

@@ -99,11 +99,11 @@ def test_the_table_holds_half_places_with_their_intervals(
 ) -> None:
     spec = summary(pair_profiles)
     words = read(sp.plot.page([pair_profiles, spec], tmp_path / "page.html")).words
-    one = spec.sel(partition="cat | car", estimator="path", guidance="w=2")
-    place, a, b = (np.exp(-float(one[name]) / 2) for name in ("half_time", "half_time_lower", "half_time_upper"))
+    one = spec.sel(axis="log_snr", partition="cat | car", estimator="path", guidance="w=2")
+    place, a, b = (np.exp(-float(one[f"half_entropy{end}"]) / 2) for end in ("", "_lower", "_upper"))
     assert f"{place:.4g} [{min(a, b):.4g}, {max(a, b):.4g}]" in words
     # an exact place has no interval, and no guided column
-    exact = np.exp(-float(spec["half_time"].sel(partition="cat | car", estimator="exact", guidance="unguided")) / 2)
+    exact = np.exp(-float(spec["half_entropy"].sel(partition="cat | car", estimator="exact", guidance="unguided")) / 2)
     assert f"{exact:.4g}" in words
     assert "exact, unguided" in words
     assert "exact, w=2" not in words

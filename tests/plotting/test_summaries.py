@@ -31,10 +31,10 @@ def test_window_bars_marks_and_whiskers_stand_where_the_dataset_says(
     one = spec.sel(estimator="path", guidance="w=2")
     np.testing.assert_allclose(bar.dimension_values("window_start"), one["window_start"].values)
     np.testing.assert_allclose(bar.dimension_values("window_end"), one["window_end"].values)
-    np.testing.assert_allclose(whisker.dimension_values("lower"), one["half_time_lower"].values)
-    np.testing.assert_allclose(whisker.dimension_values("upper"), one["half_time_upper"].values)
-    np.testing.assert_allclose(half.dimension_values("log_snr"), one["half_time"].values)
-    np.testing.assert_allclose(peak.dimension_values("log_snr"), one["peak_time"].values)
+    np.testing.assert_allclose(whisker.dimension_values("lower"), one["half_entropy_lower"].values)
+    np.testing.assert_allclose(whisker.dimension_values("upper"), one["half_entropy_upper"].values)
+    np.testing.assert_allclose(half.dimension_values("log_snr"), one["half_entropy"].values)
+    np.testing.assert_allclose(peak.dimension_values("log_snr"), one["peak"].values)
     options = plot_options(figure)
     assert [text for _, text in options["yticks"]] == ["cat | dog", "cat | car"]
     assert "peak of rate per log_snr" in options["title"]
@@ -45,7 +45,7 @@ def test_windows_are_drawn_over_the_noise_level_by_default(pair_profiles: xr.Dat
     figure = sp.plot.windows(spec, estimator="exact", guidance="unguided")
     half = next(part for part in figure if isinstance(part, hv.Scatter))
     np.testing.assert_allclose(
-        half.dimension_values("sigma"), np.exp(-spec["half_time"].sel(estimator="exact", guidance="unguided") / 2)
+        half.dimension_values("sigma"), np.exp(-spec["half_entropy"].sel(estimator="exact", guidance="unguided") / 2)
     )
     # the exact half noise levels put into the profiles, read off a grid of 48 levels: 2 % is a tenth of a step
     np.testing.assert_allclose(half.dimension_values("sigma"), [1.0, 6.0], rtol=0.02)
@@ -63,7 +63,7 @@ def test_every_setting_has_a_row_of_its_own(pair_profiles: xr.Dataset, summary: 
 def test_places_in_time_stay_in_time(vp_profiles: xr.Dataset, summary: Summary) -> None:
     spec = summary(vp_profiles, "time")
     half = next(part for part in sp.plot.windows(spec) if isinstance(part, hv.Scatter))
-    np.testing.assert_allclose(half.dimension_values("time"), spec["half_time"].values.ravel())
+    np.testing.assert_allclose(half.dimension_values("time"), spec["half_entropy"].values.ravel())
     with pytest.raises(SpecentError, match="cannot be moved there without the schedule"):
         sp.plot.windows(spec, "sigma")
 
@@ -81,7 +81,7 @@ def test_pair_matrix_is_symmetric_and_holds_the_noise_levels(digit_profiles: xr.
         (a, b): value for a, b, value in zip(*(heat.dimension_values(i, flat=True) for i in range(3)), strict=True)
     }
     for a, b in itertools.combinations("0123456789", 2):
-        place = np.exp(-float(spec["half_time"].sel(partition=f"{a} | {b}", estimator="path", guidance="w=2")) / 2)
+        place = np.exp(-float(spec["half_entropy"].sel(partition=f"{a} | {b}", estimator="path", guidance="w=2")) / 2)
         assert cells[a, b] == cells[b, a] == pytest.approx(place, rel=1e-12)
     assert not any(np.isfinite(cells.get((a, a), np.nan)) for a in "0123456789")
     assert plot_options(heat)["colorbar"]
@@ -113,8 +113,8 @@ def test_log_law_shows_points_line_residuals_and_slope(vp_fit: tuple[xr.Dataset,
     points = next(part for part in top if isinstance(part, hv.Scatter))
     line = next(part for part in top if isinstance(part, hv.Curve))
     x = np.log(spec["dimension"].values) / 2
-    np.testing.assert_allclose(points.array(), np.stack([x, spec["half_time"].values.ravel()], axis=1))
-    np.testing.assert_allclose(line.dimension_values("half_time"), fit["slope"].item() * x + fit["intercept"].item())
+    np.testing.assert_allclose(points.array(), np.stack([x, spec["half_entropy"].values.ravel()], axis=1))
+    np.testing.assert_allclose(line.dimension_values("half_entropy"), fit["slope"].item() * x + fit["intercept"].item())
     rest = next(part for part in bottom if isinstance(part, hv.Scatter))
     np.testing.assert_allclose(rest.dimension_values("residual"), points.array()[:, 1] - line.array()[:, 1], atol=1e-12)
     assert f"slope {fit['slope'].item():.4f} ± {fit['slope_standard_error'].item():.1g}" in plot_options(top)["title"]
@@ -127,7 +127,7 @@ def test_sqrt_law_is_drawn_on_two_logarithmic_axes(ve_profiles: xr.Dataset) -> N
     top, bottom = sp.plot.scaling(spec, fit)
     points = next(part for part in top if isinstance(part, hv.Scatter))
     line = next(part for part in top if isinstance(part, hv.Curve))
-    np.testing.assert_allclose(points.dimension_values("half_time"), spec["half_time"].values.ravel())
+    np.testing.assert_allclose(points.dimension_values("half_entropy"), spec["half_entropy"].values.ravel())
     rest = next(part for part in bottom if isinstance(part, hv.Scatter))
     np.testing.assert_allclose(
         rest.dimension_values("residual"), np.log(points.array()[:, 1] / line.array()[:, 1]), atol=1e-9

@@ -102,8 +102,8 @@ def test_the_table_says_which_pair_is_decided_first() -> None:
     ],
 )
 def test_a_place_without_an_interval_is_told_in_words(value: float, low: float, high: float, said: str) -> None:
-    place = xr.Dataset({"half_time": value, "half_time_lower": low, "half_time_upper": high})
-    assert module.interval(place, "half_time", np.array([9.21, -10.12])).strip() == said
+    place = xr.Dataset({"half_entropy": value, "half_entropy_lower": low, "half_entropy_upper": high})
+    assert module.interval(place, "half_entropy", np.array([9.21, -10.12])).strip() == said
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_the_tiny_run_leaves_its_archives_and_prints_the_table(
         assert f"{float(quality.recall.sel(guidance=name)):.3g} [" in line
     # guidance decides earlier in generation, by more than the intervals of a hundred trajectories
     full = profiles.sel(partition=["full"], estimator=["path"])
-    half = sp.speciation(full, axis="sigma").half_time.squeeze()
+    half = sp.speciation(full, axis="sigma").half_entropy.squeeze()
     assert float(half.sel(guidance="w=3")) > 1.2 * float(half.sel(guidance="unguided"))
     with pytest.raises(SpecentError, match="exists"):
         module.main(module.Settings(output=tmp_path / "study.nc", tiny=True))

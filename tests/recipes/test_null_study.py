@@ -74,7 +74,7 @@ def test_fewer_than_four_classes_never_reach_half_a_bit_by_the_shortcut(states) 
 
 def test_the_half_entropy_place_is_that_of_speciation(states) -> None:
     part = states[0].sel(estimator=["exact"], partition=["1 of 10"])
-    place = sp.speciation(part, axis="sigma").half_time.item()
+    place = sp.speciation(part, axis="sigma").half_entropy.item()
     found = study.half_sigma(part.log_snr.values, study.replicas(part.squeeze(("estimator", "partition", "guidance"))))
     assert found[0] == pytest.approx(place, rel=1e-12)
 

@@ -46,17 +46,17 @@ def test_a_partition_groups_the_combinations_by_one_attribute(data) -> None:
 
 def test_coarse_attributes_are_decided_at_higher_noise_and_the_intervals_are_apart(profiles) -> None:
     exact = sp.speciation(profiles.sel(estimator=["exact"]), axis="sigma").squeeze().sel(partition=list(ORDER))
-    assert (np.diff(exact.half_time) < 0).all()
-    assert (exact.half_time_lower.values[:-1] > exact.half_time_upper.values[1:]).all()
+    assert (np.diff(exact.half_entropy) < 0).all()
+    assert (exact.half_entropy_lower.values[:-1] > exact.half_entropy_upper.values[1:]).all()
 
 
 def test_the_background_follows_the_closed_form_of_a_shift(data, profiles) -> None:
     _, images, attributes, _ = data
     exact = sp.speciation(profiles.sel(estimator=["exact"], partition=["background"]), axis="sigma").squeeze()
-    error = float(exact.half_time_upper - exact.half_time_lower) / (2 * 1.96)
+    error = float(exact.half_entropy_upper - exact.half_entropy_lower) / (2 * 1.96)
     # the shapes, of which the closed form knows the mean only, move the place by less than 2 %
     place = study.shift(images, attributes["background"])
-    assert float(exact.half_time) == pytest.approx(place, abs=4 * error + 0.02 * place)
+    assert float(exact.half_entropy) == pytest.approx(place, abs=4 * error + 0.02 * place)
 
 
 def test_the_shift_of_two_gaussian_clouds_is_that_of_the_two_component_entropy() -> None:

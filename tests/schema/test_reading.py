@@ -1,0 +1,124 @@
+"""Datasets are understood in whatever selection or reduction xarray makes of them, and in their earlier version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import specent as sp
+from specent import schema
+from specent.errors import ArchiveError, SpecentError
+
+OLD = Path(__file__).parents[1] / "archive" / "version_1"
+Change = Callable[[xr.Dataset], xr.Dataset]
+
+
+@pytest.fixture(scope="module")
+def profiles() -> xr.Dataset:
+    return sp.entropy(sp.archive.example(), replicates=50)
+
+
+SELECTIONS: dict[str, Change] = {
+    "one partition": lambda d: d.sel(partition="full"),
+    "one partition, dropped": lambda d: d.sel(partition="full", drop=True),
+    "one of each": lambda d: d.isel(partition=0, guidance=0, estimator=0),
+    "mean over partitions": lambda d: d.mean("partition"),
+    "extra coordinate": lambda d: d.assign_coords(colour=("partition", ["red", "green", "blue"])),
+    "extra variable": lambda d: d.assign(doubled=2 * d.entropy),
+    "no replicates": lambda d: d.drop_dims("replicate"),
+    "transposed": lambda d: d.transpose("time", ...),
+    "renamed partition": lambda d: d.assign_coords(partition=["all", "coarse", "fine"]),
+    "fewer times": lambda d: d.isel(time=slice(4, None)),
+    "added dimension": lambda d: xr.concat([d, d], "network"),
+}
+
+
+@pytest.mark.parametrize("change", SELECTIONS.values(), ids=SELECTIONS.keys())
+def test_a_selection_has_the_speciation_of_what_it_selects(profiles: xr.Dataset, change: Change) -> None:
+    some = change(profiles)
+    spec = sp.speciation(some, axis="sigma")
+    schema.validate(spec, complete="definition" in some.coords)
+    # the position of a crossing, from the curve itself by linear interpolation on this coarse grid of 32 times
+    entropy = some.entropy.squeeze()
+    if entropy.ndim == 1:
+        start = float((some.entropy + some.mutual_information).squeeze()[-1])
+        level = np.interp(0.5 * start, entropy.values, np.log(some.sigma.values))
+        assert abs(np.log(spec.half_entropy.item()) - level) < 0.1
+    whole = sp.speciation(profiles, axis="sigma").half_entropy.squeeze("axis")
+    if "partition" in some.dims and "network" not in some.dims and some.sizes["time"] == profiles.sizes["time"]:
+        np.testing.assert_allclose(spec.half_entropy.squeeze("axis").values, whole.values, rtol=1e-12)
+
+
+def test_an_added_dimension_tells_runs_apart(profiles: xr.Dataset) -> None:
+    both = xr.concat([profiles, profiles], "seed").assign_coords(seed=[7, 8])
+    spec = sp.speciation(both, axis="sigma")
+    assert spec.run.values.tolist() == ["7", "8"]
+    np.testing.assert_array_equal(spec.half_entropy.isel(run=0), spec.half_entropy.isel(run=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.mean("time"), "the dimension 'time' of 'entropy' is gone"),
+        (lambda d: d[["entropy"]], "profiles: the variable 'entropy_rate' is missing"),
+        (lambda d: d[["clipped_ratios"]] if "clipped_ratios" in d else d[[]], "none of the variables of a profiles"),
+        (lambda d: d.expand_dims(seed=2, network=2), "the dimension 'seed' is not one of a profiles dataset"),
+        (lambda d: xr.Dataset(d.data_vars).drop_attrs(), "this dataset was not made by specent"),
+        (lambda d: d.assign_coords(definition=d.definition[::-1].variable), "has the definition of 'cat | dog'"),
+    ],
+)
+def test_what_cannot_be_understood_is_named(profiles: xr.Dataset, change: Change, message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.speciation(change(profiles))
+
+
+def test_trajectories_of_one_setting_are_analysed_as_those_of_all() -> None:
+    runs = sp.archive.example()
+    whole = sp.entropy(runs, "full", "path", replicates=50)
+    one = sp.entropy(runs.isel(guidance=1).assign(comment=0.0), "full", "path", replicates=50)
+    np.testing.assert_allclose(one.entropy, whole.entropy.isel(guidance=[1]), rtol=1e-12, atol=1e-12)
+    with pytest.raises(ArchiveError, match=r"runs: the dimension 'class_label' of 'log_likelihood' is gone"):
+        sp.entropy(runs.mean("class_label"), "full", "path")
+
+
+def test_sealing_stays_strict(profiles: xr.Dataset, tmp_path: Path) -> None:
+    for name in ("one partition", "extra variable", "added dimension"):
+        with pytest.raises(ArchiveError):
+            sp.write(SELECTIONS[name](profiles), tmp_path / "some.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_summary_of_version_1_gets_its_axis() -> None:
+    # the file is read without the package: its own names and attribute
+    with xr.open_dataset(OLD / "speciation.nc", engine="netcdf4", decode_times=False) as raw:
+        old = raw.load()
+    assert old.attrs["specent_schema"] == "1"
+    spec = sp.open(OLD / "speciation.nc")
+    assert spec.attrs["specent_schema"] == "2"
+    assert spec.axis.values.tolist() == [old.attrs["time_axis"]]
+    for new, name in (("half_entropy", "half_time"), ("peak", "peak_time"), ("peak_rate_upper", "peak_rate_upper")):
+        np.testing.assert_array_equal(spec[new].squeeze("axis").values, old[name].values)
+    schema.validate(spec)
+
+
+@pytest.mark.parametrize("path", sorted(OLD.glob("*.nc")), ids=lambda path: path.stem)
+def test_files_of_version_1_open_and_can_be_written_anew(path: Path, tmp_path: Path) -> None:
+    with sp.open(path) as dataset:
+        again = sp.open(sp.write(dataset, tmp_path / "again.nc"))
+        xr.testing.assert_equal(again, dataset)
+        assert again.attrs["specent_schema"] == "2"
+
+
+def test_the_analysis_of_trajectories_of_version_1_gives_the_numbers_it_gave() -> None:
+    # profiles.nc was computed by version 0.1 from the first of the trajectories, see its history
+    old = sp.open(OLD / "profiles.nc")
+    new = sp.entropy(sp.open(OLD / "trajectories.nc"), replicates=50)
+    for name in ("entropy", "entropy_lower", "entropy_upper", "entropy_rate", "mutual_information"):
+        np.testing.assert_allclose(new[name], old[name], rtol=1e-12, atol=1e-12)
+    spec, before = sp.speciation(new, axis="sigma"), sp.open(OLD / "speciation.nc")
+    for name in spec.data_vars:
+        np.testing.assert_allclose(spec[name], before[name], rtol=1e-9)
