@@ -79,7 +79,7 @@ def windows(
         yticks=[(-i, name) for i, name in enumerate(lanes)],
         ylim=(-len(lanes) + 0.4, 0.6),
         ylabel="",
-        title="; ".join(part for part in (title, f"diamond: peak of rate per {spec.attrs['rate_axis']}") if part),
+        title="; ".join(part for part in (title, f"diamond: peak of rate per {spec.attrs['time_axis']}") if part),
     )
 
 

@@ -104,7 +104,7 @@ def summary_of(prof: xr.Dataset, time_axis: str = "log_snr") -> xr.Dataset:
     data = xr.Dataset({name: value.drop_vars(drop, errors="ignore") for name, value in made.items()})
     coords = {name: prof[name] for name in prof.coords if name not in drop}
     return schema.finish(
-        data.expand_dims(axis=[time_axis]).assign_coords(coords), "speciation",
+        data.expand_dims({"axis": [time_axis]}).assign_coords(coords), "speciation",
         title="Speciation of " + str(prof.attrs["title"]), settings={}, missing=0,
     )  # fmt: skip
 
@@ -155,7 +155,7 @@ def vp_fit(vp_profiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Half times with slope 1 by construction, up to the grid, and the fit of a straight line through them."""
     spec = summary_of(vp_profiles, "time")
     x = np.log(np.array(SIZES)) / 2
-    half = spec["half_entropy"].values[:, 0, 0, 0]
+    half = spec["half_entropy"].values[:, 0, 0, 0, 0]
     (slope, intercept), covariance = np.polyfit(x, half, 1, cov=True)
     error = np.sqrt(np.diag(covariance))
     dims = ("estimator", "guidance", "partition")
@@ -166,7 +166,7 @@ def vp_fit(vp_profiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
         "intercept_standard_error": (dims, np.full((1, 1, 1), error[1])),
         "residual": ((*dims, "dimension"), (half - slope * x - intercept)[None, None, None]),
     }
-    coords = {name: spec[name] for name in spec.coords}
+    coords = {name: spec[name] for name in spec.coords if name != "axis"}
     return spec, schema.finish(xr.Dataset(data, coords), "scaling", title="Fit", settings={}, law="log")
 
 

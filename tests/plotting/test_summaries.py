@@ -28,7 +28,7 @@ def test_window_bars_marks_and_whiskers_stand_where_the_dataset_says(
     figure = sp.plot.windows(spec, "log_snr", estimator="path", guidance="w=2")
     bar, whisker = (part for part in figure if isinstance(part, hv.Segments))
     half, peak = (part for part in figure if isinstance(part, hv.Scatter))
-    one = spec.sel(estimator="path", guidance="w=2")
+    one = spec.sel(axis="log_snr", estimator="path", guidance="w=2")
     np.testing.assert_allclose(bar.dimension_values("window_start"), one["window_start"].values)
     np.testing.assert_allclose(bar.dimension_values("window_end"), one["window_end"].values)
     np.testing.assert_allclose(whisker.dimension_values("lower"), one["half_entropy_lower"].values)
@@ -45,7 +45,8 @@ def test_windows_are_drawn_over_the_noise_level_by_default(pair_profiles: xr.Dat
     figure = sp.plot.windows(spec, estimator="exact", guidance="unguided")
     half = next(part for part in figure if isinstance(part, hv.Scatter))
     np.testing.assert_allclose(
-        half.dimension_values("sigma"), np.exp(-spec["half_entropy"].sel(estimator="exact", guidance="unguided") / 2)
+        half.dimension_values("sigma"),
+        np.exp(-spec["half_entropy"].sel(axis="log_snr", estimator="exact", guidance="unguided") / 2),
     )
     # the exact half noise levels put into the profiles, read off a grid of 48 levels: 2 % is a tenth of a step
     np.testing.assert_allclose(half.dimension_values("sigma"), [1.0, 6.0], rtol=0.02)
@@ -81,7 +82,8 @@ def test_pair_matrix_is_symmetric_and_holds_the_noise_levels(digit_profiles: xr.
         (a, b): value for a, b, value in zip(*(heat.dimension_values(i, flat=True) for i in range(3)), strict=True)
     }
     for a, b in itertools.combinations("0123456789", 2):
-        place = np.exp(-float(spec["half_entropy"].sel(partition=f"{a} | {b}", estimator="path", guidance="w=2")) / 2)
+        one = spec["half_entropy"].sel(axis="log_snr", partition=f"{a} | {b}", estimator="path", guidance="w=2")
+        place = np.exp(-float(one) / 2)
         assert cells[a, b] == cells[b, a] == pytest.approx(place, rel=1e-12)
     assert not any(np.isfinite(cells.get((a, a), np.nan)) for a in "0123456789")
     assert plot_options(heat)["colorbar"]
