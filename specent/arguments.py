@@ -154,6 +154,9 @@ def names(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
         items = list(value.tolist() if isinstance(value, np.ndarray) else value)
     except TypeError as problem:
         raise error(f"{argument}={brief(value)} must be a list of names") from problem
+    # the usual case, in which no message is needed: thousands of labels are passed for thousands of partitions
+    if all(type(item) is str and item and item.isprintable() for item in items):
+        return tuple(items)
     return tuple(name(item, f"{argument}[{i}]", error=error) for i, item in enumerate(items))
 
 

@@ -75,9 +75,9 @@ class Partition:
                     raise PartitionError(f"{called}: label {label!r} (side {side!r}) stands twice; name it once")
                 seen.add(label)
         names = [side for side, _ in sides]
-        twice = [side for side in names if names.count(side) > 1]
-        if twice:
-            raise PartitionError(f"{called} names two sides alike, {twice[0]!r}; give each its own name")
+        if len(set(names)) < len(names):
+            duplicate = next(side for side in names if names.count(side) > 1)
+            raise PartitionError(f"{called} names two sides alike, {duplicate!r}; give each its own name")
         # sides and prior may come as lists; a partition must hash and compare alike
         object.__setattr__(self, "sides", sides)
         object.__setattr__(self, "prior", _tuple(self.prior))
@@ -157,7 +157,8 @@ class Partition:
     def check(self, labels: Sequence[str]) -> None:
         """Raise `PartitionError` if the partition uses a label that is not among `labels`."""
         known = _names(labels)
-        unknown = [label for label in self.labels if label not in known]
+        among = set(known)
+        unknown = [label for label in self.labels if label not in among]
         if unknown:
             raise PartitionError(
                 f"partition {self.name!r}: unknown label {unknown[0]!r}; the labels are {_shown(known)}"
@@ -199,9 +200,14 @@ class Partition:
         prior = uniform if label_prior is None else arguments.array(label_prior, "label_prior", error=PartitionError)
         if prior.shape != (len(labels),) or not np.all((prior >= 0) & (prior <= 1e100)):
             raise PartitionError(f"label_prior={brief(label_prior)} must hold one finite non-negative number per label")
-        member = np.array([[label in side for label in labels] for _, side in self.sides], dtype=float)
+        column = {label: i for i, label in enumerate(labels)}
+        member = np.zeros((len(self.sides), len(labels)))
+        for row, (_, covered) in enumerate(self.sides):
+            member[row, [column[label] for label in covered]] = 1.0
         # the null condition is a side by itself, whose prior is that of the side
-        weights: Array = member * np.where([label == NULL for label in labels], 1.0, prior)
+        weights: Array = member * prior
+        if NULL in column:
+            weights[:, column[NULL]] = member[:, column[NULL]]
         totals = weights.sum(axis=1)
         if not np.all(totals > 0):
             side = self.side_names[int(np.argmin(totals))]

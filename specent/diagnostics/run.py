@@ -20,7 +20,7 @@ from specent.errors import SpecentError
 from specent.models.base import Model, resolve_device
 from specent.models.outputs import reason
 from specent.models.protocol import Denoiser, as_model
-from specent.sampling.preparation import check_model, moved
+from specent.sampling.preparation import check_model, model_on
 
 _Measured = TypeVar("_Measured")
 
@@ -103,7 +103,7 @@ def check(
     most = most if samples is None else arguments.whole(samples, "samples", least=2)
     given = None if images is None else labelled_examples(model, images, labels, most, seed, place)
     covers = _complete(model) if complete is None else arguments.flag(complete, "complete")
-    model = moved(model, place)
+    model = model_on(model, place)
     done = _Count()
     probe = Probe(model, done)
     low, high = noise_range(probe, levels)

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from specent import evidence
 from specent.arguments import brief
 from specent.errors import SpecentError, SpecentWarning
-from specent.guidance import Setting
-from specent.sampling.chain import Plan, Selection, run_batch
+from specent.partitions import NULL
+from specent.sampling.chain import run_batch
+from specent.sampling.plan import Plan
+from specent.sampling.record import Record
 from specent.sampling.streams import Streams
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -61,34 +63,29 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
         Where the network runs.
     """
     backends: Any = torch.backends
-    places = (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
-    before = [place.fp32_precision for place in places]
+    units = (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
+    before = [unit.fp32_precision for unit in units]
     dtype = PRECISIONS[precision]
     with ExitStack() as stack:
         if dtype is not None:
             stack.enter_context(torch.autocast(device.type, dtype=dtype))
         try:
-            for place in places:
-                place.fp32_precision = "ieee" if precision == "float32" else "tf32"
+            for unit in units:
+                unit.fp32_precision = "ieee" if precision == "float32" else "tf32"
             yield
         finally:
-            for place, value in zip(places, before, strict=True):
-                place.fp32_precision = value
+            for unit, value in zip(units, before, strict=True):
+                unit.fp32_precision = value
 
 
-def probe(plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: int, precision: str) -> float:
+def probe(plan: Plan, precision: str) -> float:
     """Largest change that reduced precision makes to an entropy on a few trajectories; warns beyond `PROBE_BITS`.
 
     Parameters
     ----------
     plan : Plan
-        The run, with its model on its device.
-    guidance : Setting
-        The setting that is tried.
-    keys : sequence of (str, int)
-        Class label and sample of every trajectory of the run; 32 of them, evenly spread, are tried.
-    seed : int
-        Of the run.
+        The run, with its model on its device. Its first guidance setting is tried, on 32 of its trajectories, evenly
+        spread.
     precision : str
         The reduced precision.
 
@@ -98,12 +95,13 @@ def probe(plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: 
         In bits, over all times and recorded partitions (the full label set if there are none). The trajectories of both
         precisions share their noise.
     """
-    some = [keys[i] for i in np.unique(np.linspace(0, len(keys) - 1, _PROBED).round().astype(int))]
-    plain, reduced = (_entropies(plan, guidance, some, seed, name) for name in ("float32", precision))
+    keys = plan.keys
+    few = [keys[i] for i in np.unique(np.linspace(0, len(keys) - 1, _PROBED).round().astype(int))]
+    plain, reduced = (_entropies(plan, few, name) for name in ("float32", precision))
     change = float(np.abs(reduced - plain).max())
     if change > PROBE_BITS:
         warnings.warn(
-            f"precision={precision!r} changes an entropy by {change:.2g} bit on {len(some)} trajectories, more than "
+            f"precision={precision!r} changes an entropy by {change:.2g} bit on {len(few)} trajectories, more than "
             f"{PROBE_BITS} bit; use precision='float32'",
             SpecentWarning,
             stacklevel=3,
@@ -111,27 +109,24 @@ def probe(plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: 
     return change
 
 
-def _entropies(
-    plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]], seed: int, precision: str
-) -> NDArray[np.float64]:
+def _entropies(plan: Plan, keys: Sequence[tuple[str, int]], precision: str) -> NDArray[np.float64]:
     """Mean entropy of the path posterior in bits, shape (time, partitions)."""
-    features = int(np.prod(plan.model.shape))
-    streams = Streams(seed, keys, features, len(plan.log_snr))
-    drivers = np.array([plan.candidates.index(label) for label, _ in keys])
-    groups = plan.record.log_priors or ((np.array([0]), _full(plan)),)
+    streams = Streams(plan.seed, keys, plan.features, len(plan.time))
+    drivers = np.array([plan.index[label] for label, _ in keys])
+    groups = plan.log_priors or ((np.array([0]), _full(plan)),)
+    bare = replace(plan, partitions=(), record=Record(distances=False))
     with arithmetic(precision, plan.device):
-        made = run_batch(replace(plan, record=Selection()), guidance, drivers, streams, lambda: None)
-    posteriors = [evidence.posterior(made["log_likelihood"], log_prior)[0] for _, log_prior in groups]
-    means = [evidence.entropy(log_side).mean(axis=0) / np.log(2) for log_side in posteriors]
+        arrays = run_batch(bare, plan.guidance[0], drivers, streams, lambda: None)
+    posteriors = [evidence.posterior(arrays["log_likelihood"], log_prior)[0] for _, log_prior in groups]
+    means = [evidence.entropy(log_side).mean(axis=0) * evidence.BITS_PER_NAT for log_side in posteriors]
     return np.concatenate(means, axis=-1)
 
 
 def _full(plan: Plan) -> NDArray[np.float64]:
-    """Every label among the candidates a side of its own, shape (1, labels, candidates)."""
-    labels = [name for name in plan.candidates if name in plan.model.labels]
-    prior = np.array([plan.model.label_prior[plan.model.labels.index(name)] for name in labels])
+    """Log-prior of every label among the candidates as a side of its own, shape (1, labels, candidates)."""
+    labels = [i for i, name in enumerate(plan.candidates) if name != NULL]
+    prior = plan.candidate_prior[labels]
     joint = np.zeros((1, len(labels), len(plan.candidates)))
-    for i, name in enumerate(labels):
-        joint[0, i, plan.candidates.index(name)] = prior[i] / prior.sum()
-    found: NDArray[np.float64] = evidence.log_weights(joint)
-    return found
+    joint[0, np.arange(len(labels)), labels] = prior / prior.sum()
+    result: NDArray[np.float64] = evidence.log_weights(joint)
+    return result

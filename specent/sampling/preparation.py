@@ -1,4 +1,4 @@
-"""Checks of the arguments of `specent.sample`, made before the network is called."""
+"""The arguments of `specent.sample`, checked and worked out before the network is called."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
 from specent.guidance import Guidance, Setting
-from specent.models.base import Model
+from specent.models.base import Model, resolve_device
 from specent.models.outputs import reason
-from specent.partitions import Partition
-from specent.schema import NULL
+from specent.partitions import NULL, Partition, parse_all
+from specent.sampling.plan import Plan
+from specent.sampling.record import Record
+from specent.schedules import Schedule, check_grid
 
 
 class _Parts(Model):
-    """A model that is made only to have its labels, shape and prior checked."""
+    """A model without a network, for the checks that the base class makes of labels, shape and prior."""
 
     identity, to, denoise = None, None, None  # type: ignore[assignment]
 
 
 def check_model(model: Any) -> None:
     """Refuse what is no model, and a model that could not be recorded."""
-    wrap = "wrap a network with specent.models.network(...)"
-    arguments.instance(model, Model, "model", wrap)  # type: ignore[type-abstract]
+    hint = "wrap a network with specent.models.network(...)"
+    arguments.instance(model, Model, "model", hint)  # type: ignore[type-abstract]
     kind = type(model).__name__
     if any(getattr(model, name, None) is None for name in ("labels", "shape", "null", "label_prior")):
         raise ModelError(f"model: {kind} lacks its labels or shape; call super().__init__(labels, shape) in __init__")
@@ -48,27 +51,27 @@ def check_model(model: Any) -> None:
     arguments.name(identity["name"], f"model: {kind}.identity['name']", error=ModelError)
 
 
-def moved(model: Model, device: torch.device, compiled: bool = False) -> Model:
-    """The model on its device, compiled if that is asked for."""
+def model_on(model: Model, device: torch.device, compiled: bool = False) -> Model:
+    """The model on a device, compiled if that is wanted."""
     kind = type(model).__name__
     try:
-        found = model.to(device).compiled() if compiled else model.to(device)
+        result = model.to(device).compiled() if compiled else model.to(device)
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"model: {kind}.to({str(device)!r}) raised {reason(error)}") from error
-    mend = f"{kind}.to(device) must return the model"
-    return arguments.instance(found, Model, f"model: {kind}.to({str(device)!r})", mend, error=ModelError)  # type: ignore[type-abstract]
+    hint = f"{kind}.to(device) must return the model"
+    return arguments.instance(result, Model, f"model: {kind}.to({str(device)!r})", hint, error=ModelError)  # type: ignore[type-abstract]
 
 
-def check_labels(argument: str, chosen: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
-    """The chosen labels, all of them if none are chosen."""
-    if chosen is None:
+def check_conditions(argument: str, names: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """Some of the known conditions, all of them for None."""
+    if names is None:
         return tuple(known)
-    names = arguments.names(chosen, argument)
+    names = arguments.names(names, argument)
     if not names or len(set(names)) < len(names) or not set(names) <= set(known):
-        shown = ", ".join(map(repr, known[:12]))
-        raise SpecentError(f"{argument}={brief(list(names))} must list distinct labels of the model: {shown}")
+        some = ", ".join(map(repr, known[:12]))
+        raise SpecentError(f"{argument}={brief(list(names))} must list distinct labels of the model: {some}")
     return names
 
 
@@ -91,14 +94,58 @@ def check_guidance(guidance: Any, model: Model) -> tuple[Setting, ...]:
     return settings
 
 
-def check_scored(
-    scored: tuple[str, ...], drivers: tuple[str, ...], partitions: Sequence[Partition], settings: Sequence[Setting]
+def check_candidates(
+    candidates: tuple[str, ...],
+    drivers: tuple[str, ...],
+    partitions: Sequence[Partition],
+    settings: Sequence[Setting],
 ) -> None:
-    """Whether the candidates hold all that drivers, partitions and guidance need."""
-    missing = [name for name in drivers if name not in scored]
+    """Refuse candidates that lack what drivers, partitions or guidance need."""
+    among = set(candidates)
+    missing = [name for name in drivers if name not in among]
     if missing:
-        raise SpecentError(f"candidates={brief(list(scored))} must hold every driving class; {missing[0]!r} is missing")
-    if NULL not in scored and any(setting.needs_null for setting in settings):
-        raise SpecentError(f"candidates={brief(list(scored))} must hold {NULL!r} for a guided run")
+        raise SpecentError(
+            f"candidates={brief(list(candidates))} must hold every driving class; {missing[0]!r} is missing"
+        )
+    if NULL not in among and any(setting.needs_null for setting in settings):
+        raise SpecentError(f"candidates={brief(list(candidates))} must hold {NULL!r} for a guided run")
     for partition in partitions:
-        partition.check(scored)
+        partition.check(candidates)
+
+
+def make_plan(
+    model: Model,
+    schedule: Schedule,
+    time: ArrayLike,
+    samples: int,
+    partitions: Any,
+    guidance: Any,
+    seed: int,
+    device: str,
+    classes: Sequence[str] | None,
+    candidates: Sequence[str] | None,
+    record: Record,
+    shared_noise: bool,
+) -> Plan:
+    """Work out a run from the arguments of `specent.sample`, each of which is refused if it cannot be used."""
+    check_model(model)
+    samples = arguments.whole(samples, "samples", least=2)
+    seed = arguments.whole(seed, "seed")
+    shared = arguments.flag(shared_noise, "shared_noise")
+    grid = check_grid(schedule, time)
+    model.check_levels(schedule.noise_level(grid))
+    settings = check_guidance(guidance, model)
+    conditions = (*model.labels, NULL) if model.null else model.labels
+    # the null condition drives trajectories only if it is named
+    drivers = model.labels if classes is None else check_conditions("classes", classes, conditions)
+    scored = check_conditions("candidates", candidates, conditions)
+    parts = parse_all(partitions, model.labels)
+    check_candidates(scored, drivers, parts, settings)
+    arguments.instance(record, Record, "record", "use specent.Record(predictions=[...], distances=True)")
+    record.prediction_indices(grid)
+    prior = dict(zip(model.labels, model.label_prior, strict=True))
+    return Plan(
+        model=model, schedule=schedule, time=grid, drivers=drivers, candidates=scored,
+        candidate_prior=np.array([prior.get(name, 0.0) for name in scored]), guidance=settings, partitions=parts,
+        record=record, samples=samples, seed=seed, shared_noise=shared, device=resolve_device(device),
+    )  # fmt: skip

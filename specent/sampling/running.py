@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from specent.errors import ModelError, SpecentError
-from specent.guidance import Setting
-from specent.sampling.chain import Plan, check_finite, run_batch
+from specent.sampling.chain import run_batch
+from specent.sampling.failures import refuse_infinite_results
+from specent.sampling.plan import Plan
 from specent.sampling.streams import Streams
 
 _MOST = 4096
@@ -23,34 +24,27 @@ _NUMBERS = 2**24
 _SHARE = 0.7
 
 
-def run(
-    out: dict[str, NDArray[Any]], plan: Plan, settings: Sequence[Setting], keys: Sequence[tuple[str, int]], seed: int,
-    shared: bool, size: int, progress: bool,
-) -> int:  # fmt: skip
-    """Fill the arrays (guidance, class, sample, ...), every guidance setting and batch in turn.
+def run_batches(plan: Plan, size: int, threads: int, progress: bool) -> tuple[dict[str, NDArray[Any]], int]:
+    """Sample every guidance setting and batch in turn.
 
     A batch that does not fit into memory is done again in halves; trajectories that are done stay as they are.
 
     Parameters
     ----------
-    out : dict of ndarray
-        What is filled.
     plan : Plan
         The run, with its model on its device.
-    settings : sequence of Setting
-        The guidance settings.
-    keys : sequence of (str, int)
-        Class label and sample of every trajectory, in the order of the arrays.
-    seed, shared : int, bool
-        Seed of the streams, and whether all classes share their noise.
     size : int
         Trajectories at a time.
+    threads : int
+        Threads of the processor, for the text of the progress bar.
     progress : bool
         Whether to show a progress bar.
 
     Returns
     -------
-    int
+    arrays : dict of ndarray
+        Shape (guidance, class, sample, ...).
+    size : int
         The batch size at the end.
 
     Raises
@@ -58,34 +52,52 @@ def run(
     ModelError
         If the network fails, or not even one trajectory fits into memory.
     """
-    features, total = math.prod(plan.model.shape), len(keys)
-    flat = {name: value.reshape(len(settings), total, *value.shape[3:]) for name, value in out.items()}
-    steps = len(settings) * total * len(plan.log_snr)
-    with tqdm(total=steps, desc="sampling", unit="step", unit_scale=True, disable=not progress, mininterval=1.0) as bar:
-        for g, setting in enumerate(settings):
+    arrays = {name: np.empty(shape, dtype) for name, (dtype, shape) in plan.whole_layout().items()}
+    total = plan.trajectories
+    flat = {name: array.reshape(len(plan.guidance), total, *array.shape[3:]) for name, array in arrays.items()}
+    with progress_bar(plan, threads, progress) as bar:
+        for g in range(len(plan.guidance)):
             low = 0
             while low < total:
-                some = keys[low : low + size]
-                streams = Streams(
-                    seed, [("" if shared else label, index) for label, index in some], features, len(plan.log_snr)
-                )
-                places = np.array([plan.candidates.index(label) for label, _ in some])
-                before, tick = bar.n, partial(bar.update, len(some))
+                keys, before = plan.keys[low : low + size], bar.n
                 try:
-                    made = run_batch(plan, setting, places, streams, tick, first=g == low == 0)
+                    batch = _batch(plan, g, keys, bar, first=g == low == 0)
                 except Exception as error:
                     if not out_of_memory(error):
                         raise
-                    if len(some) == 1:
+                    if len(keys) == 1:
                         raise _alone(error) from error
-                    size = (len(some) + 1) // 2
+                    size = (len(keys) + 1) // 2
                     bar.update(before - bar.n)
                     continue
-                for name, value in made.items():
-                    check_finite(name, value, plan, setting, some)
-                    flat[name][g, low : low + len(some)] = value
-                low += len(some)
-    return size
+                for name, value in batch.items():
+                    refuse_infinite_results(name, value, plan, plan.guidance[g], keys)
+                    flat[name][g, low : low + len(keys)] = value
+                low += len(keys)
+    return arrays, size
+
+
+def progress_bar(plan: Plan, threads: int, shown: bool = True) -> tqdm[Any]:
+    """The bar over the evaluations of the network, one per trajectory, noise level and candidate."""
+    settings = f" under each of {len(plan.guidance)} guidance settings" if len(plan.guidance) > 1 else ""
+    processor = f", {threads} thread{'s' if threads > 1 else ''}" if plan.device.type == "cpu" else ""
+    return tqdm(
+        total=plan.evaluations,
+        desc=f"sampling {plan.trajectories} trajectories{settings}{processor}",
+        unit=" network evaluations",
+        unit_scale=True,
+        disable=not shown,
+        mininterval=1.0,
+    )
+
+
+def _batch(plan: Plan, g: int, keys: Sequence[tuple[str, int]], bar: tqdm[Any], first: bool) -> dict[str, NDArray[Any]]:
+    """Sample some trajectories under one guidance setting."""
+    noise = [("" if plan.shared_noise else label, sample) for label, sample in keys]
+    streams = Streams(plan.seed, noise, plan.features, len(plan.time))
+    drivers = np.array([plan.index[label] for label, _ in keys])
+    tick = partial(bar.update, len(keys) * len(plan.candidates))
+    return run_batch(plan, plan.guidance[g], drivers, streams, tick, first)
 
 
 def out_of_memory(error: BaseException | None) -> bool:
@@ -112,7 +124,7 @@ def _alone(error: Exception) -> SpecentError:
     return ModelError("memory ran out with one trajectory at a time; score fewer candidates, or use another device")
 
 
-def batch_size(plan: Plan) -> int:
+def fitting_batch(plan: Plan) -> int:
     """Trajectories at a time: by the memory that is free on a GPU, by a fixed amount of numbers elsewhere."""
     numbers = len(plan.candidates) * math.prod(plan.model.shape)
     if plan.device.type != "cuda":

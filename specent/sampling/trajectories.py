@@ -1,38 +1,30 @@
-"""The public sampling function: arguments checked, batches run, a labelled dataset made."""
+"""The public sampling function: arguments are checked, batches run, and their arrays become a labelled dataset."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from specent import arguments, evidence, memory, schema
-from specent.guidance import Guidance, Setting, formula
-from specent.models.base import Model, resolve_device
+from specent import arguments, memory
+from specent.guidance import Guidance, Setting
+from specent.models.base import Model
 from specent.models.protocol import Denoiser, as_model
-from specent.partitions import Partition, parse_all
-from specent.sampling.chain import Plan, Selection, recorded
+from specent.partitions import Partition
+from specent.sampling.dataset import run_settings, trajectories_dataset
+from specent.sampling.plan import Plan
 from specent.sampling.precision import Precision, arithmetic, check_precision, probe
-from specent.sampling.preparation import (
-    check_guidance,
-    check_labels,
-    check_model,
-    check_scored,
-    moved,
-)
+from specent.sampling.preparation import make_plan, model_on
 from specent.sampling.record import Record
-from specent.sampling.running import batch_size as fitting_batch
-from specent.sampling.running import run
-from specent.sampling.streams import SEED_RULE, SHARED_RULE
-from specent.schedules import Schedule, check_grid
-from specent.schema import NULL, coordinates
-from specent.transitions import transitions
+from specent.sampling.running import fitting_batch, run_batches
+from specent.sampling.threads import check_threads, limited, suitable
+from specent.schedules import Schedule
 
 
 def sample(
@@ -52,6 +44,7 @@ def sample(
     batch_size: int | None = None,
     precision: Precision = "float32",
     compiled: bool = False,
+    threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     r"""Sample the stochastic reverse chain and score every candidate along each trajectory.
@@ -65,7 +58,7 @@ def sample(
         A class-conditional denoiser, see `specent.models`; any object that follows the protocol
         `specent.models.Denoiser` serves.
     schedule : Schedule
-        The clock.
+        The noise schedule of the chain.
     time : array_like, shape (time,)
         Ascending times from data to noise, see `specent.schedules.edm_grid`.
     samples : int
@@ -99,8 +92,11 @@ def sample(
         denoisers and evidence are in double precision always.
     compiled : bool
         Whether to run the network through `torch.compile`, which pays in long runs on a GPU.
+    threads : int, optional
+        Threads of the processor. By default as many as have enough to do, for a small network one, because threads
+        that wait for each other are slow on a machine with other work; see `specent.sampling.threads`.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show a progress bar, over the evaluations of the network.
 
     Returns
     -------
@@ -134,141 +130,40 @@ def sample(
     {'guidance': 1, 'class_label': 2, 'sample': 8, 'time': 16, 'candidate': 3}
     """
     model = as_model(model)
-    check_model(model)
-    samples = arguments.whole(samples, "samples", least=2)
-    seed = arguments.whole(seed, "seed")
+    plan = make_plan(
+        model, schedule, time, samples, partitions, guidance, seed, device, classes, candidates, record, shared_noise
+    )
     size = None if batch_size is None else arguments.whole(batch_size, "batch_size", least=1)
-    shared, shows = arguments.flag(shared_noise, "shared_noise"), arguments.flag(progress, "progress")
-    grid = check_grid(schedule, time)
-    log_snr = schedule.log_snr(grid)
-    levels = np.exp(-0.5 * log_snr)
-    model.check_levels(levels)
-    place = resolve_device(device)
-    settings = check_guidance(guidance, model)
-    conditions = (*model.labels, NULL) if model.null else model.labels
-    drivers = model.labels if classes is None else check_labels("classes", classes, conditions)
-    scored = check_labels("candidates", candidates, conditions)
-    asked = parse_all(partitions, model.labels)
-    check_scored(scored, drivers, asked, settings)
+    number, shows = check_threads(threads), arguments.flag(progress, "progress")
     arithmetic_name, compiles = check_precision(precision), arguments.flag(compiled, "compiled")
-    prior = np.array([0.0 if name == NULL else model.label_prior[model.labels.index(name)] for name in scored])
-    record = arguments.instance(record, Record, "record", "use specent.Record(predictions=[...], distances=True)")
-    selection = Selection(
-        log_priors=_grouped(asked, scored, prior),
-        distances=record.keeps_distances(len(scored)),
-        predictions=record.prediction_indices(grid),
-        scales=any(setting.per_trajectory for setting in settings),
-    )
-    plan = Plan(
-        model=model,
-        candidates=scored,
-        log_snr=log_snr,
-        noise_level=levels,
-        start=float(schedule.sigma(grid[-1])),
-        alpha=schedule.alpha(grid),
-        steps=tuple(transitions(schedule, grid)),
-        record=selection,
-        device=place,
-    )
-    options = {
-        "function": "sample",
-        "model": model.identity,
-        "schedule": schedule.to_json(),
-        "steps": len(grid),
-        "samples": samples,
-        "classes": list(drivers),
-        "candidates": list(scored),
-        "guidance": [str(setting) for setting in settings],
-        "partitions": [partition.name for partition in asked],
-        "seed": seed,
-        "shared_noise": shared,
-        "device": place.type,
-        "precision": arithmetic_name,
-        "compiled": compiles,
-    }
-    sizes = _sizes(plan, settings, drivers, samples)
-    needed = sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in sizes.values())
+    settings = {**run_settings(plan), "precision": arithmetic_name, "compiled": compiles}
+    refuse_impossible_result(plan, settings)
+    plan = replace(plan, model=model_on(model, plan.device, compiles))
+    size = size or fitting_batch(plan)
+    with limited(number or suitable_threads(plan, size)) as used:
+        if arithmetic_name != "float32":
+            probe(plan, arithmetic_name)
+        with arithmetic(arithmetic_name, plan.device):
+            arrays, _ = run_batches(plan, size, used, shows)
+    return trajectories_dataset(arrays, plan, {**settings, "threads": used})
+
+
+def refuse_impossible_result(plan: Plan, settings: dict[str, Any]) -> None:
+    """Refuse a run whose result would not fit into memory or could not become a dataset, before the work."""
+    layout = plan.whole_layout()
+    needed = sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout.values())
     hint = "take fewer of them, or record=specent.Record(distances=False)"
-    memory.check_fits(needed, f"the results of samples={samples} per class", hint)
-    # a dry run of the last step, on arrays without memory: what cannot become a dataset fails now, not after the work
-    dry = {name: np.broadcast_to(np.zeros((), kind), shape) for name, (kind, shape) in sizes.items()}
-    _dataset(dry, plan, schedule, grid, settings, drivers, asked, prior, options)
-    plan = replace(plan, model=moved(model, place, compiles))
-    out = {name: np.empty(shape, kind) for name, (kind, shape) in sizes.items()}
-    keys = [(label, index) for label in drivers for index in range(samples)]
-    if arithmetic_name != "float32":
-        probe(plan, settings[0], keys, seed, arithmetic_name)
-    with arithmetic(arithmetic_name, place):
-        run(out, plan, settings, keys, seed, shared, size or fitting_batch(plan), shows)
-    return _dataset(out, plan, schedule, grid, settings, drivers, asked, prior, options)
+    memory.check_fits(needed, f"the results of samples={plan.samples} per class", hint)
+    # a dry run of the last step, on arrays without memory
+    empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, (dtype, shape) in layout.items()}
+    trajectories_dataset(empty, plan, settings)
 
 
-def _grouped(
-    partitions: Sequence[Partition], scored: tuple[str, ...], prior: NDArray[np.float64]
-) -> tuple[tuple[NDArray[np.intp], NDArray[np.float64]], ...]:
-    """Joint log-priors of the partitions, stacked by number of sides."""
-    groups: dict[int, list[int]] = {}
-    for place, partition in enumerate(partitions):
-        groups.setdefault(len(partition.sides), []).append(place)
-    return tuple(
-        (np.array(places), evidence.log_weights(np.stack([partitions[p].weights(scored, prior) for p in places])))
-        for places in groups.values()
-    )
-
-
-def _sizes(
-    plan: Plan, settings: Sequence[Setting], drivers: tuple[str, ...], samples: int
-) -> dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]]:
-    """Type and shape (guidance, class, sample, ...) of every array of the result."""
-    run = (len(settings), len(drivers), samples)
-    return {name: (kind, (*run, *shape)) for name, (kind, shape) in recorded(plan).items()}
-
-
-def _dataset(
-    out: dict[str, NDArray[Any]], plan: Plan, schedule: Schedule, grid: NDArray[np.float64],
-    settings: Sequence[Setting], drivers: tuple[str, ...], partitions: Sequence[Partition], prior: NDArray[np.float64],
-    options: dict[str, Any],
-) -> xr.Dataset:  # fmt: skip
-    shape = plan.model.shape
-    axes = ("feature",) if len(shape) == 1 else ("channel", "y", "x")
-    run = ("guidance", "class_label", "sample")
-    dims = {
-        "log_likelihood": (*run, "time", "candidate"),
-        "production": (*run, "time", "partition"),
-        "cross_production": (*run, "time", "partition"),
-        "denoiser_distance": (*run, "time", "candidate", "other_candidate"),
-        "scale": (*run, "time"),
-        "prediction": (*run, "prediction_time", *axes),
-        "final": (*run, *axes),
-    }
-    out = {
-        name: value.reshape(*value.shape[:-1], *shape) if name in ("prediction", "final") else value
-        for name, value in out.items()
-    }
-    made = {
-        **coordinates.of_schedule(schedule, grid),
-        **coordinates.of_guidance(settings),
-        "class_label": list(drivers),
-        "label_prior": ("class_label", [prior[plan.candidates.index(label)] for label in drivers]),
-        "sample": np.arange(options["samples"]),
-        "candidate": list(plan.candidates),
-        "candidate_prior": ("candidate", prior),
-        **{axis: np.arange(size) for axis, size in zip(axes, shape, strict=True)},
-    }
-    if partitions:
-        made |= coordinates.of_partitions(partitions)
-    if plan.record.distances:
-        made["other_candidate"] = list(plan.candidates)
-    if plan.record.predictions:
-        made["prediction_time"] = grid[list(plan.record.predictions)]
-    return schema.finish(
-        xr.Dataset({name: (dims[name], value) for name, value in out.items()}, made),
-        "trajectories",
-        title=f"Trajectories of {plan.model.identity['name']} with the evidence of {len(plan.candidates)} candidates",
-        settings=options,
-        schedule=schedule.to_json(),
-        model=json.dumps(plan.model.identity, sort_keys=True),
-        guidance_formula=formula(settings),
-        seed=options["seed"],
-        seed_rule=SHARED_RULE if options["shared_noise"] else SEED_RULE,
-    )
+def suitable_threads(plan: Plan, size: int) -> int | None:
+    """How many threads batches of `size` trajectories are worth; None where a GPU computes."""
+    if plan.device.type != "cpu":
+        return None
+    x = torch.zeros(1, *plan.model.shape, dtype=torch.float64)
+    level = float(plan.noise_level[-1])
+    batch = min(size, plan.trajectories)
+    return suitable(lambda: plan.model.candidates(x, level, plan.conditions.clone()), batch)

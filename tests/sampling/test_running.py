@@ -13,7 +13,8 @@ from specent.sampling import running
 from specent.schedules import VE, edm_grid
 
 MIX = sp.exact.GaussianMixture([[-3.0, 0.0], [3.0, 0.0]], labels=["a", "b"])
-OPTIONS = {"schedule": VE(), "time": edm_grid(8), "samples": 9, "seed": 5, "progress": False}
+# a number of threads is given, because finding a suitable one takes an evaluation too
+OPTIONS = {"schedule": VE(), "time": edm_grid(8), "samples": 9, "seed": 5, "progress": False, "threads": 1}
 
 
 class Small:
@@ -94,14 +95,14 @@ def test_the_batch_on_a_gpu_fills_its_share_of_the_free_memory(monkeypatch: pyte
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
     # 100 bytes whatever the batch, and 50 for every trajectory
     monkeypatch.setattr(running, "_needed", lambda plan, batch: 100 + 50 * batch)
-    size = running.batch_size(plan)
+    size = running.fitting_batch(plan)
     assert 100 + 50 * size <= 0.7 * 1000 < 100 + 50 * (size + 1)
 
     def full(plan: object, batch: int) -> int:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(running, "_needed", full)
-    assert running.batch_size(plan) == 1
+    assert running.fitting_batch(plan) == 1
 
 
 @pytest.mark.gpu
