@@ -173,7 +173,7 @@ def opened(settings: Settings) -> PipelineModel:
 
 def times(settings: Settings, schedule: sp.schedules.Schedule) -> Times:
     """Times of the chain over all the noise that the network knows; whole ones, if it was trained on whole ones."""
-    discrete = isinstance(schedule, sp.schedules.DDPM)
+    discrete = schedule.whole_times is not None
     low, high = (float(level) for level in (schedule.noise_level(schedule.time_range) if discrete else _FLOW_LEVELS))
 
     def spread(steps: int) -> Times:

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from specent import schema
 from specent.arguments import brief, number
 from specent.errors import SpecentError, SpecentWarning
+from specent.schedules import from_json
 
 Array = NDArray[np.float64]
 
@@ -117,9 +118,10 @@ def _dimensions(spec: xr.Dataset) -> Array:
 def _axis(spec: xr.Dataset, law: str) -> str:
     """The axis of the summary on which the law is a straight line."""
     axes = [str(name) for name in spec["axis"].values]
-    name = json.loads(str(spec.attrs.get("schedule", '{"name": "unknown"}')))["name"]
+    schedule = from_json(str(spec.attrs["schedule"])) if "schedule" in spec.attrs else None
     usable = [axis for axis in _AXES[law] if axis in axes]
-    if law == "log" and (not usable or name != "vp"):
+    if law == "log" and (not usable or schedule is None or schedule.scaling_law != law):
+        name = "unknown" if schedule is None else schedule.name
         raise SpecentError(
             f"law='log' needs the time of a variance-preserving schedule, but spec is on the axes {axes} of the "
             f"schedule {name!r}: use specent.speciation(specent.on_schedule(profiles, VP()), axis='time')"

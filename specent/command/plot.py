@@ -120,15 +120,17 @@ def _question(text: str, runs: xr.Dataset) -> Partition:
 
 
 def _summaries(profiles: xr.Dataset) -> list[xr.Dataset]:
-    """Speciation of profiles and, over dimensions on a clock whose law is known, its scaling."""
+    """Speciation of profiles and, over dimensions under a schedule whose law is known, its scaling."""
     from specent import analysis, schedules
 
-    name = schedules.from_json(str(profiles.attrs["schedule"])).name if "schedule" in profiles.attrs else ""
-    axis, law = {"vp": ("time", "log"), "ve": ("sigma", "sqrt")}.get(name, ("log_snr", ""))
-    scaled = profiles.sizes.get("dimension", 0) >= 3 and law != ""
+    schedule = schedules.from_json(str(profiles.attrs["schedule"])) if "schedule" in profiles.attrs else None
+    law = None if schedule is None or profiles.sizes.get("dimension", 0) < 3 else schedule.scaling_law
+    scaled = law is not None
     try:
-        spec = analysis.speciation(profiles, axis=axis if scaled else "log_snr")
-        return [spec, analysis.fit_scaling(spec, law)] if scaled else [spec]  # type: ignore[arg-type]
+        if schedule is None or law is None:
+            return [analysis.speciation(profiles, axis="log_snr")]
+        spec = analysis.speciation(profiles, axis=schedule.natural_axis)
+        return [spec, analysis.fit_scaling(spec, law)]
     except SpecentError as error:
         kept, left_out = (profiles, []) if scaled else _falling(profiles)
         if not left_out:

@@ -71,7 +71,7 @@ def usual(declared: Schedule) -> list[Schedule]:
     >>> [schedule.name for schedule in usual(VE())]
     ['ddpm', 'ddpm', 'ddpm', 'vp', 'flow_matching']
     """
-    steps = declared.steps if isinstance(declared, DDPM) else _STEPS
+    steps = _STEPS if declared.whole_times is None else len(declared.whole_times)
     known: list[Schedule] = [VE(), VP(), FlowMatching()]
     for betas in ("cosine", "scaled_linear", "linear"):
         try:
@@ -79,22 +79,6 @@ def usual(declared: Schedule) -> list[Schedule]:
         except SpecentError:
             continue  # so many steps leave no signal
     return [schedule for schedule in known if schedule != declared]
-
-
-def written(schedule: Schedule) -> str:
-    """A schedule as it is written.
-
-    Examples
-    --------
-    >>> written(DDPM("linear")), written(DDPM("cosine", 400)), written(VE())
-    ("specent.schedules.DDPM('linear')", "specent.schedules.DDPM('cosine', 400)", 'specent.schedules.VE()')
-    """
-    if not isinstance(schedule, DDPM):
-        return f"specent.schedules.{type(schedule).__name__}()"
-    if not isinstance(schedule.betas, str):
-        return f"specent.schedules.DDPM of {schedule.steps} betas of its own"
-    steps = "" if schedule.steps == _STEPS else f", {schedule.steps}"
-    return f"specent.schedules.DDPM({schedule.betas!r}{steps})"
 
 
 def clocks_cost(trial: Subject) -> int:
@@ -110,7 +94,7 @@ def clocks(trial: Subject, examples: Examples, fit: Fits) -> list[Clock]:
 
 
 def _clock(trial: Subject, examples: Examples, fit: Fits, schedule: Schedule) -> Clock | None:
-    if trial.probe.integer_times and not isinstance(schedule, DDPM):
+    if trial.probe.integer_times and schedule.whole_times is None:
         return None
     errors: dict[str, list[Array]] = {prediction: [] for prediction in READINGS}
     declared = []
@@ -139,10 +123,9 @@ def _pairs(trial: Subject, schedule: Schedule) -> list[tuple[float, float, float
     own, probe = trial.probe.schedule, trial.probe
     ends = trial.error_levels()
     targets = np.geomspace(ends[0], ends[-1], _LEVELS)
-    known = own.noise_level(np.arange(own.steps)) if isinstance(own, DDPM) else probe.known_levels
-    if isinstance(schedule, DDPM):
-        times = np.arange(schedule.steps, dtype=np.float64)
-    else:
+    known = probe.known_levels if own.whole_times is None else own.noise_level(own.whole_times)
+    times = schedule.whole_times
+    if times is None:
         times = np.asarray(schedule.time(-2 * np.log(targets if known is None else known)))
     levels = schedule.noise_level(times)
     least, most = probe.range
@@ -195,8 +178,8 @@ def schedule(trial: Subject, fit: Fits, found: Sequence[Clock]) -> Line:
         return Line("schedule", "skip", "no other schedule shares noise levels that the network can be asked for")
     wrong = other(found)
     clock = found[0] if wrong is None else wrong
-    name = written(clock.schedule)
-    figure = f"error {clock.declared.mean():.3g} as declared ({written(own)}), {clock.found.mean():.3g} on {name}"
+    name = clock.schedule.code
+    figure = f"error {clock.declared.mean():.3g} as declared ({own.code}), {clock.found.mean():.3g} on {name}"
     if wrong is None:
         if fit.useless:
             text = "read in any way, on any usual schedule, the network does not denoise"

@@ -16,7 +16,7 @@ from specent.errors import ModelError
 from specent.models.base import Model
 from specent.models.network import NetworkModel, level_range
 from specent.models.predictions import to_data
-from specent.schedules import DDPM, VE, Schedule
+from specent.schedules import VE, Schedule
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ class Probe:
         self.prediction = "data" if self.network is None else str(self.network.prediction)
         self.schedule: Schedule = VE() if self.network is None else self.network.schedule
         self.integer_times = self.network is not None and self.network.integer_times
-        self.has_steps = self.integer_times or isinstance(self.schedule, DDPM)
+        self.has_steps = self.integer_times or self.schedule.whole_times is not None
         self.known_levels = _known_levels(self.network)
 
     @property

@@ -59,8 +59,8 @@ def rescaled(
     prof : Dataset
         Of kind ``profiles``, with the dimension ``dimension``.
     law : {"log", "sqrt"}, optional
-        "log": time on the variance-preserving clock over ``ln(d)/2``; "sqrt": noise level over ``sqrt(d)``. By default
-        "log" for profiles on that clock, "sqrt" for others; profiles of any schedule can be drawn with either.
+        "log": time of the variance-preserving schedule over ``ln(d)/2``; "sqrt": noise level over ``sqrt(d)``. By
+        default "log" for profiles on that schedule, "sqrt" for others; those of any can be drawn with either.
     partition, estimator, guidance, dimension
         As for `entropy`; one of each must remain, but for the dimension.
 
@@ -75,7 +75,9 @@ def rescaled(
         If there is no dimension to scale with, several curves per dimension remain, or the law is unknown.
     """
     need(prof, "profiles", "prof")
-    law = ("log" if style.schedule_name(prof) == "vp" else "sqrt") if law is None else law
+    schedule = style.schedule_of(prof)
+    if law is None:
+        law = (schedule and schedule.scaling_law) or "sqrt"
     if not isinstance(law, str) or law not in _LAWS:
         raise SpecentError(f"law={brief(law)} must be 'log' (t_s = ln(d)/2) or 'sqrt' (sigma_s = sqrt(d))")
     if "dimension" not in prof.dims:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.axes import check_axis, position
 from specent.errors import SpecentError
+from specent.schedules import Schedule, from_json
 
 # registers the Bokeh backend and, in a notebook, loads what displays it
 hv.extension("bokeh", logo=False)
@@ -90,15 +90,16 @@ def moved(values: Array, origin: str, axis: str) -> Array:
 
 def logarithmic(dataset: xr.Dataset, axis: str) -> bool:
     """Whether `axis` is drawn on a logarithmic scale: noise levels are, and times that are noise levels."""
-    return axis == "sigma" or (axis == "time" and schedule_name(dataset) == "ve")
+    schedule = schedule_of(dataset)
+    return axis == "sigma" or (axis == "time" and schedule is not None and schedule.time_is_noise_level)
 
 
-def schedule_name(dataset: xr.Dataset) -> str:
-    """Name of the schedule a dataset was made with, empty if it does not say."""
+def schedule_of(dataset: xr.Dataset) -> Schedule | None:
+    """The schedule a dataset was made with; None if it does not say, or names one that is not known."""
     try:
-        return str(json.loads(str(dataset.attrs.get("schedule", "{}"))).get("name", ""))
-    except json.JSONDecodeError:
-        return ""
+        return from_json(str(dataset.attrs.get("schedule", "")))
+    except SpecentError:
+        return None
 
 
 def ticks(places: Array) -> list[tuple[float, str]]:

@@ -147,6 +147,18 @@ class Schedule(ABC):
         return f"a grid that fits: time = schedule.grid({64 if times is None else min(64, len(times))})"
 
     @property
+    def code(self) -> str:
+        """The schedule as it is written in Python, for messages.
+
+        Examples
+        --------
+        >>> from specent.schedules import DDPM, VE
+        >>> VE().code, DDPM("cosine", 400).code
+        ('specent.schedules.VE()', "specent.schedules.DDPM('cosine', 400)")
+        """
+        return f"specent.schedules.{type(self).__name__}()"
+
+    @property
     def definition(self) -> dict[str, Any]:
         """The schedule and its numbers, as plain values."""
         return {"name": self.name}

@@ -121,6 +121,12 @@ class DDPM(Schedule):
         return np.asarray((after - before) / (self.log_snr(before) - self.log_snr(after)))
 
     @property
+    def code(self) -> str:
+        if not isinstance(self.betas, str):
+            return f"specent.schedules.DDPM of {self.steps} betas of its own"
+        return f"specent.schedules.DDPM({self.betas!r}{'' if self.steps == DDPM.steps else f', {self.steps}'})"
+
+    @property
     def definition(self) -> dict[str, Any]:
         return {"name": self.name, "betas": self.betas, "steps": self.steps}
 
