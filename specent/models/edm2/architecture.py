@@ -1,7 +1,7 @@
 r"""The EDM2 U-Net and its preconditioning (arXiv 2312.02696, configuration G; preconditioning of arXiv 2206.00364).
 
-Names of parameters and buffers are those of the published files, so that a state dictionary is all there is to a
-checkpoint. With :math:`F` the network and :math:`\sigma_d = 1/2`,
+The names of parameters and buffers are those of the published files, so a state dictionary of such a file can be loaded
+as it is. With :math:`F` the network and :math:`\sigma_d = 1/2`,
 
 .. math:: D(x, \sigma, c) = \frac{\sigma_d^2}{\sigma^2+\sigma_d^2} x + \frac{\sigma\sigma_d}{\sqrt{\sigma^2+\sigma_d^2}}
           F\Bigl(\frac{x}{\sqrt{\sigma^2+\sigma_d^2}}, \tfrac14\ln\sigma, c\Bigr) .
@@ -109,9 +109,9 @@ class UNet(nn.Module):
         self.emb_fourier = MPFourier(config.noise_channels)
         self.emb_noise = MPConv(config.noise_channels, width)
         self.emb_label = MPConv(config.label_dim, width) if config.label_dim else None
-        # one channel of ones stands for the bias that no layer has
-        self.enc, kept = _encoder(config)
-        self.dec = _decoder(config, kept)
+        # the input has one channel of ones more, because no layer has a bias
+        self.enc, skip_widths = _encoder(config)
+        self.dec = _decoder(config, skip_widths)
         self.out_conv = MPConv(config.blocks[0], config.channels, 3)
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None) -> Tensor:
@@ -122,53 +122,53 @@ class UNet(nn.Module):
             embedding = mp_sum(embedding, label, self.config.label_balance)
         embedding = mp_silu(embedding)
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-        kept = []
+        skips = []
         for layer in self.enc.values():
             x = layer(x) if isinstance(layer, MPConv) else layer(x, embedding)
-            kept.append(x)
+            skips.append(x)
         for name, layer in self.dec.items():
-            x = mp_cat(x, kept.pop(), self.config.concat_balance) if "block" in name else x
+            x = mp_cat(x, skips.pop(), self.config.concat_balance) if "block" in name else x
             x = layer(x, embedding)
-        made: Tensor = self.out_conv(x, self.out_gain)
-        return made
+        output: Tensor = self.out_conv(x, self.out_gain)
+        return output
 
 
 def _encoder(config: Config) -> tuple[nn.ModuleDict, list[int]]:
-    """Layers of the encoder, and the channels each of them leaves."""
+    """Layers of the encoder, and the number of channels of the output of each."""
     layers: dict[str, nn.Module] = {}
-    kept: list[int] = []
+    widths: list[int] = []
     for level, (size, outputs) in enumerate(zip(config.resolutions, config.blocks, strict=True)):
         if level == 0:
             layers[f"{size}x{size}_conv"] = MPConv(config.channels + 1, outputs, 3)
-            kept.append(outputs)
+            widths.append(outputs)
         else:
-            layers[f"{size}x{size}_down"] = Block(kept[-1], kept[-1], config.embedding_channels, "encoder", "down")
-            kept.append(kept[-1])
+            layers[f"{size}x{size}_down"] = Block(widths[-1], widths[-1], config.embedding_channels, "encoder", "down")
+            widths.append(widths[-1])
         for i in range(config.per_level):
             attends = size in config.attention
-            block = Block(kept[-1], outputs, config.embedding_channels, "encoder", attention=attends)
+            block = Block(widths[-1], outputs, config.embedding_channels, "encoder", attention=attends)
             layers[f"{size}x{size}_block{i}"] = block
-            kept.append(outputs)
-    return nn.ModuleDict(layers), kept
+            widths.append(outputs)
+    return nn.ModuleDict(layers), widths
 
 
-def _decoder(config: Config, kept: list[int]) -> nn.ModuleDict:
-    """Layers of the decoder, which take up what the encoder kept, last first."""
+def _decoder(config: Config, skip_widths: list[int]) -> nn.ModuleDict:
+    """Layers of the decoder, which join the outputs of the encoder in reverse order."""
     layers: dict[str, nn.Module] = {}
-    left, width = list(kept), config.embedding_channels
-    now = left[-1]
+    remaining, embedding = list(skip_widths), config.embedding_channels
+    inputs = remaining[-1]
     for level in reversed(range(len(config.blocks))):
         size, outputs = config.resolutions[level], config.blocks[level]
         if level == len(config.blocks) - 1:
-            layers[f"{size}x{size}_in0"] = Block(now, now, width, "decoder", attention=True)
-            layers[f"{size}x{size}_in1"] = Block(now, now, width, "decoder")
+            layers[f"{size}x{size}_in0"] = Block(inputs, inputs, embedding, "decoder", attention=True)
+            layers[f"{size}x{size}_in1"] = Block(inputs, inputs, embedding, "decoder")
         else:
-            layers[f"{size}x{size}_up"] = Block(now, now, width, "decoder", "up")
+            layers[f"{size}x{size}_up"] = Block(inputs, inputs, embedding, "decoder", "up")
         for i in range(config.per_level + 1):
             attends = size in config.attention
-            block = Block(now + left.pop(), outputs, width, "decoder", attention=attends)
+            block = Block(inputs + remaining.pop(), outputs, embedding, "decoder", attention=attends)
             layers[f"{size}x{size}_block{i}"] = block
-            now = outputs
+            inputs = outputs
     return nn.ModuleDict(layers)
 
 
@@ -185,7 +185,7 @@ class Precond(nn.Module):
         super().__init__()
         self.config = config
         self.unet = UNet(config)
-        # an estimate of the error that only training uses, kept for the names of the files
+        # only training uses this estimate of the error, but the files have it
         self.logvar_fourier = MPFourier(_LOGVAR)
         self.logvar_linear = MPConv(_LOGVAR, 1)
 
@@ -199,7 +199,7 @@ class Precond(nn.Module):
         return denoised
 
     def freeze(self) -> Precond:
-        """For evaluation only: normalise all weights once and for all. `train` undoes it."""
+        """Normalise all weights once, for evaluation only. `train` undoes it."""
         self.eval().requires_grad_(False)
         for module in self.modules():
             if isinstance(module, MPConv):

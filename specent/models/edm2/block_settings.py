@@ -1,7 +1,7 @@
-"""Settings of a stored network that no shape of its weights shows, against what is computed here.
+"""Settings of a stored network that no shape of its weights shows, compared with those that are computed here.
 
-A file may hold any number of channels per attention head, resampling filter, limit of the activations or balance of
-sums, and its tensors would have the same names and shapes. The networks here have one value of each.
+Channels per attention head, resampling filter, limit of the activations and balances of sums can have any value in a
+file, and its tensors have the same names and shapes. The networks here have one value of each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check_settings(modules: Iterable[tuple[str, Iterable[tuple[Any, Any]]]], con
     config : Config
         Sizes and balances that were read from the file.
     what : str
-        What to call the file in messages.
+        Name of the file in messages.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_settings(modules: Iterable[tuple[str, Iterable[tuple[Any, Any]]]], con
         block = computed.get(name)
         for setting, value in settings:
             if not isinstance(setting, str):
-                raise ModelError(f"{what}: {name or 'ema'} has a setting {brief(setting)}, which is no name")
+                raise ModelError(f"{what}: {name or 'ema'} has a setting named {brief(setting)}; names are text")
             own = _computed(setting, config, block if isinstance(block, Block) else None)
             if own is not _ABSENT and not _same(value, own):
                 raise ModelError(
@@ -68,7 +68,7 @@ def _computed(setting: str, config: Config, block: Block | None) -> Any:
         return known.get(setting, _ABSENT)
     if setting == "num_heads":
         return block.heads
-    # whatever else a block calls a balance or a limit: there is one of each here
+    # any other balance or limit of a block: there is one value of each here
     return RESIDUAL_BALANCE if setting.endswith("balance") else CLIP if setting.startswith("clip") else _ABSENT
 
 

@@ -1,7 +1,7 @@
-"""Networks in files: read from either form, and converted from the published one to safetensors.
+"""Networks in files: both forms are read, and the published one is converted to safetensors.
 
-A converted file holds the same numbers under the same names, in half precision as published, beside a card with its
-sizes, where it came from, and both SHA-256.
+A converted file has the same numbers under the same names, in half precision as published. The card beside it has the
+sizes of the network, its source, and the SHA-256 of both files.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from specent.errors import ModelError
 from specent.files import compare_digest
 from specent.models.checkpoint import checkpoint_path, read_card, write_checkpoint
 from specent.models.edm2.architecture import Config
-from specent.models.edm2.pickles import Stored, check_state, read_pickle
+from specent.models.edm2.pickles import StoredNetwork, check_state, read_pickle
 from specent.models.edm2.presets import preset_name
 
 LICENCE = "the weights keep the licence under which they were published; see where the source was fetched"
 
 
-def read(path: Path, argument: str = "source") -> Stored:
+def read_network(path: Path, argument: str = "source") -> StoredNetwork:
     """The network in a file of either form.
 
     Parameters
     ----------
     path : Path
-        A published ``.pkl``, or a ``.safetensors`` that `convert` made.
+        A published ``.pkl``, or a ``.safetensors`` that `convert` wrote.
     argument : str
-        What to call it in messages.
+        Name of the argument in messages.
 
     Returns
     -------
-    Stored
+    StoredNetwork
 
     Raises
     ------
     ModelError
-        If the file is damaged, holds something else, or is not the one that its card names.
+        If the file is damaged, has no EDM2 network in it, or is not the one that its card describes.
     """
     return read_pickle(path, argument) if path.suffix == ".pkl" else _read_converted(path, argument)
 
 
 def convert(source: str | Path, output: str | Path, *, overwrite: bool = False) -> tuple[Path, Path]:
-    """Turn a published pickle into safetensors, without running anything in it.
+    """Convert a published pickle to safetensors, without running anything in it.
 
     Parameters
     ----------
@@ -64,15 +64,15 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False) 
     Raises
     ------
     ModelError
-        If the source is no EDM2 network, or the output cannot be written. Nothing half written is left.
+        If the source is no EDM2 network, or the output cannot be written. No partial file remains.
     """
     try:
         path = Path(source).expanduser()
-        found = path.is_file() and path.suffix == ".pkl"
+        is_pickle = path.is_file() and path.suffix == ".pkl"
     except (OSError, RuntimeError, TypeError, ValueError):
-        found = False
-    if not found:
-        raise ModelError(f"source={str(source)!r} is no file ending in .pkl; give a published EDM2 network")
+        is_pickle = False
+    if not is_pickle:
+        raise ModelError(f"source={str(source)!r} is no file ending in .pkl; pass a published EDM2 network")
     target = checkpoint_path(output, overwrite=overwrite)
     stored = read_pickle(path)
     data = save({key: value.contiguous() for key, value in stored.state.items()})
@@ -86,7 +86,7 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False) 
     return write_checkpoint(data, target, card, overwrite=overwrite)
 
 
-def _read_converted(path: Path, argument: str) -> Stored:
+def _read_converted(path: Path, argument: str) -> StoredNetwork:
     what = f"{argument}={path.name!r}"
     card = read_card(path)
     try:
@@ -100,14 +100,14 @@ def _read_converted(path: Path, argument: str) -> Stored:
     except (SafetensorError, ValueError, KeyError) as error:
         raise ModelError(f"{what} is not a whole safetensors file: {error}") from error
     check_state(state, config, what)
-    return Stored(state, config, card["sha256"])
+    return StoredNetwork(state, config, card["sha256"])
 
 
 def _config(card: dict[str, Any], what: str) -> Config:
     fields = card.get("config")
     try:
         if card.get("name") != "edm2" or not isinstance(fields, dict):
-            raise ModelError("it is not that of an EDM2 network")
+            raise ModelError("it does not describe an EDM2 network")
         return Config(**fields)
     except (ModelError, TypeError) as error:
         raise ModelError(f"the card of {what}: {error}; convert the published file again") from error

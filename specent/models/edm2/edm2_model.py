@@ -1,7 +1,8 @@
 """EDM2 networks as models: from a published file, a converted one, or a folder of either.
 
-A conditional network that is called without a label is no null model: it never saw the row of zeros it would be given
-(arXiv 2312.02696). The null condition is that of the separately trained unconditional network.
+A conditional network that is called without a label is no model of the null condition: its label would be a row of
+zeros, on which it was never trained (arXiv 2312.02696). The null condition is the separately trained unconditional
+network.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.edm2.architecture import Precond
-from specent.models.edm2.conversion import read
-from specent.models.edm2.pickles import Stored
+from specent.models.edm2.conversion import read_network
+from specent.models.edm2.pickles import StoredNetwork
 from specent.models.edm2.presets import preset_name
 from specent.models.edm2.vae import MEAN, NAME, LatentDecoder, load_vae
 from specent.models.network import NetworkModel
@@ -28,8 +29,8 @@ from specent.schedules import VE
 SUFFIXES = (".safetensors", ".pkl")
 
 
-class Together(nn.Module):
-    """A conditional network, and an unconditional one for the condition after the last label.
+class NetworkPair(nn.Module):
+    """A conditional network, and an unconditional one for the null condition, which follows the last label.
 
     Parameters
     ----------
@@ -50,25 +51,28 @@ class Together(nn.Module):
         if bool(labelled.all()):
             return self._labelled(x, sigma, condition)
         if self.null is None:
-            raise ModelError(f"condition {self.classes} is the null condition, of which no network was given (null=)")
+            raise ModelError(
+                f"condition {self.classes} is the null condition, but there is no network for it; pass null="
+            )
         if not bool(labelled.any()):
-            free: Tensor = self.null(x, sigma)
-            return free
-        made = torch.empty_like(x)
-        made[labelled] = self._labelled(x[labelled], sigma[labelled], condition[labelled])
-        made[~labelled] = self.null(x[~labelled], sigma[~labelled])
-        return made
+            unconditional: Tensor = self.null(x, sigma)
+            return unconditional
+        denoised = torch.empty_like(x)
+        denoised[labelled] = self._labelled(x[labelled], sigma[labelled], condition[labelled])
+        denoised[~labelled] = self.null(x[~labelled], sigma[~labelled])
+        return denoised
 
     def _labelled(self, x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
-        made: Tensor = self.conditional(x, sigma, nn.functional.one_hot(condition, self.classes).to(x.dtype))
-        return made
+        one_hot = nn.functional.one_hot(condition, self.classes).to(x.dtype)
+        denoised: Tensor = self.conditional(x, sigma, one_hot)
+        return denoised
 
 
 class EDM2Model(NetworkModel):
     """EDM2 networks as a model; see `edm2`."""
 
     def __init__(
-        self, net: Together, labels: Sequence[str], label_prior: ArrayLike | None, identity: dict[str, Any],
+        self, net: NetworkPair, labels: Sequence[str], label_prior: ArrayLike | None, identity: dict[str, Any],
         decoder: LatentDecoder | None,
     ) -> None:  # fmt: skip
         config = net.conditional.config
@@ -82,13 +86,13 @@ class EDM2Model(NetworkModel):
             return self.decoder(x)
         if self.shape[0] == len(MEAN):
             raise ModelError(
-                f"these are latents, which an autoencoder turns into pictures: make the model with vae={NAME!r}, or "
-                "with vae= the folder of a copy"
+                f"samples of this model are latents, which only an autoencoder can turn into pictures; open it with "
+                f"vae={NAME!r}, or with vae= the folder of a copy"
             )
         return super().decode(x)
 
     def greys(self, pictures: Tensor) -> Tensor:
-        # pictures of latents are published with their greys rounded down
+        # in the published convention the greys of decoded latents are rounded down
         return super().greys(pictures) if self.decoder is None else (255 * pictures.double()).to(torch.uint8)
 
 
@@ -101,16 +105,16 @@ def edm2(
     label_prior: ArrayLike | None = None,
     local_files_only: bool = False,
 ) -> EDM2Model:
-    """A class-conditional EDM2 network of ImageNet, with its unconditional one as the null condition.
+    """A class-conditional EDM2 network of ImageNet, with an unconditional one as the null condition.
 
     Parameters
     ----------
     source : str or Path
-        The conditional network: a published file (``edm2-img512-xs-2147483-0.045.pkl``), a file made of it by ``specent
-        convert``, or a folder that holds one network, and perhaps its unconditional one (``-uncond`` in its name).
+        The conditional network: a published file (``edm2-img512-xs-2147483-0.045.pkl``), a file that ``specent
+        convert`` wrote, or a folder with one network and perhaps its unconditional one (``-uncond`` in the file name).
     null : str or Path, optional
-        The unconditional network, in the same forms. Without it the model has no null condition: it can be neither
-        guided nor held against it.
+        The unconditional network, in the same forms. Without it the model has no null condition, so it can neither be
+        guided nor compared with the null condition.
     labels : sequence of str, optional
         Names of the classes, in the order of the network; ``"0"`` to ``"999"`` by default.
     vae : str or Path, optional
@@ -119,7 +123,7 @@ def edm2(
     label_prior : array_like, shape (labels,), optional
         Prior of the labels, uniform by default.
     local_files_only : bool
-        Whether the autoencoder must be one that was fetched before.
+        Whether to use only an autoencoder that was fetched before.
 
     Returns
     -------
@@ -130,8 +134,8 @@ def edm2(
     Raises
     ------
     ModelError
-        If a file cannot be read or holds something else (nothing in a pickle is run), a conditional network is offered
-        as `null`, an unconditional one as `source`, or the two do not fit together.
+        If a file cannot be read or is no EDM2 network (nothing in a pickle is run), a conditional network is passed as
+        `null`, an unconditional one as `source`, or the two do not fit together.
 
     References
     ----------
@@ -148,19 +152,21 @@ def edm2(
     >>> model.shape, model.null
     ((4, 8, 8), True)
     """
-    path, beside = find(source, "source")
-    stored = read(path, "source")
+    path, null_path = network_files(source, "source")
+    stored = read_network(path, "source")
     if stored.config.label_dim == 0:
         raise ModelError(
             f"source={path.name!r} is an unconditional network, which has no labels; pass it as null=, and the "
             "conditional network as source"
         )
     identity = _facts(path, stored)
-    free, other = (find(null, "null")[0] if null is not None else beside), None
-    if free is not None:
-        other = read(free, "null")
-        _check_null(stored, other, free)
-        identity["null"] = _facts(free, other)
+    if null is not None:
+        null_path, _ = network_files(null, "null")
+    null_stored = None
+    if null_path is not None:
+        null_stored = read_network(null_path, "null")
+        _check_null(stored, null_stored, null_path)
+        identity["null"] = _facts(null_path, null_stored)
     count = stored.config.label_dim
     names = tuple(map(str, range(count))) if labels is None else arguments.names(labels, "labels", error=ModelError)
     if len(names) != count:
@@ -171,23 +177,23 @@ def edm2(
             raise ModelError(f"vae={brief(str(vae))}: {path.name!r} denoises pixels; leave the autoencoder out")
         decoder = load_vae(vae, local_files_only=arguments.flag(local_files_only, "local_files_only", error=ModelError))
         identity["vae"] = decoder.facts
-    net = Together(network(stored), None if other is None else network(other)).eval()
+    net = NetworkPair(build_network(stored), None if null_stored is None else build_network(null_stored)).eval()
     return EDM2Model(net, names, label_prior, {"name": "edm2", **identity}, decoder)
 
 
-def network(stored: Stored) -> Precond:
+def build_network(stored: StoredNetwork) -> Precond:
     """The network with the weights of a file, for evaluation in single precision."""
-    # made without memory first: the weights of a file take its place, not those of chance
+    # without memory at first, because the weights of the file replace the random ones
     with torch.device("meta"):
         net = Precond(stored.config)
-    # weights stay as they are stored: what is applied are their normalised values, in single precision
+    # weights keep the precision of the file, because their normalised values are computed in single precision
     state = {key: value if key.endswith(".weight") else value.float() for key, value in stored.state.items()}
     net.load_state_dict(state, strict=True, assign=True)
     return net.freeze()
 
 
-def find(source: Any, argument: str) -> tuple[Path, Path | None]:
-    """The file of a network, and that of the unconditional one beside it in the folder, if a folder was given.
+def network_files(source: Any, argument: str) -> tuple[Path, Path | None]:
+    """The file of a network and, where the source is a folder, that of the unconditional network in it.
 
     Raises
     ------
@@ -200,27 +206,28 @@ def find(source: Any, argument: str) -> tuple[Path, Path | None]:
         path = Path(source).expanduser()
         folder, file = path.is_dir(), path.is_file()
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"{argument}={brief(source)} is no path ({error}); give a file or a folder") from error
+        raise ModelError(f"{argument}={brief(source)} is no path ({error}); pass a file or a folder") from error
     what = f"{argument}={str(source)!r}"
     if file and path.suffix in SUFFIXES:
         return path, None
     if not folder:
-        wrong = "is no file of a network" if file else "does not exist"
-        raise ModelError(f"{what} {wrong}; give a .pkl as published, a .safetensors of `specent convert`, or a folder")
+        problem = "is no file of a network" if file else "does not exist"
+        hint = "pass a .pkl as published, a .safetensors that `specent convert` wrote, or a folder"
+        raise ModelError(f"{what} {problem}; {hint}")
     for suffix in SUFFIXES:
         files = sorted(path.glob(f"*{suffix}"))
-        free = [one for one in files if "-uncond" in one.name]
-        plain = [one for one in files if one not in free]
-        wanted, others = (free, []) if argument == "null" and free else (plain, free)
-        if len(wanted) == 1 and len(others) < 2:
-            return wanted[0], others[0] if others else None
+        unconditional = [one for one in files if "-uncond" in one.name]
+        conditional = [one for one in files if one not in unconditional]
+        fitting, others = (unconditional, []) if argument == "null" and unconditional else (conditional, unconditional)
+        if len(fitting) == 1 and len(others) < 2:
+            return fitting[0], others[0] if others else None
         if files:
             names = brief([one.name for one in files])
-            raise ModelError(f"{what} holds several networks, or none that fits ({names}); name one of the files")
-    raise ModelError(f"{what} holds neither .safetensors nor .pkl files; give the folder of a network")
+            raise ModelError(f"{what} has several networks, or none that fits ({names}); pass one of the files")
+    raise ModelError(f"{what} has neither .safetensors nor .pkl files; pass the folder of a network")
 
 
-def _facts(path: Path, stored: Stored) -> dict[str, Any]:
+def _facts(path: Path, stored: StoredNetwork) -> dict[str, Any]:
     """What a network is, for archives."""
     config = stored.config
     return {
@@ -231,15 +238,15 @@ def _facts(path: Path, stored: Stored) -> dict[str, Any]:
     }
 
 
-def _check_null(stored: Stored, other: Stored, path: Path) -> None:
-    if other.config.label_dim > 0:
+def _check_null(stored: StoredNetwork, null: StoredNetwork, path: Path) -> None:
+    if null.config.label_dim > 0:
         raise ModelError(
-            f"null={path.name!r} is a conditional network of {other.config.label_dim} labels. Without a label it would "
-            "be given a row of zeros, which it was never trained on; pass the '-uncond' network of the same data"
+            f"null={path.name!r} is a conditional network of {null.config.label_dim} labels. Without a label its "
+            "input is a row of zeros, on which it was never trained; pass the '-uncond' network of the same data"
         )
     for name in ("resolution", "channels", "sigma_data"):
-        own, its = getattr(stored.config, name), getattr(other.config, name)
-        if own != its:
+        own, other = getattr(stored.config, name), getattr(null.config, name)
+        if own != other:
             raise ModelError(
-                f"null={path.name!r} has {name} {its}, the conditional network {own}; use those of one set"
+                f"null={path.name!r} has {name} {other}, the conditional network {own}; pass two networks of one set"
             )

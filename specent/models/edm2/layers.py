@@ -1,9 +1,9 @@
 r"""Magnitude-preserving building blocks of the EDM2 networks (arXiv 2312.02696, configuration G).
 
-Every layer keeps the expected magnitude of its input, so that no normalisation of activations is needed: weights are
-normalised to unit magnitude per output (equations 47 and 66), nonlinearities are divided by the magnitude they leave a
-normal variable with (81), sums and concatenations by that of independent terms (88, 103). Numbers in brackets are
-equations of that paper.
+Every layer preserves the expected magnitude of its input, so that no normalisation of activations is needed: weights
+are normalised to unit magnitude per output (equations 47 and 66), nonlinearities are divided by the magnitude of their
+output for a normal variable (81), sums and concatenations by that of independent terms (88, 103). Numbers in brackets
+are equations of that paper.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESIDUAL_BALANCE = 0.3
 """Weight of the residual branch, and of attention, in their sums with the main branch."""
 
 CLIP = 256.0
-"""Activations are kept within plus and minus this."""
+"""Largest absolute value of an activation."""
 
 HEAD = 64
 """Channels of an attention head."""
@@ -42,7 +42,7 @@ def normalize(x: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
     x : Tensor
         Any shape.
     dims : tuple of int, optional
-        Axes that are normalised together; all but the first by default.
+        Axes that are normalised together, by default all but the first.
 
     Returns
     -------
@@ -155,7 +155,7 @@ class MPConv(nn.Module):
         return normalize(wide) / math.sqrt(wide[0].numel())
 
     def freeze(self) -> None:
-        """Keep the effective weight, so that evaluation need not normalise it again."""
+        """Store the effective weight, so that evaluation does not normalise it again."""
         self.frozen = self.effective().detach()
 
     def train(self, mode: bool = True) -> MPConv:
@@ -172,18 +172,18 @@ class MPConv(nn.Module):
         """Apply to (batch, inputs, ...); the outputs are multiplied by `gain`, 1 by default."""
         weight = (self.effective() if self.frozen is None else self.frozen).to(x.dtype)
         if weight.ndim == 2:
-            made = functional.linear(x, weight)
+            output = functional.linear(x, weight)
         else:
-            made = functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
-        return made if gain is None else made * gain.to(x.dtype)
+            output = functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        return output if gain is None else output * gain.to(x.dtype)
 
 
-def resampled(x: Tensor, mode: Resample) -> Tensor:
+def resize(x: Tensor, mode: Resample) -> Tensor:
     """The picture as it is, its 2 x 2 means, or every pixel repeated 2 x 2.
 
     Examples
     --------
-    >>> resampled(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), "down").item()
+    >>> resize(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), "down").item()
     4.0
     """
     if mode == "down":
@@ -225,7 +225,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Next activations from (batch, inputs, height, width) and (batch, embedding)."""
-        x = resampled(x, self.resample)
+        x = resize(x, self.resample)
         if self.flavour == "encoder":
             x = normalize(self._skipped(x), (1,))
         scale = self.emb_linear(embedding, self.emb_gain) + 1

@@ -1,9 +1,9 @@
 """The published pickles, read without running anything in them.
 
 A file is a pickle of a mapping whose entry ``ema`` is the network. Its modules are stored as calls of one function on
-one mapping, which holds the attributes of the module and, as text, source code that a normal load would execute. Here
-the whole file becomes inert records (`specent.unpickling`); the weights are picked out of them by name, the source code
-is never looked at, and the sizes of the network follow from the recorded fields and the shapes.
+one mapping, with the attributes of the module and, as text, source code that a normal load would execute. Here the
+whole file becomes inert records (`specent.unpickling`). The weights are read from them by name, the source code is
+never used, and the sizes of the network follow from the recorded fields and from the shapes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PARAMETER = "torch._utils._rebuild_parameter"
 TENSOR = "torch._utils._rebuild_tensor_v2"
 STORAGE = "torch.storage._load_from_bytes"
 
-# what the standard library has for plain data; anything else of it is asked for only by those who mean harm
+# classes of the standard library for plain data; only a malicious file refers to anything else of that library
 _PLAIN = {
     "builtins": ("set", "frozenset", "slice", "range", "complex", "bytearray", "list", "dict", "tuple", "object"),
     "_codecs": ("encode",),
@@ -46,22 +46,22 @@ _PLAIN = {
 }
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _DEEPEST = 32
-# of a module: entries, and letters of a name; of the network: modules
+# at most so many entries in a module and modules in a network, and letters in a name
 _MOST, _LONGEST = 4096, 200
 _MOST_DIMENSIONS, _LARGEST = 8, 2**40
 _LAYER = re.compile(r"unet\.enc\.(\d+)x\1_block(\d+)\.conv_res1\.weight")
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A network as it stands in a file: its weights by name, its sizes, and the file's SHA-256."""
+class StoredNetwork:
+    """A network in a file: its weights by name, its sizes, and the SHA-256 of the file."""
 
     state: dict[str, Tensor]
     config: Config
     sha256: str
 
 
-def read_pickle(path: Path, argument: str = "source") -> Stored:
+def read_pickle(path: Path, argument: str = "source") -> StoredNetwork:
     """The network in a published file.
 
     Parameters
@@ -69,18 +69,18 @@ def read_pickle(path: Path, argument: str = "source") -> Stored:
     path : Path
         The file.
     argument : str
-        What to call it in messages.
+        Name of the argument in messages.
 
     Returns
     -------
-    Stored
-        Weights of the type in which they are stored, mostly half precision.
+    StoredNetwork
+        Weights have the precision of the file, mostly half precision.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, is no whole pickle, asks for something that no network needs, or holds something
-        else than an EDM2 network. Nothing in it is run in any case.
+        If the file cannot be read, is no whole pickle, refers to something that no network needs, or is anything but an
+        EDM2 network with the settings of this package. Nothing in it is ever run.
     """
     what = f"{argument}={path.name!r}"
     try:
@@ -90,19 +90,19 @@ def read_pickle(path: Path, argument: str = "source") -> Stored:
     except OSError as error:
         raise ModelError(f"{what} cannot be read: {error.strerror}") from error
     try:
-        made = unpickle(data, allowed=_allowed, what=what)
+        content = _mapping(unpickle(data, allowed=_allowed, what=what))
     except ArchiveError as error:
         raise ModelError(str(error)) from error
-    held = _mapping(made)
-    if held is None or not isinstance(held.get("ema"), Record) or held["ema"].name != OBJECT:
+    network = None if content is None else content.get("ema")
+    if not isinstance(network, Record) or network.name != OBJECT:
         raise ModelError(f"{what} is no EDM2 network: a published file is a mapping whose entry 'ema' is the network")
-    top = _attributes(held["ema"], what)
-    modules = list(_modules(held["ema"], "", what, set()))
+    top = _attributes(network, what)
+    modules = list(_modules(network, "", what, set()))
     state = _tensors(modules, what, Storages(size))
     config = _config(top, state, what)
     check_state(state, config, what)
     check_settings([(name, _settings(attributes)) for name, attributes in modules], config, what)
-    return Stored(state, config, hashlib.sha256(data).hexdigest())
+    return StoredNetwork(state, config, hashlib.sha256(data).hexdigest())
 
 
 def check_state(state: Mapping[str, Tensor], config: Config, what: str) -> None:
@@ -119,7 +119,7 @@ def check_state(state: Mapping[str, Tensor], config: Config, what: str) -> None:
     if missing or extra:
         raise ModelError(
             f"{what} is of another architecture than the EDM2 networks: it lacks {missing[:3]}, and has {extra[:3]} "
-            "more"
+            "more; use a published EDM2 network"
         )
     for key, value in state.items():
         if value.shape != expected[key].shape:
@@ -128,17 +128,17 @@ def check_state(state: Mapping[str, Tensor], config: Config, what: str) -> None:
                 f"{tuple(expected[key].shape)}"
             )
         if value.dtype not in (torch.float16, torch.bfloat16, torch.float32):
-            raise ModelError(f"{what}: {key} holds {value.dtype}; half or single precision is needed")
+            raise ModelError(f"{what}: {key} has type {value.dtype}; half or single precision is needed")
         if not torch.isfinite(value).all():
-            raise ModelError(f"{what}: {key} holds a NaN or an infinity; fetch the file again")
+            raise ModelError(f"{what}: {key} contains a NaN or an infinity; fetch the file again")
 
 
 def _allowed(module: str, name: str) -> bool:
-    """Whether a file may hold a name, inert as it is: libraries of networks, and plain data of the standard library."""
+    """Whether a file may refer to a name, inert as it is: of a library of networks, or of plain standard types."""
     module = _RENAMED.get(module, module)
     if module.partition(".")[0] in sys.stdlib_module_names:
         return name in _PLAIN.get(module, ())
-    # a path of attributes leads out of the module it starts from
+    # a dotted name would lead out of the module where it starts
     return "." not in name
 
 
@@ -159,7 +159,7 @@ def _attributes(record: Record, what: str) -> dict[Any, Any]:
         described = _mapping(record.arguments[0]) if len(record.arguments) == 1 else None
         state = None if described is None else described.get("state")
     if not isinstance(state, dict):
-        raise ModelError(f"{what} is no EDM2 network: {brief(record)} does not hold the attributes of a module")
+        raise ModelError(f"{what} is no EDM2 network: {brief(record)} does not have the attributes of a module")
     return state
 
 
@@ -172,21 +172,21 @@ def _class(record: object) -> str:
 
 
 def _entries(value: Any, what: str) -> dict[str, Any]:
-    """What a module holds, by name; a name that is long or none would be repeated in that of every weight."""
-    held = _mapping(value) or {}
-    wrong = [name for name in held if not isinstance(name, str) or len(name) > _LONGEST]
-    if wrong or len(held) > _MOST:
+    """Parts, parameters or buffers of a module. Names are bounded, because the names of all weights repeat them."""
+    entries = _mapping(value) or {}
+    wrong = [name for name in entries if not isinstance(name, str) or len(name) > _LONGEST]
+    if wrong or len(entries) > _MOST:
         raise ModelError(
-            f"{what} is no EDM2 network: a module holds {len(held)} entries, and one is named "
-            f"{brief(wrong[0] if wrong else next(iter(held)))}"
+            f"{what} is no EDM2 network: a module has {len(entries)} entries, and one is named "
+            f"{brief(wrong[0] if wrong else next(iter(entries)))}"
         )
-    return held
+    return entries
 
 
 def _modules(record: Record, name: str, what: str, seen: set[int]) -> Iterator[tuple[str, dict[Any, Any]]]:
     """Name and attributes of a module and of all those inside it."""
     if name.count(".") >= _DEEPEST or id(record) in seen or len(seen) > _MOST:
-        raise ModelError(f"{what} is no EDM2 network: its modules hold each other, or one twice")
+        raise ModelError(f"{what} is no EDM2 network: its modules contain each other, or one of them twice")
     seen.add(id(record))
     attributes = _attributes(record, what)
     yield name, attributes
@@ -194,7 +194,9 @@ def _modules(record: Record, name: str, what: str, seen: set[int]) -> Iterator[t
         if value is None:
             continue
         if not isinstance(value, Record) or value.name not in (OBJECT, MODULES):
-            raise ModelError(f"{what} is of another architecture than the EDM2 networks: it holds {brief(value)}")
+            raise ModelError(
+                f"{what} is of another architecture than the EDM2 networks: one of its modules is {brief(value)}"
+            )
         # the network inside its preconditioning is known by its class
         own = "unet" if not name and _class(value) == "UNet" else part
         yield from _modules(value, f"{name}.{own}" if name else own, what, seen)
@@ -213,7 +215,7 @@ def _tensors(modules: Iterable[tuple[str, dict[Any, Any]]], what: str, storages:
 
 
 def _settings(attributes: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """What is recorded of how a module computes: its own fields, and what its class was called with."""
+    """Recorded settings of a module: its own fields, and the arguments of its class."""
     yield from attributes.items()
     yield from (_mapping(attributes.get("_init_kwargs")) or {}).items()
 
@@ -223,17 +225,17 @@ def _tensor(value: Any, what: str, storages: Storages) -> Tensor:
         value = value.arguments[0]
     if not isinstance(value, Record) or value.name != TENSOR or len(value.arguments) < 4:
         raise ModelError(f"{what} is {brief(value)}, not a tensor")
-    place, offset, size, stride = value.arguments[:4]
-    whole: list[Any] = [None]
+    stored, offset, size, stride = value.arguments[:4]
+    integers: list[Any] = [None]
     if isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= _MOST_DIMENSIONS:
-        whole = [offset, *size, *stride]
-    if not all(type(number) is int and 0 <= number < _LARGEST for number in whole):
+        integers = [offset, *size, *stride]
+    if not all(type(number) is int and 0 <= number < _LARGEST for number in integers):
         raise ModelError(f"{what} has shape {brief(size)} and strides {brief(stride)}; fetch the file again")
-    numbers, count = storages.numbers(place, what), math.prod(size)
+    numbers, count = storages.numbers(stored, what), math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    # more numbers than are stored would be repeated ones, in memory that the file does not fill
+    # more numbers than the file has would be repeated ones, in memory that the file does not fill
     if count > len(numbers) or (count and last >= len(numbers)):
-        raise ModelError(f"{what} has shape {brief(size)}, but the file holds {len(numbers)} numbers for it")
+        raise ModelError(f"{what} has shape {brief(size)}, but the file has {len(numbers)} numbers for it")
     storages.take("tensors", count * numbers.itemsize, what)
     if not count:
         return torch.empty(size, dtype=numbers.dtype)
@@ -241,34 +243,34 @@ def _tensor(value: Any, what: str, storages: Storages) -> Tensor:
 
 
 class Storages:
-    """The numbers of a file, of which no more are read than it has bytes, however often it refers to them."""
+    """The numbers of a file. No more are read than it has bytes, however often the file refers to them."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.left = {"storages": size, "tensors": size}
-        self.read: dict[int, Tensor] = {}
+        self.remaining = {"storages": size, "tensors": size}
+        self.vectors: dict[int, Tensor] = {}
 
     def take(self, kind: str, count: int, what: str) -> None:
         """Refuse more bytes than the file has."""
-        self.left[kind] -= count
-        if self.left[kind] < 0:
-            raise ModelError(f"{what}: the file holds the same numbers many times over; it is not to be trusted")
+        self.remaining[kind] -= count
+        if self.remaining[kind] < 0:
+            raise ModelError(f"{what}: the file uses the same numbers many times over; do not trust it")
 
     def numbers(self, record: Any, what: str) -> Tensor:
         """Numbers of a storage, as a vector."""
-        if id(record) not in self.read:
+        if id(record) not in self.vectors:
             if not isinstance(record, Record) or record.name != STORAGE or len(record.arguments) != 1:
                 raise ModelError(f"{what} has no storage, but {brief(record)}")
             data = _bytes(record.arguments[0])
             if not isinstance(data, bytes):
                 raise ModelError(f"{what} has a storage of {brief(data)}, not of bytes")
             self.take("storages", len(data), what)
-            self.read[id(record)] = storage(data, what)
-        return self.read[id(record)]
+            self.vectors[id(record)] = storage(data, what)
+        return self.vectors[id(record)]
 
 
 def _bytes(value: Any) -> Any:
-    """Bytes, which the oldest protocols store as text that is to be encoded."""
+    """Bytes, which the oldest protocols store as encoded text."""
     if isinstance(value, Record) and value.name == "_codecs.encode" and value.arguments[1:] == ("latin1",):
         text = value.arguments[0]
         return text.encode("latin1", "replace") if isinstance(text, str) else text
@@ -311,6 +313,6 @@ def _config(top: dict[Any, Any], state: Mapping[str, Tensor], what: str) -> Conf
 
 
 def _number(fields: dict[Any, Any], name: str, default: float) -> Any:
-    """A recorded setting: a field of its own, an argument of the class, or what it is by default."""
+    """A recorded setting: a field, an argument of the class, or else the default."""
     arguments = _mapping(fields.get("_init_kwargs")) or {}
     return fields.get(name, arguments.get(name, default))

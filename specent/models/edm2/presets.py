@@ -1,4 +1,4 @@
-"""Sizes of the published networks, and how their files are called (arXiv 2312.02696)."""
+"""Sizes of the published networks, and the names of their files (arXiv 2312.02696)."""
 
 from __future__ import annotations
 

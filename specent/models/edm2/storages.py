@@ -1,7 +1,7 @@
-"""Numbers of one tensor, as torch writes them inside a pickle of something else: in its older form or in an archive.
+"""Numbers of one tensor, as torch writes them inside another pickle: in its older form or as a zip archive.
 
-Both are read here, for torch's own reader believes what a file says of its length, and so hands out memory that was
-never filled, or inflates what is small.
+Both forms are read here, because the reader of torch trusts the length that a file states: it may return memory that
+was never filled, or inflate a small file without limit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def storage(data: bytes, what: str) -> Tensor:
     data : bytes
         What ``torch.save`` wrote of a storage.
     what : str
-        What to call it in messages.
+        Name of the tensor in messages.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def storage(data: bytes, what: str) -> Tensor:
     Raises
     ------
     ModelError
-        If the data are damaged, packed, hold something else than one storage, or fewer numbers than they say.
+        If the data are damaged or compressed, are anything but one storage, or have fewer numbers than they state.
 
     Examples
     --------
@@ -54,58 +54,58 @@ def storage(data: bytes, what: str) -> Tensor:
     tensor([1., 2.], dtype=torch.float16)
     """
     try:
-        kind, count, held = _archive(data) if data[:2] == b"PK" else _older(data)
+        kind, count, content = _archive(data) if data[:2] == b"PK" else _older(data)
         dtype = _NAMES[kind]
-        if len(held) != count * dtype.itemsize:
-            raise ValueError(f"{len(held)} bytes for {brief(count)} numbers of {dtype}")
+        if len(content) != count * dtype.itemsize:
+            raise ValueError(f"{len(content)} bytes for {brief(count)} numbers of {dtype}")
     except Exception as error:  # a damaged storage fails in many ways
         raise ModelError(f"{what}: its numbers cannot be read ({reason(error)}); fetch the file again") from error
-    # a copy, for bytes cannot be written to
-    return torch.frombuffer(bytearray(held), dtype=dtype) if count else torch.empty(0, dtype=dtype)
+    # a copy, because bytes cannot be written to
+    return torch.frombuffer(bytearray(content), dtype=dtype) if count else torch.empty(0, dtype=dtype)
 
 
 def _older(data: bytes) -> tuple[str, int, memoryview]:
-    """Four pickles, the list of storages, and for the only one its length and its bytes."""
+    """Read four pickles, the list of storages, and the length and bytes of the only storage."""
     stream = io.BytesIO(data)
     if unpickle(stream, allowed=[]) != _MAGIC or unpickle(stream, allowed=[]) != _PROTOCOL:
         raise ValueError("it is no storage")
     system = unpickle(stream, allowed=[])
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise ValueError("it has another order of bytes")
+        raise ValueError("its byte order is not little-endian")
     kind, key, count = _described(unpickle(stream, allowed=_NAMES, outside=True))
     if unpickle(stream, allowed=[]) != [key]:
-        raise ValueError("it holds other storages than it names")
+        raise ValueError("its storages are not the ones that it names")
     written = int.from_bytes(stream.read(8), "little")
     if written != count:
-        raise ValueError(f"it names {brief(count)} numbers, and holds {written}")
+        raise ValueError(f"it states {brief(count)} numbers, but has {written}")
     return kind, count, memoryview(data)[stream.tell() :]
 
 
 def _archive(data: bytes) -> tuple[str, int, bytes]:
-    """A pickle and the bytes beside it, in an archive that is not packed."""
+    """Read a pickle and the bytes beside it, in an archive that is not compressed."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         files = {file.filename.partition("/")[2]: file for file in archive.infolist()}
-        packed = any(file.compress_type != zipfile.ZIP_STORED for file in files.values())
-        if packed or sum(file.file_size for file in files.values()) > len(data):
-            raise ValueError("it is packed")
+        compressed = any(file.compress_type != zipfile.ZIP_STORED for file in files.values())
+        if compressed or sum(file.file_size for file in files.values()) > len(data):
+            raise ValueError("it is compressed")
         if "byteorder" in files and archive.read(files["byteorder"]) != b"little":
-            raise ValueError("it has another order of bytes")
+            raise ValueError("its byte order is not little-endian")
         kind, key, count = _described(unpickle(archive.read(files["data.pkl"]), allowed=_NAMES, outside=True))
         return kind, count, archive.read(files[f"data/{key}"])
 
 
 def _described(value: Any) -> tuple[str, str, int]:
     """Type, key and length of a storage that is outside of its pickle."""
-    place = value.arguments[0] if isinstance(value, Record) and value.name == OUTSIDE else None
+    entries = value.arguments[0] if isinstance(value, Record) and value.name == OUTSIDE else None
     if (
-        not isinstance(place, tuple)
-        or len(place) not in (5, 6)
-        or place[0] != "storage"
-        or place[5:] not in ((), (None,))
+        not isinstance(entries, tuple)
+        or len(entries) not in (5, 6)
+        or entries[0] != "storage"
+        or entries[5:] not in ((), (None,))
     ):
-        raise ValueError(f"it holds {brief(value)}, not a storage")
-    _, kind, key, _, count = place[:5]
+        raise ValueError(f"it is {brief(value)}, not a storage")
+    _, kind, key, _, count = entries[:5]
     known = isinstance(kind, type) and issubclass(kind, Record)
     if not known or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**40:
-        raise ValueError(f"it holds {brief(place)}, not a storage")
+        raise ValueError(f"it is {brief(entries)}, not a storage")
     return kind.name, key, count

@@ -1,7 +1,7 @@
 """Networks of random weights, small enough for any machine, in files like the published ones.
 
-What reads the published files can so be tried from end to end without them. The text where those files hold source code
-says what a loader that runs it deserves.
+With them the reader of the published files can be tried from end to end without a download. Where those files have
+source code, these have a statement that raises, so a loader that runs it fails.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ SOURCE = "raise RuntimeError('source code in a file of weights was run')"
 
 @dataclass(frozen=True)
 class Call:
-    """What a pickle asks for: to call a name with arguments, and to fill what comes out with entries and a state."""
+    """A call in a pickle: of a name, with arguments, and with the entries and the state of the object it returns."""
 
     name: str
     arguments: tuple[Any, ...] = ()
     items: tuple[tuple[Any, Any], ...] = ()
     state: Any = None
-    # how a pickle calls functions, and how it makes plain objects
-    how: bytes = pickle.REDUCE
+    # the instruction: another one calls functions than creates plain objects
+    opcode: bytes = pickle.REDUCE
 
 
 def write_tiny(folder: Path, config: Config = TINY, seed: int = 0) -> tuple[Path, Path]:
@@ -58,14 +58,14 @@ def write_tiny(folder: Path, config: Config = TINY, seed: int = 0) -> tuple[Path
     tuple of Path
         The two files.
     """
-    conditional, null = tiny_networks(config, seed)
+    conditional, null = tiny_pair(config, seed)
     paths = folder / "edm2-tiny.pkl", folder / "edm2-tiny-uncond.pkl"
     for net, path in zip((conditional, null), paths, strict=True):
-        path.write_bytes(pickled(net))
+        path.write_bytes(pickle_bytes(net))
     return paths
 
 
-def tiny_networks(config: Config = TINY, seed: int = 0) -> tuple[Precond, Precond]:
+def tiny_pair(config: Config = TINY, seed: int = 0) -> tuple[Precond, Precond]:
     """A conditional network of random weights, and one that shares all of them but those of the labels."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -75,19 +75,19 @@ def tiny_networks(config: Config = TINY, seed: int = 0) -> tuple[Precond, Precon
         for name, value in conditional.named_parameters():
             if name.endswith("_gain"):
                 value.fill_(0.5)
-    kept = {name: value for name, value in conditional.state_dict().items() if "emb_label" not in name}
-    null.load_state_dict(kept)
+    shared = {name: value for name, value in conditional.state_dict().items() if "emb_label" not in name}
+    null.load_state_dict(shared)
     return conditional.eval(), null.eval()
 
 
-def pickled(net: Precond) -> bytes:
-    """The bytes of a file that holds a network, laid out like a published one, in half precision."""
-    held: dict[str, Any] = {"ema": _module(net), "encoder": None, "dataset_kwargs": {}, "loss_fn": None}
-    return pickle.PROTO + b"\x03" + instructions(held) + pickle.STOP
+def pickle_bytes(net: Precond) -> bytes:
+    """The bytes of a file with a network, laid out like a published one, in half precision."""
+    content: dict[str, Any] = {"ema": _module(net), "encoder": None, "dataset_kwargs": {}, "loss_fn": None}
+    return pickle.PROTO + b"\x03" + instructions(content) + pickle.STOP
 
 
 def instructions(value: Any) -> bytes:
-    """Instructions of a pickle that make a value, in which calls stand as `Call`.
+    """Instructions of a pickle for a value, whose calls are represented by `Call`.
 
     Examples
     --------
@@ -96,16 +96,16 @@ def instructions(value: Any) -> bytes:
     """
     if isinstance(value, Call):
         module, _, name = value.name.rpartition(".")
-        made = pickle.GLOBAL + f"{module}\n{name}\n".encode() + instructions(value.arguments) + value.how
-        made += pickle.MARK + _each(value.items) + pickle.SETITEMS if value.items else b""
-        return made + (instructions(value.state) + pickle.BUILD if value.state is not None else b"")
+        code = pickle.GLOBAL + f"{module}\n{name}\n".encode() + instructions(value.arguments) + value.opcode
+        code += pickle.MARK + _each(value.items) + pickle.SETITEMS if value.items else b""
+        return code + (instructions(value.state) + pickle.BUILD if value.state is not None else b"")
     if isinstance(value, tuple):
         return pickle.MARK + b"".join(map(instructions, value)) + pickle.TUPLE
     if isinstance(value, list):
         return pickle.EMPTY_LIST + pickle.MARK + b"".join(map(instructions, value)) + pickle.APPENDS
     if isinstance(value, dict):
         return pickle.EMPTY_DICT + pickle.MARK + _each(value.items()) + pickle.SETITEMS
-    # less the two bytes of the protocol in front, and the stop
+    # without the two bytes of the protocol at the beginning, and without the end mark
     return pickle.dumps(value, 3)[2:-1]
 
 
@@ -118,7 +118,7 @@ def _ordered(values: Mapping[str, Any]) -> Call:
 
 
 def _module(module: nn.Module) -> Call:
-    """A module with everything inside it, as the files store it."""
+    """A module with all modules inside it, as the files store it."""
     own = {name: value for name, value in module.named_buffers(recurse=False) if name != "frozen"}
     weights = {name: Call(PARAMETER, (_tensor(value), True, _ordered({})))
                for name, value in module.named_parameters(recurse=False)}  # fmt: skip
@@ -130,13 +130,13 @@ def _module(module: nn.Module) -> Call:
         **_fields(module),
     }
     if isinstance(module, nn.ModuleDict):
-        return Call(MODULES, state=state, how=pickle.NEWOBJ)
+        return Call(MODULES, state=state, opcode=pickle.NEWOBJ)
     described = {"type": "class", "version": 6, "module_src": SOURCE, "class_name": type(module).__name__}
     return Call(OBJECT, ({**described, "state": state},))
 
 
 def _fields(module: nn.Module) -> dict[str, Any]:
-    """What a module knows of itself beside its weights."""
+    """The settings that a module records beside its weights."""
     if isinstance(module, Block):
         return {
             "resample_filter": list(FILTER), "num_heads": module.heads, "dropout": 0, "res_balance": RESIDUAL_BALANCE,
@@ -156,6 +156,6 @@ def _tensor(value: Tensor) -> Call:
     half = value.detach().half().contiguous()
     stream = io.BytesIO()
     storage = half._typed_storage()  # type: ignore[no-untyped-call]
-    # the form of older versions, which the published files have, holds addresses in memory: no two would be alike
+    # not the older form of the published files, which has addresses in memory, so that no two files would be equal
     torch.save(storage, stream)
     return Call(TENSOR, (Call(STORAGE, (stream.getvalue(),)), 0, tuple(half.shape), half.stride(), False, _ordered({})))

@@ -23,33 +23,33 @@ from specent.errors import ModelError
 from specent.models.outputs import reason
 
 NAME = "stabilityai/sd-vae-ft-mse"
-"""The autoencoder that the networks were trained with."""
+"""The autoencoder of the training data."""
 
 MEAN = (5.81, 3.25, 0.12, -2.15)
 DEVIATION = (4.17, 4.62, 3.71, 3.28)
-"""Of the raw latents, without the factor 0.18215 of diffusers."""
+"""Mean and standard deviation of the raw latents, which lack the factor 0.18215 of diffusers."""
 
 SPREAD = 0.5
 
 _FILES = ("config.json", "diffusion_pytorch_model.safetensors")
-# pictures decoded at a time: one of 512 x 512 takes about a gigabyte
-_TOGETHER = 4
+# pictures decoded at a time: one of 512 x 512 pixels takes about a gigabyte
+_BATCH = 4
 
 
-def scaled(raw: Tensor) -> Tensor:
-    """What the networks see, of raw latents (batch, 4, height, width).
+def scale_latents(raw: Tensor) -> Tensor:
+    """Latents as the networks see them, from raw latents (batch, 4, height, width).
 
     Examples
     --------
-    >>> scaled(torch.tensor(MEAN)[None, :, None, None]).abs().max().item()
+    >>> scale_latents(torch.tensor(MEAN)[None, :, None, None]).abs().max().item()
     0.0
     """
     mean, deviation = _moments(raw)
     return (raw - mean) * (SPREAD / deviation)
 
 
-def unscaled(latents: Tensor) -> Tensor:
-    """Raw latents (batch, 4, height, width) of what the networks see: the inverse of `scaled`."""
+def unscale_latents(latents: Tensor) -> Tensor:
+    """Raw latents from latents (batch, 4, height, width) as the networks see them: the inverse of `scale_latents`."""
     mean, deviation = _moments(latents)
     return latents * (deviation / SPREAD) + mean
 
@@ -67,7 +67,7 @@ class LatentDecoder:
     vae : AutoencoderKL
         Of diffusers.
     facts : dict
-        What it is, for archives.
+        Name and SHA-256 of the autoencoder, for archives.
     """
 
     def __init__(self, vae: Any, facts: dict[str, Any]) -> None:
@@ -77,7 +77,7 @@ class LatentDecoder:
     def __call__(self, x: Tensor) -> Tensor:
         """Pictures (batch, 3, 8 height, 8 width), 0 black to 1 white, of latents (batch, 4, height, width)."""
         self.vae.to(x.device)
-        parts = torch.split(unscaled(x.float()), _TOGETHER)
+        parts = torch.split(unscale_latents(x.float()), _BATCH)
         pictures = [self.vae.decode(part, return_dict=False)[0] for part in parts]
         return torch.cat(pictures).clamp(0, 1)
 
@@ -99,7 +99,7 @@ def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecod
     Raises
     ------
     ModelError
-        If it cannot be found or read, or is no autoencoder of four channels.
+        If it cannot be read, or is no autoencoder of four channels.
     """
     if not isinstance(name, (str, Path)) or not str(name):
         raise ModelError(f"vae={brief(name)} must be a folder, or a name of the hub such as {NAME!r}")
@@ -110,12 +110,12 @@ def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecod
     except ImportError as error:
         raise ModelError(f"vae={brief(name)}: decoding needs diffusers and transformers ({reason(error)})") from error
     folder = _folder(name, local_files_only)
-    called = folder.resolve().name if Path(name).expanduser() == folder else str(name)
-    config, weights = (_read(folder / file, called) for file in _FILES)
-    channels = _entry(config, "latent_channels", called)
-    if _entry(config, "_class_name", called) != "AutoencoderKL" or channels != len(MEAN):
+    label = folder.resolve().name if Path(name).expanduser() == folder else str(name)
+    config, weights = (_read(folder / file, label) for file in _FILES)
+    channels = _entry(config, "latent_channels", label)
+    if _entry(config, "_class_name", label) != "AutoencoderKL" or channels != len(MEAN):
         raise ModelError(
-            f"vae={called!r} is no AutoencoderKL of {len(MEAN)} channels (it has {brief(channels)}); the networks were "
+            f"vae={label!r} is no AutoencoderKL of {len(MEAN)} channels (it has {brief(channels)}); the networks were "
             f"trained on latents of {NAME!r}"
         )
     try:
@@ -124,10 +124,10 @@ def load_vae(name: str | Path, *, local_files_only: bool = False) -> LatentDecod
                 folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
     except Exception as error:
-        raise ModelError(f"vae={called!r} cannot be loaded ({reason(error)}); fetch it again") from error
+        raise ModelError(f"vae={label!r} cannot be loaded ({reason(error)}); fetch it again") from error
     if report["missing_keys"]:
-        raise ModelError(f"vae={called!r} lacks the tensor {sorted(report['missing_keys'])[0]!r}; fetch it again")
-    return LatentDecoder(vae.eval(), {"name": called, "sha256": hashlib.sha256(weights).hexdigest()})
+        raise ModelError(f"vae={label!r} lacks the tensor {sorted(report['missing_keys'])[0]!r}; fetch it again")
+    return LatentDecoder(vae.eval(), {"name": label, "sha256": hashlib.sha256(weights).hexdigest()})
 
 
 def _folder(name: str | Path, local_files_only: bool) -> Path:
@@ -148,19 +148,19 @@ def _folder(name: str | Path, local_files_only: bool) -> Path:
         ) from error
 
 
-def _read(path: Path, called: str) -> bytes:
+def _read(path: Path, label: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(
-            f"vae={called!r}: {path.name} cannot be read ({error.strerror}); give the folder that save_pretrained of "
+            f"vae={label!r}: {path.name} cannot be read ({error.strerror}); pass the folder that save_pretrained of "
             "diffusers wrote, with weights as safetensors"
         ) from error
 
 
-def _entry(config: bytes, name: str, called: str) -> Any:
+def _entry(config: bytes, name: str, label: str) -> Any:
     try:
-        held = json.loads(config)
-        return held.get(name)
+        settings = json.loads(config)
+        return settings.get(name)
     except (AttributeError, RecursionError, ValueError) as error:
-        raise ModelError(f"vae={called!r}: config.json is no JSON object ({reason(error)})") from error
+        raise ModelError(f"vae={label!r}: config.json is no JSON object ({reason(error)})") from error

@@ -18,7 +18,7 @@ from torch import nn
 
 from specent.models.edm2.architecture import Precond
 from specent.models.edm2.layers import Block
-from specent.models.edm2.tiny_networks import tiny_networks
+from specent.models.edm2.tiny_networks import tiny_pair
 
 Save = Callable[..., Path]
 
@@ -80,26 +80,26 @@ def persistent(module: nn.Module, source: str, fields: dict[str, Any]) -> nn.Mod
     return Persistent(module, source, fields)
 
 
-def pickled(held: Any, protocol: int = 4) -> bytes:
+def pickled(content: Any, protocol: int = 4) -> bytes:
     """A pickle that names modules which are nowhere to be imported."""
     library = {"torch_utils": types.ModuleType("torch_utils"), "dnnlib": types.ModuleType("dnnlib")}
     library["torch_utils.persistence"] = types.ModuleType("torch_utils.persistence")
     library["dnnlib.util"] = types.ModuleType("dnnlib.util")
-    places = ((_reconstruct_persistent_obj, "torch_utils.persistence"), (EasyDict, "dnnlib.util"))
-    before = [thing.__module__ for thing, _ in places]
+    originals = ((_reconstruct_persistent_obj, "torch_utils.persistence"), (EasyDict, "dnnlib.util"))
+    before = [thing.__module__ for thing, _ in originals]
     try:
-        for thing, module in places:
+        for thing, module in originals:
             setattr(library[module], thing.__name__, thing)
             thing.__module__ = module
         with mock.patch.dict(sys.modules, library):
-            return pickle.dumps(held, protocol)
+            return pickle.dumps(content, protocol)
     finally:
-        for (thing, _), module in zip(places, before, strict=True):
+        for (thing, _), module in zip(originals, before, strict=True):
             thing.__module__ = module
 
 
-def held(net: Precond, source: str = "", **changes: Any) -> EasyDict:
-    """What a published file holds."""
+def file_content(net: Precond, source: str = "", **changes: Any) -> EasyDict:
+    """The content of a published file."""
     half = copy.deepcopy(net)
     for value in half.parameters():
         value.data = value.data.half()
@@ -117,7 +117,7 @@ def save(tmp_path: Path) -> Save:
 
     def saved(net: Precond, name: str = "net.pkl", source: str = "", protocol: int = 4, **changes: Any) -> Path:
         path = tmp_path / name
-        path.write_bytes(pickled(held(net, source, **changes), protocol))
+        path.write_bytes(pickled(file_content(net, source, **changes), protocol))
         return path
 
     return saved
@@ -125,9 +125,9 @@ def save(tmp_path: Path) -> Save:
 
 @pytest.fixture(scope="session")
 def networks() -> tuple[Precond, Precond]:
-    """A conditional network and its unconditional one, with weights that half precision holds."""
-    made = tiny_networks(seed=3)
-    for net in made:
+    """A conditional network and its unconditional one, whose weights are exact in half precision."""
+    pair = tiny_pair(seed=3)
+    for net in pair:
         for value in net.parameters():
             value.data = value.data.half().float()
-    return made
+    return pair

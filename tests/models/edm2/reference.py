@@ -39,7 +39,7 @@ def weight(weights: Weights, name: str) -> Array:
 
 
 def convolved(x: Array, weights: Weights, name: str) -> Array:
-    """Convolution as a sum over the places of the filter; a linear map if the weight is a matrix."""
+    """Convolution as a sum over the originals of the filter; a linear map if the weight is a matrix."""
     w = weight(weights, name)
     if w.ndim == 2:
         return x @ w.T

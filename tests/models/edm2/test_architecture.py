@@ -13,7 +13,7 @@ from specent.errors import SpecentError
 from specent.models.edm2.architecture import Config, Precond
 from specent.models.edm2.layers import MPConv
 from specent.models.edm2.presets import NAMES, SIZES, file_name, preset, preset_name
-from specent.models.edm2.tiny_networks import TINY, tiny_networks
+from specent.models.edm2.tiny_networks import TINY, tiny_pair
 
 # arXiv 2312.02696, table of the networks for ImageNet-512
 MILLIONS = {"xs": 124.7, "s": 280.2, "m": 497.8, "l": 777.5, "xl": 1119.3, "xxl": 1523.2}
@@ -95,12 +95,12 @@ def test_the_network_is_that_of_the_plain_implementation(
     net = networks[not conditional]
     x, sigma, labels = inputs()
     weights = {name: value.double().numpy() for name, value in net.state_dict().items()}
-    wanted = reference.denoised(x.numpy(), sigma.numpy(), labels.numpy() if conditional else None, weights)
+    expected = reference.denoised(x.numpy(), sigma.numpy(), labels.numpy() if conditional else None, weights)
     with torch.no_grad():
         single = net(x.float(), sigma.float(), labels.float() if conditional else None)
     # the labels and the noise reach the output: it is not the same without them
-    assert np.abs(wanted - 0.25 / (0.25 + sigma.numpy() ** 2)[:, None, None, None] * x.numpy()).max() > 1e-3
-    np.testing.assert_allclose(single, wanted, atol=2e-5)
+    assert np.abs(expected - 0.25 / (0.25 + sigma.numpy() ** 2)[:, None, None, None] * x.numpy()).max() > 1e-3
+    np.testing.assert_allclose(single, expected, atol=2e-5)
 
 
 def test_a_state_is_denoised_alike_in_any_batch_and_after_freezing(networks: tuple[Precond, Precond]) -> None:
@@ -135,7 +135,7 @@ def test_labels_enter_at_unit_magnitude(networks: tuple[Precond, Precond]) -> No
 
 
 def test_a_frozen_network_normalises_no_weight_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, _ = tiny_networks()
+    net, _ = tiny_pair()
     normalised: list[MPConv] = []
     plain = MPConv.effective
 

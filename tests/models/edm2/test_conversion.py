@@ -1,4 +1,4 @@
-"""Converted files hold the numbers of the published ones, and are whole or not there."""
+"""Converted files have the numbers of the published ones, and are complete or absent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from specent import command
 from specent.errors import ModelError
 from specent.models.edm2 import conversion
 from specent.models.edm2.architecture import Precond
-from specent.models.edm2.conversion import convert, read
+from specent.models.edm2.conversion import convert, read_network
 
 Save = Callable[..., Path]
 
@@ -27,7 +27,7 @@ def converted(networks: tuple[Precond, Precond], save: Save) -> Path:
 
 def test_a_converted_file_is_the_published_one(networks: tuple[Precond, Precond], converted: Path) -> None:
     source = converted.with_suffix(".pkl")
-    before, after = read(source), read(converted)
+    before, after = read_network(source), read_network(converted)
     assert after.config == before.config == networks[0].config
     assert set(after.state) == set(before.state)
     for name, value in before.state.items():
@@ -51,9 +51,9 @@ def test_the_command_converts_and_says_what_it_wrote(
 ) -> None:
     source, output = save(networks[1], "free.pkl"), tmp_path / "free.safetensors"
     assert command.main(["convert", str(source), "-o", str(output)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split(" (")[0] for line in told] == [f"wrote {output}", f"wrote {output.with_suffix('.json')}"]
-    assert read(output).config.label_dim == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" (")[0] for line in lines] == [f"wrote {output}", f"wrote {output.with_suffix('.json')}"]
+    assert read_network(output).config.label_dim == 0
     assert command.main(["convert", str(source), "-o", str(output)]) == 1
     assert "pass --overwrite to replace it" in capsys.readouterr().err
     assert command.main(["convert", str(source), "-o", str(output), "--overwrite"]) == 0
@@ -105,7 +105,7 @@ def test_what_appears_meanwhile_is_kept(
 ) -> None:
     output, plain = tmp_path / "a.safetensors", conversion.read_pickle
 
-    def appears(path: Path) -> conversion.Stored:
+    def appears(path: Path) -> conversion.StoredNetwork:
         output.write_text("mine")
         return plain(path)
 
@@ -135,19 +135,19 @@ def test_a_damaged_converted_file_or_card_is_refused(converted: Path) -> None:
     for change, message in (
         (text.replace('"resolution": 8', '"resolution": 9'), "the card of .*resolution=9 cannot be halved"),
         (text.replace('"resolution"', '"resolutions"'), "the card of .* convert the published file again"),
-        (text.replace('"edm2"', '"other"'), "not that of an EDM2 network"),
+        (text.replace('"edm2"', '"other"'), "does not describe an EDM2 network"),
         (text.replace('"label_dim": 3', '"label_dim": 5'), r"emb_label.weight has shape \(32, 3\), not \(32, 5\)"),
         ("{}", "is not a card"),
     ):
         card.write_text(change)
         with pytest.raises(ModelError, match=message):
-            read(converted)
+            read_network(converted)
     card.write_text(text)
     data = bytearray(converted.read_bytes())
     data[-1] ^= 1
     converted.write_bytes(data)
     with pytest.raises(ModelError, match="SHA-256"):
-        read(converted)
+        read_network(converted)
 
 
 def test_other_weights_under_a_matching_card_are_refused(converted: Path) -> None:
@@ -155,11 +155,11 @@ def test_other_weights_under_a_matching_card_are_refused(converted: Path) -> Non
     state = load_file(converted)
     state["unet.out_conv.weight"] = state["unet.out_conv.weight"].double()
     save_file(state, converted)
-    held = json.loads(card.read_text())
-    card.write_text(json.dumps({**held, "sha256": hashlib.sha256(converted.read_bytes()).hexdigest()}))
-    with pytest.raises(ModelError, match=r"unet.out_conv.weight holds torch.float64; half or single precision"):
-        read(converted)
+    fields = json.loads(card.read_text())
+    card.write_text(json.dumps({**fields, "sha256": hashlib.sha256(converted.read_bytes()).hexdigest()}))
+    with pytest.raises(ModelError, match=r"unet.out_conv.weight has type torch.float64; half or single precision"):
+        read_network(converted)
     converted.write_bytes(converted.read_bytes()[:-8])
-    card.write_text(json.dumps({**held, "sha256": hashlib.sha256(converted.read_bytes()).hexdigest()}))
+    card.write_text(json.dumps({**fields, "sha256": hashlib.sha256(converted.read_bytes()).hexdigest()}))
     with pytest.raises(ModelError, match="not a whole safetensors file"):
-        read(converted)
+        read_network(converted)

@@ -15,7 +15,7 @@ from specent.errors import ModelError
 from specent.models import EDM2Model
 from specent.models.edm2.architecture import Precond
 from specent.models.edm2.conversion import convert
-from specent.models.edm2.tiny_networks import TINY, tiny_networks, write_tiny
+from specent.models.edm2.tiny_networks import TINY, tiny_pair, write_tiny
 
 Save = Callable[..., Path]
 
@@ -39,28 +39,28 @@ def test_every_condition_is_denoised_by_its_network(
     assert model.shape == (4, 8, 8)
     x, sigma = 3 * states(), 2.5
     condition = torch.tensor([2, 3, 0, 3])
-    made = model.denoise(x, sigma, condition)
+    denoised = model.denoise(x, sigma, condition)
     level = torch.full((1,), sigma)
     with torch.no_grad():
         for i, index in enumerate(condition.tolist()):
             state, labels = x[i : i + 1].float(), torch.eye(4)[index : index + 1, :3]
-            wanted = networks[1](state, level) if index == 3 else networks[0](state, level, labels)
-            torch.testing.assert_close(made[i : i + 1], wanted, rtol=1e-5, atol=1e-5)
+            expected = networks[1](state, level) if index == 3 else networks[0](state, level, labels)
+            torch.testing.assert_close(denoised[i : i + 1], expected, rtol=1e-5, atol=1e-5)
     every = model.candidates(x, sigma, torch.arange(4))
     for index in range(4):
         alone = model.denoise(x, sigma, torch.full((4,), index))
         torch.testing.assert_close(every[:, index], alone, rtol=1e-5, atol=1e-5)
-    # the labels tell: neither all alike, nor like none
+    # labels matter: conditions differ from each other and from the null condition
     assert float((every[:, 0] - every[:, 1]).abs().max()) > 1e-3
     assert float((every[:, 0] - every[:, 3]).abs().max()) > 1e-3
 
 
 def test_a_run_of_a_class_against_the_null_condition_is_whole(files: tuple[Path, Path]) -> None:
     model = sp.models.edm2(files[0], null=files[1])
-    question = sp.Partition.pair("1", "null")
+    partition = sp.Partition.pair("1", "null")
     runs = sp.sample(
         model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(8), samples=4, classes=["1", "null"],
-        candidates=["1", "null"], partitions=[question], progress=False,
+        candidates=["1", "null"], partitions=[partition], progress=False,
     )  # fmt: skip
     sp.validate(runs)
     assert np.isfinite(runs.final).all()
@@ -74,14 +74,14 @@ def test_converted_files_and_folders_make_the_same_model(files: tuple[Path, Path
     for path in files:
         convert(path, folder / path.with_suffix(".safetensors").name)
     x, condition = states(), torch.tensor([0, 1, 2, 3])
-    wanted = plain.denoise(x, 1.0, condition)
-    made = sp.models.edm2(folder / "edm2-img-test-1-0.1.safetensors", null=folder)
-    torch.testing.assert_close(made.denoise(x, 1.0, condition), wanted, rtol=0, atol=0)
-    # both networks of a folder are taken
+    expected = plain.denoise(x, 1.0, condition)
+    denoised = sp.models.edm2(folder / "edm2-img-test-1-0.1.safetensors", null=folder)
+    torch.testing.assert_close(denoised.denoise(x, 1.0, condition), expected, rtol=0, atol=0)
+    # both networks of a folder are used
     for source in (folder, tmp_path):
         both = sp.models.edm2(source)
         assert both.null
-        torch.testing.assert_close(both.denoise(x, 1.0, condition), wanted, rtol=0, atol=0)
+        torch.testing.assert_close(both.denoise(x, 1.0, condition), expected, rtol=0, atol=0)
 
 
 def test_weights_stay_as_stored_and_are_applied_in_single_precision(files: tuple[Path, Path]) -> None:
@@ -90,8 +90,8 @@ def test_weights_stay_as_stored_and_are_applied_in_single_precision(files: tuple
     assert layer.weight.dtype == torch.float16
     assert layer.frozen.dtype == torch.float32
     wide = layer.weight.float()
-    wanted = wide / (1e-4 + wide.square().mean((1, 2, 3), keepdim=True).sqrt()) / wide[0].numel() ** 0.5
-    torch.testing.assert_close(layer.frozen, wanted, rtol=1e-5, atol=1e-7)
+    expected = wide / (1e-4 + wide.square().mean((1, 2, 3), keepdim=True).sqrt()) / wide[0].numel() ** 0.5
+    torch.testing.assert_close(layer.frozen, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_the_identity_names_files_digests_and_sizes(files: tuple[Path, Path]) -> None:
@@ -154,16 +154,16 @@ def test_tiny_networks_are_the_same_from_the_same_seed(tmp_path: Path) -> None:
     data = first.read_bytes(), second.read_bytes()
     assert (write_tiny(tmp_path)[0].read_bytes(), second.read_bytes()) == data
     assert torch.equal(before, torch.random.get_rng_state())
-    own, other = (tiny_networks(seed=seed)[0].unet.out_conv.weight for seed in (0, 1))
+    own, other = (tiny_pair(seed=seed)[0].unet.out_conv.weight for seed in (0, 1))
     assert not torch.equal(own, other)
 
 
 @pytest.mark.parametrize("source", ["none.pkl", "", 5, None, "\0", "net.onnx", "~nobody-of-this-name/a.pkl"], ids=repr)
 def test_paths_that_lead_to_no_network_are_refused(tmp_path: Path, source: object) -> None:
     (tmp_path / "net.onnx").write_bytes(b"")
-    given = tmp_path / source if source in ("net.onnx", "none.pkl") else source
+    path = tmp_path / source if source in ("net.onnx", "none.pkl") else source
     with pytest.raises(ModelError, match="source="):
-        sp.models.edm2(given)
+        sp.models.edm2(path)
 
 
 def test_a_folder_must_hold_one_network(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -175,10 +175,12 @@ def test_a_folder_must_hold_one_network(files: tuple[Path, Path], tmp_path: Path
         sp.models.edm2(tmp_path)
 
 
-def test_a_network_without_labels_is_not_asked_for_condition_none(files: tuple[Path, Path]) -> None:
+def test_the_null_condition_needs_a_network_of_its_own(files: tuple[Path, Path]) -> None:
     """Without a null network the condition after the last label is refused by the network, not denoised by chance."""
     model = sp.models.edm2(files[0])
-    with pytest.raises(ModelError, match=r"condition 3 is the null condition, of which no network was given \(null=\)"):
+    with pytest.raises(
+        ModelError, match=r"condition 3 is the null condition, but there is no network for it; pass null="
+    ):
         model.denoise(states(1), 1.0, torch.tensor([3]))
 
 
@@ -187,9 +189,9 @@ def test_a_network_without_labels_is_not_asked_for_condition_none(files: tuple[P
 def test_a_gpu_denoises_as_the_processor_does(files: tuple[Path, Path]) -> None:
     model = sp.models.edm2(files[0], null=files[1])
     x, condition = states(), torch.tensor([0, 1, 2, 3])
-    wanted = model.denoise(x, 1.0, condition)
-    made = model.to(torch.device("cuda")).denoise(x.cuda(), 1.0, condition.cuda())
-    torch.testing.assert_close(made.cpu(), wanted, rtol=1e-3, atol=1e-3)
+    expected = model.denoise(x, 1.0, condition)
+    denoised = model.to(torch.device("cuda")).denoise(x.cuda(), 1.0, condition.cuda())
+    torch.testing.assert_close(denoised.cpu(), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_no_name_is_not_the_folder_one_stands_in(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Nothing in a file runs, whatever it asks for and wherever that stands."""
+"""Nothing in a file runs, whatever the file calls and wherever the call is."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from specent.errors import ModelError
 from specent.models.edm2 import pickles, tiny_networks
 from specent.models.edm2.architecture import Precond
 from specent.models.edm2.pickles import read_pickle
-from specent.models.edm2.tiny_networks import Call, instructions
+from specent.models.edm2.tiny_networks import Call, instructions, pickle_bytes
 
 
-class Asks:
-    """Asks to be made by a call."""
+class Calling:
+    """Pickled as a call of a function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -35,20 +35,20 @@ def touch(sentinel: Path) -> str:
 
 
 HOSTILE: dict[str, Callable[[Path], Any]] = {
-    "os.system": lambda sentinel: Asks(os.system, f"touch {sentinel}"),
-    "builtins.eval": lambda sentinel: Asks(eval, f"open({str(sentinel)!r}, 'w')"),
-    "builtins.exec": lambda sentinel: Asks(exec, touch(sentinel)),
-    "subprocess": lambda sentinel: Asks(subprocess.check_call, ["touch", str(sentinel)]),
-    "nested": lambda sentinel: Asks(eval, "print", Asks(os.system, f"touch {sentinel}")),
-    "getattr": lambda sentinel: Asks(Asks(getattr, os, "system"), f"touch {sentinel}"),
-    "open": lambda sentinel: Asks(open, str(sentinel), "w"),
+    "os.system": lambda sentinel: Calling(os.system, f"touch {sentinel}"),
+    "builtins.eval": lambda sentinel: Calling(eval, f"open({str(sentinel)!r}, 'w')"),
+    "builtins.exec": lambda sentinel: Calling(exec, touch(sentinel)),
+    "subprocess": lambda sentinel: Calling(subprocess.check_call, ["touch", str(sentinel)]),
+    "nested": lambda sentinel: Calling(eval, "print", Calling(os.system, f"touch {sentinel}")),
+    "getattr": lambda sentinel: Calling(Calling(getattr, os, "system"), f"touch {sentinel}"),
+    "open": lambda sentinel: Calling(open, str(sentinel), "w"),
 }
 
 
-@pytest.mark.parametrize("place", ["top", "encoder", "weight", "storage", "field"])
+@pytest.mark.parametrize("position", ["top", "encoder", "weight", "storage", "field"])
 @pytest.mark.parametrize("kind", [name for name in HOSTILE if name != "getattr"])
-def test_no_payload_runs_wherever_it_stands(
-    networks: tuple[Precond, Precond], tmp_path: Path, kind: str, place: str
+def test_no_payload_runs_wherever_it_is(
+    networks: tuple[Precond, Precond], tmp_path: Path, kind: str, position: str
 ) -> None:
     sentinel = tmp_path / "ran"
     payload = pickle.dumps(HOSTILE[kind](sentinel), 3)
@@ -58,15 +58,15 @@ def test_no_payload_runs_wherever_it_stands(
     )
     assert sentinel.exists()
     sentinel.unlink()
-    data = tiny_networks.pickled(networks[0])
+    data = pickle_bytes(networks[0])
     inner = payload[2:-1]
-    if place == "top":
+    if position == "top":
         data = payload
-    elif place == "encoder":
+    elif position == "encoder":
         data = data.replace(instructions("encoder") + instructions(None), instructions("encoder") + inner)
-    elif place == "field":
+    elif position == "field":
         data = data.replace(instructions("use_fp16") + instructions(True), instructions("use_fp16") + inner)
-    elif place == "weight":
+    elif position == "weight":
         data = data[:2] + instructions({"ema": with_weight(networks[0], b"")}) + b"."
         data = data.replace(instructions("HERE"), inner)
     else:
@@ -74,9 +74,9 @@ def test_no_payload_runs_wherever_it_stands(
     assert sentinel.name.encode() in data
     path = tmp_path / "hostile.pkl"
     path.write_bytes(data)
-    with pytest.raises(ModelError, match=r"not to be trusted|numbers cannot be read") as told:
+    with pytest.raises(ModelError, match=r"not to be trusted|numbers cannot be read") as refusal:
         read_pickle(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refusal.value)
     assert not sentinel.exists()
 
 
@@ -120,12 +120,12 @@ def test_no_trick_of_the_instructions_runs(tmp_path: Path, kind: str) -> None:
         pickle.loads(b"\x80\x02\x82\xf0.")
         path = tmp_path / "hostile.pkl"
         path.write_bytes(b"\x80\x04" + b"}\x8c\x03ema" + RAW[kind](command) + b"s.")
-        with pytest.raises(ModelError, match=r"not to be trusted|damaged") as told:
+        with pytest.raises(ModelError, match=r"not to be trusted|damaged") as refusal:
             read_pickle(path)
     finally:
         copyreg.remove_extension("os", "system", 240)
         copyreg._extension_cache.clear()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refusal.value)
     assert not sentinel.exists()
 
 

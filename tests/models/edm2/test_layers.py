@@ -28,7 +28,7 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
     return {name: value.double().numpy() for name, value in module.state_dict().items()}
 
 
-def test_normalised_tensors_have_unit_magnitude_over_the_axes_asked_for(reference: ModuleType) -> None:
+def test_normalised_tensors_have_unit_magnitude_over_the_requested_axes(reference: ModuleType) -> None:
     x = 7 * torch.randn(3, 16, 5, 5, dtype=torch.float64)
     whole, channels = normalize(x), normalize(x, (1,))
     # less the 1e-4 that keeps zeros zero
@@ -41,9 +41,9 @@ def test_normalised_tensors_have_unit_magnitude_over_the_axes_asked_for(referenc
 def test_half_precision_is_normalised_in_single() -> None:
     # the squares are beyond half precision
     x = torch.full((1, 4), 3e4, dtype=torch.float16)
-    made = normalize(x)
-    assert made.dtype == torch.float16
-    torch.testing.assert_close(made, torch.ones(1, 4, dtype=torch.float16))
+    output = normalize(x)
+    assert output.dtype == torch.float16
+    torch.testing.assert_close(output, torch.ones(1, 4, dtype=torch.float16))
 
 
 def test_the_nonlinearity_leaves_a_normal_variable_at_unit_magnitude(reference: ModuleType) -> None:
@@ -66,8 +66,8 @@ def test_sums_and_concatenations_of_independent_tensors_keep_magnitude(reference
     assert magnitude(joined) == pytest.approx(1, abs=0.004)
     # the share of each input does not depend on its number of channels
     first, second = joined[:, :32].square().sum(), joined[:, 32:].square().sum()
-    wanted = balance**2 / ((1 - balance) ** 2 + balance**2)
-    assert float(second / (first + second)) == pytest.approx(wanted, abs=0.004)
+    expected = balance**2 / ((1 - balance) ** 2 + balance**2)
+    assert float(second / (first + second)) == pytest.approx(expected, abs=0.004)
     np.testing.assert_allclose(mp_sum(a, b, balance), reference.blend(a.numpy(), b.numpy(), balance), atol=1e-5)
     np.testing.assert_allclose(joined, reference.joined(a.numpy(), c.numpy(), balance), rtol=1e-5, atol=1e-7)
 
@@ -75,29 +75,29 @@ def test_sums_and_concatenations_of_independent_tensors_keep_magnitude(reference
 def test_fourier_features_have_unit_magnitude_and_known_frequencies() -> None:
     features = MPFourier(4096)
     x = torch.tensor([-2.0, 0.1, 3.7])
-    made = features(x)
-    wanted = np.sqrt(2) * np.cos(np.outer(x.numpy(), features.freqs.numpy()) + features.phases.numpy())
-    np.testing.assert_allclose(made, wanted, atol=2e-6)
+    output = features(x)
+    expected = np.sqrt(2) * np.cos(np.outer(x.numpy(), features.freqs.numpy()) + features.phases.numpy())
+    np.testing.assert_allclose(output, expected, atol=2e-6)
     # frequencies have standard deviation 2 pi, phases are even over the circle
     assert float(features.freqs.std()) == pytest.approx(2 * np.pi, rel=4 / np.sqrt(2 * 4096))
     assert stats.kstest(features.phases.numpy() / (2 * np.pi), "uniform").pvalue > 1e-4
     # the square of the cosine of an even phase has mean 1/2 and variance 1/8
-    assert np.mean(made.numpy() ** 2, axis=1) == pytest.approx(np.ones(3), abs=4 * np.sqrt(1 / 2 / 4096))
+    assert np.mean(output.numpy() ** 2, axis=1) == pytest.approx(np.ones(3), abs=4 * np.sqrt(1 / 2 / 4096))
 
 
 @pytest.mark.parametrize("kernel", [0, 1, 3])
 def test_a_weight_counts_by_its_direction_only(reference: ModuleType, kernel: int) -> None:
     layer = MPConv(32, 48, kernel).double()
     x = torch.randn(64, 32, dtype=torch.float64) if not kernel else torch.randn(4, 32, 16, 16, dtype=torch.float64)
-    made = layer(x).detach()
-    wanted = reference.convolved(x.numpy(), {"a.weight": layer.weight.detach().numpy()}, "a")
-    np.testing.assert_allclose(made, wanted, atol=1e-12)
+    output = layer(x).detach()
+    expected = reference.convolved(x.numpy(), {"a.weight": layer.weight.detach().numpy()}, "a")
+    np.testing.assert_allclose(output, expected, atol=1e-12)
     with torch.no_grad():
         layer.weight *= torch.linspace(0.5, 20, 48)[(...,) + (None,) * (layer.weight.ndim - 1)]
     # but for the 1e-4 beside the root mean square
-    torch.testing.assert_close(layer(x), made, rtol=3e-4, atol=1e-6)
+    torch.testing.assert_close(layer(x), output, rtol=3e-4, atol=1e-6)
     torch.testing.assert_close(layer(x, torch.tensor(0.5).double()), 0.5 * layer(x))
-    inside = made[:, :, 1:-1, 1:-1] if kernel else made
+    inside = output[:, :, 1:-1, 1:-1] if kernel else output
     # every output has unit variance; of 3072 or more of them the magnitude has a standard error below 0.013
     assert magnitude(inside) == pytest.approx(1, abs=0.052)
 
@@ -120,23 +120,23 @@ def test_a_frozen_layer_gives_the_same_and_thaws_for_training() -> None:
 
 def test_attention_is_the_softmax_of_scaled_cosines() -> None:
     joint = torch.randn(2, 3 * 128, 4, 4, dtype=torch.float64)
-    made = attention(joint, heads=2)
+    output = attention(joint, heads=2)
     parts = joint.reshape(2, 2, 64, 3, 16)
     unit = parts / (1e-4 + parts.square().mean(2, keepdim=True).sqrt())
     query, key, value = unit.unbind(3)
     share = torch.softmax(torch.einsum("bhcq,bhck->bhqk", query, key) / 8, dim=-1)
-    wanted = torch.einsum("bhqk,bhck->bhcq", share, value).reshape(2, 128, 4, 4)
-    torch.testing.assert_close(made, wanted)
+    expected = torch.einsum("bhqk,bhck->bhcq", share, value).reshape(2, 128, 4, 4)
+    torch.testing.assert_close(output, expected)
 
 
 def test_resampling_halves_by_means_and_doubles_by_repeating() -> None:
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    down = layers.resampled(x, "down")
+    down = layers.resize(x, "down")
     assert down.flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
-    up = layers.resampled(down, "up")
+    up = layers.resize(down, "up")
     assert up[0, 0, 0].tolist() == [2.5, 2.5, 4.5, 4.5]
-    torch.testing.assert_close(layers.resampled(up, "down"), down)
-    assert layers.resampled(x, "keep") is x
+    torch.testing.assert_close(layers.resize(up, "down"), down)
+    assert layers.resize(x, "keep") is x
 
 
 @pytest.mark.parametrize("flavour", ["encoder", "decoder"])
@@ -149,23 +149,23 @@ def test_a_block_is_that_of_the_plain_implementation(
         block.emb_gain.fill_(0.7)
     x, e = torch.randn(2, inputs, 4, 4, dtype=torch.float64), torch.randn(2, 24, dtype=torch.float64)
     with torch.no_grad():
-        made = block(x, e)
+        output = block(x, e)
     weights = {f"{resample}.{name}": value for name, value in arrays(block).items()}
     # the plain one knows how to resample by the name
     named = {name.replace(f"{resample}.", f"b_{resample}.", 1): value for name, value in weights.items()}
-    wanted = reference.block(x.numpy(), e.numpy(), named, f"b_{resample}", flavour == "encoder")
-    np.testing.assert_allclose(made, wanted, atol=1e-10)
+    expected = reference.block(x.numpy(), e.numpy(), named, f"b_{resample}", flavour == "encoder")
+    np.testing.assert_allclose(output, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("flavour", ["encoder", "decoder"])
 def test_blocks_keep_the_magnitude_of_what_passes_through(flavour: str) -> None:
     x, e = torch.randn(2, 64, 32, 32), mp_silu(torch.randn(2, 64))
     with torch.no_grad():
-        found = [magnitude(Block(64, 64, 64, flavour)(x, e)) for _ in range(16)]
+        magnitudes = [magnitude(Block(64, 64, 64, flavour)(x, e)) for _ in range(16)]
     # in expectation over the weights; zeros beyond the edge take 4 % of the power of each convolution, which has a
     # share of 16 % in the sum
-    assert np.mean(found) == pytest.approx(1, abs=0.01 + 4 * np.std(found) / 4)
-    assert np.std(found) < 0.05
+    assert np.mean(magnitudes) == pytest.approx(1, abs=0.01 + 4 * np.std(magnitudes) / 4)
+    assert np.std(magnitudes) < 0.05
 
 
 def test_activations_are_kept_within_bounds() -> None:

@@ -15,7 +15,7 @@ from specent.errors import ModelError, SpecentError
 from specent.models.edm2 import pickles, tiny_networks
 from specent.models.edm2.architecture import Precond
 from specent.models.edm2.pickles import read_pickle
-from specent.models.edm2.tiny_networks import Call, instructions
+from specent.models.edm2.tiny_networks import Call, instructions, pickle_bytes, tiny_pair
 
 Save = Callable[..., Path]
 
@@ -33,16 +33,16 @@ def test_a_file_gives_its_weights_and_sizes_and_runs_nothing(
     assert not sentinel.exists()
     assert "torch_utils" not in sys.modules
     assert stored.config == net.config
-    wanted = net.state_dict()
-    assert set(stored.state) == set(wanted)
+    expected = net.state_dict()
+    assert set(stored.state) == set(expected)
     for name, value in stored.state.items():
         assert value.dtype == (torch.float32 if name.endswith(("freqs", "phases")) else torch.float16)
-        torch.testing.assert_close(value.float(), wanted[name], rtol=0, atol=0)
+        torch.testing.assert_close(value.float(), expected[name], rtol=0, atol=0)
 
 
 def test_files_of_tiny_networks_are_read_alike(networks: tuple[Precond, Precond], tmp_path: Path) -> None:
     path = tmp_path / "tiny.pkl"
-    path.write_bytes(tiny_networks.pickled(networks[0]))
+    path.write_bytes(pickle_bytes(networks[0]))
     assert b"RuntimeError" in path.read_bytes()
     for name, value in read_pickle(path).state.items():
         torch.testing.assert_close(value.float(), networks[0].state_dict()[name], rtol=1e-3, atol=1e-3)
@@ -51,14 +51,14 @@ def test_files_of_tiny_networks_are_read_alike(networks: tuple[Precond, Precond]
 def test_weights_that_share_a_storage_or_lie_otherwise_in_it_are_what_they_were(
     networks: tuple[Precond, Precond], save: Save
 ) -> None:
-    net = tiny_networks.tiny_networks()[0]
-    wanted = net.unet.out_conv.weight.detach().half().float()
+    net = tiny_pair()[0]
+    expected = net.unet.out_conv.weight.detach().half().float()
     # channels last, and a part of a larger storage
     net.unet.out_conv.weight.data = net.unet.out_conv.weight.data.to(memory_format=torch.channels_last)
     whole = torch.randn(5, *net.unet.emb_noise.weight.shape)
     net.unet.emb_noise.weight.data = whole[2]
     stored = read_pickle(save(net))
-    torch.testing.assert_close(stored.state["unet.out_conv.weight"].float(), wanted, rtol=0, atol=0)
+    torch.testing.assert_close(stored.state["unet.out_conv.weight"].float(), expected, rtol=0, atol=0)
     torch.testing.assert_close(stored.state["unet.emb_noise.weight"].float(), whole[2].half().float(), rtol=0, atol=0)
 
 
@@ -88,13 +88,13 @@ def test_other_files_and_huge_claims_are_refused(tmp_path: Path, data: bytes) ->
 
 
 @pytest.mark.parametrize(
-    "held",
+    "content",
     [{}, [], None, {"ema": None}, {"ema": {}}, {"ema": Call("torch.nn.modules.linear.Linear", (), state={})}],
     ids=repr,
 )
-def test_pickles_of_something_else_are_refused(tmp_path: Path, held: object) -> None:
+def test_pickles_of_something_else_are_refused(tmp_path: Path, content: object) -> None:
     path = tmp_path / "other.pkl"
-    path.write_bytes(b"\x80\x03" + instructions(held) + b".")
+    path.write_bytes(b"\x80\x03" + instructions(content) + b".")
     with pytest.raises(ModelError, match="no EDM2 network: a published file is a mapping whose entry 'ema'"):
         read_pickle(path)
 
@@ -133,7 +133,7 @@ def entries(**values: Any) -> Call:
 
 
 def gain(value: object) -> Callable[[dict[str, Any]], None]:
-    """Put something in place of the gain of the output."""
+    """Replace the gain of the output."""
 
     def change(state: dict[str, Any]) -> None:
         unet(state)["_parameters"] = entries(out_gain=value)
@@ -154,27 +154,27 @@ def gain(value: object) -> Callable[[dict[str, Any]], None]:
         (lambda state: drop(state, "unet"), "has no U-Net"),
         (lambda state: drop(unet(state), "dec"), "lacks .*'unet.dec.4x4_block0"),
         (lambda state: drop(enc(state), "8x8_block0"), "lacks .*'unet.*8x8"),
-        (lambda state: state.update(_modules=entries(a=5)), "holds 5"),
-        (lambda state: state.update(_modules=entries(a=Call("torch.nn.modules.linear.Linear"))), "holds Record"),
+        (lambda state: state.update(_modules=entries(a=5)), "one of its modules is 5"),
+        (lambda state: state.update(_modules=entries(a=Call("torch.nn.modules.linear.Linear"))), "modules is Record"),
         (lambda state: unet(state).update(label_balance=2.0), "label_balance=2.0"),
         (gain(5), "unet.out_gain is 5, not a tensor"),
-        (gain(tensor((10**12,), (0,))), r"has shape \(1000000000000,\), but the file holds 4 numbers"),
-        (gain(tensor((2, 3), (1, 1))), r"has shape \(2, 3\), but the file holds 4 numbers"),
-        (gain(tensor((), (), 4)), "the file holds 4 numbers"),
-        (gain(tensor((2,), (1,), 3)), "the file holds 4 numbers"),
+        (gain(tensor((10**12,), (0,))), r"has shape \(1000000000000,\), but the file has 4 numbers"),
+        (gain(tensor((2, 3), (1, 1))), r"has shape \(2, 3\), but the file has 4 numbers"),
+        (gain(tensor((), (), 4)), "the file has 4 numbers"),
+        (gain(tensor((2,), (1,), 3)), "the file has 4 numbers"),
         (gain(tensor((2,), (-1,), 3)), "strides"),
         (gain(tensor((2.0,), (1,))), "strides"),
         (gain(tensor("ab", (1,))), "strides"),
         (gain(tensor((2,), ())), "strides"),
         (gain(tensor((0, 2**70), (1, 1))), "strides"),
-        (gain(tensor((2**33, 2**33), (0, 0))), "the file holds 4 numbers"),
+        (gain(tensor((2**33, 2**33), (0, 0))), "the file has 4 numbers"),
         (gain(tensor((1,), (2**70,))), "strides"),
         (gain(tensor((1,) * 9, (1,) * 9)), "strides"),
         (gain(tensor((0, 2), (1, 1))), r"unet.out_gain has shape \(0, 2\), not"),
         (lambda state: state.update(sigma_data=1e-300), "sigma_data=1e-300"),
         (lambda state: state.update(_modules=entries(**{"a" * 201: 5})), "one is named 'aaa"),
         (lambda state: state.update(_parameters={5: None}), "one is named 5"),
-        (lambda state: state.update(_buffers=entries(**{f"b{i}": None for i in range(4097)})), "holds 4097 entries"),
+        (lambda state: state.update(_buffers=entries(**{f"b{i}": None for i in range(4097)})), "has 4097 entries"),
         (gain(tensor((3,), (1,))), r"unet.out_gain has shape \(3,\), not \(\)"),
         (gain(Call(pickles.TENSOR, (5, 0, (), ()))), "no storage, but 5"),
         (gain(Call(pickles.TENSOR, (Call(pickles.STORAGE, ("text",)), 0, (), ()))), "storage of 'text', not of bytes"),
@@ -185,9 +185,9 @@ def test_networks_of_another_architecture_are_refused_by_name(
     networks: tuple[Precond, Precond], tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     path = changed(networks[0], change, tmp_path / "other.pkl")
-    with pytest.raises(SpecentError, match=message) as told:
+    with pytest.raises(SpecentError, match=message) as refusal:
         read_pickle(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refusal.value)
 
 
 def block(state: dict[str, Any], name: str) -> dict[str, Any]:
@@ -305,23 +305,23 @@ def test_numbers_that_many_weights_share_are_not_copied_for_each(
         read_pickle(path)
 
 
-def test_a_network_that_holds_itself_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
     def module(state: bytes) -> bytes:
         described = b"}" + instructions("class_name") + instructions("Precond") + b"s" + instructions("state") + state
         return b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n(" + described + b"stR"
 
-    # the attributes have the number 200, and hold a module that has them too
+    # the attributes have the number 200, and contain a module that has them too
     inside = b"}" + instructions("again") + module(b"h\xc8") + b"s"
     whole = module(b"}q\xc8" + instructions("_modules") + inside + b"s")
     path = tmp_path / "ring.pkl"
     path.write_bytes(b"\x80\x03}" + instructions("ema") + whole + b"s.")
-    with pytest.raises(ModelError, match=r"hold each other"):
+    with pytest.raises(ModelError, match=r"contain each other"):
         read_pickle(path)
 
 
-def test_modules_that_hold_one_twice_are_not_walked_forever(tmp_path: Path) -> None:
+def test_modules_that_contain_one_twice_are_not_walked_forever(tmp_path: Path) -> None:
     # thirty storeys of two doors each, both into the same room: a thousand million ways
-    inner = Call(pickles.MODULES, state={"_modules": {}}, how=pickle.NEWOBJ)
+    inner = Call(pickles.MODULES, state={"_modules": {}}, opcode=pickle.NEWOBJ)
     data, opener = b"", b"ctorch.nn.modules.container\nModuleDict\n)\x81"
     data = instructions(inner) + b"q\xc8"
     for _ in range(30):
@@ -332,7 +332,7 @@ def test_modules_that_hold_one_twice_are_not_walked_forever(tmp_path: Path) -> N
     call = b"0ctorch_utils.persistence\n_reconstruct_persistent_obj\n(" + described + state + b"utR"
     path = tmp_path / "deep.pkl"
     path.write_bytes(b"\x80\x03" + data + call + b"q\xc90}" + instructions("ema") + b"h\xc9s.")
-    with pytest.raises(ModelError, match=r"hold each other, or one twice"):
+    with pytest.raises(ModelError, match=r"contain each other, or one of them twice"):
         read_pickle(path)
 
 
@@ -346,9 +346,9 @@ def test_entries_that_are_not_named_are_no_mapping(networks: tuple[Precond, Prec
 def test_numbers_that_are_not_finite_or_of_another_type_are_named(
     networks: tuple[Precond, Precond], save: Save
 ) -> None:
-    net = tiny_networks.tiny_networks()[0]
+    net = tiny_pair()[0]
     net.unet.out_conv.weight.data[0, 0, 0, 0] = torch.nan
-    with pytest.raises(ModelError, match=r"unet.out_conv.weight holds a NaN"):
+    with pytest.raises(ModelError, match=r"unet.out_conv.weight contains a NaN"):
         read_pickle(save(net))
 
 

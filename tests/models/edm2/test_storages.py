@@ -31,12 +31,12 @@ def older(keys: list[str], claimed: int, written: int, payload: bytes) -> bytes:
     """The older form of single-precision numbers."""
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
     heads = [pickle.dumps(head, 2) for head in (0x1950A86A20F9469CFC6C, 1001, system)]
-    place = b"(" + b"".join(
+    position = b"(" + b"".join(
         (pickle.dumps("storage", 2)[2:-1], b"ctorch\nFloatStorage\n", pickle.dumps("0", 2)[2:-1],
          pickle.dumps("cpu", 2)[2:-1], pickle.dumps(claimed, 2)[2:-1], b"Nt")
     )  # fmt: skip
     return b"".join(
-        [*heads, b"\x80\x02" + place + b"Q.", pickle.dumps(keys, 2), written.to_bytes(8, "little"), payload]
+        [*heads, b"\x80\x02" + position + b"Q.", pickle.dumps(keys, 2), written.to_bytes(8, "little"), payload]
     )
 
 
@@ -49,9 +49,9 @@ def test_the_older_form_gives_only_what_is_written() -> None:
         older(["0"], 2, 2, payload + b"more"), older(["0"], -1, 2, payload), older(["0"], 2**70, 2, payload),
         older(["0", "0"], 2, 2, payload),
     ):  # fmt: skip
-        with pytest.raises(ModelError, match="weight: its numbers cannot be read") as told:
+        with pytest.raises(ModelError, match="weight: its numbers cannot be read") as refusal:
             storage(bad, "weight")
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(refusal.value)
 
 
 def repacked(data: bytes, method: int, **changed: bytes) -> bytes:

@@ -15,7 +15,7 @@ import specent as sp
 from specent.errors import ModelError
 from specent.models.edm2 import vae
 from specent.models.edm2.architecture import Precond
-from specent.models.edm2.vae import load_vae, scaled, unscaled
+from specent.models.edm2.vae import load_vae, scale_latents, unscale_latents
 
 Save = Callable[..., Path]
 
@@ -38,11 +38,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_scaled_latents_have_the_spread_of_the_data() -> None:
     mean, deviation = torch.tensor([5.81, 3.25, 0.12, -2.15]), torch.tensor([4.17, 4.62, 3.71, 3.28])
     raw = mean[:, None, None] + deviation[:, None, None] * torch.randn(64, 4, 16, 16)
-    made = scaled(raw)
+    scaled = scale_latents(raw)
     # 16384 numbers per channel: standard error of mean and deviation 0.004 and 0.003
-    torch.testing.assert_close(made.mean((0, 2, 3)), torch.zeros(4), atol=0.016, rtol=0)
-    torch.testing.assert_close(made.std((0, 2, 3)), torch.full((4,), 0.5), atol=0.012, rtol=0)
-    torch.testing.assert_close(unscaled(made), raw, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(4), atol=0.016, rtol=0)
+    torch.testing.assert_close(scaled.std((0, 2, 3)), torch.full((4,), 0.5), atol=0.012, rtol=0)
+    torch.testing.assert_close(unscale_latents(scaled), raw, atol=1e-4, rtol=1e-5)
 
 
 def test_pictures_are_those_of_the_autoencoder_itself(
@@ -52,13 +52,13 @@ def test_pictures_are_those_of_the_autoencoder_itself(
 
     model = sp.models.edm2(save(networks[0]), vae=folder)
     latents = 0.5 * torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    made = model.decode(latents)
-    assert made.shape == (6, 3, 64, 64)
+    scaled = model.decode(latents)
+    assert scaled.shape == (6, 3, 64, 64)
     mean = torch.tensor([5.81, 3.25, 0.12, -2.15])[:, None, None]
     deviation = torch.tensor([4.17, 4.62, 3.71, 3.28])[:, None, None]
     with torch.no_grad():
         plain = AutoencoderKL.from_pretrained(folder).decode(latents * deviation / 0.5 + mean).sample
-    torch.testing.assert_close(made, plain.clamp(0, 1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scaled, plain.clamp(0, 1), rtol=1e-4, atol=1e-5)
     facts = model.identity["vae"]
     assert facts["name"] == "tiny-vae"
     weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
@@ -103,8 +103,8 @@ def test_previews_of_latents_have_the_published_greys(
     flat.save_pretrained(tmp_path / "flat")
     model = sp.models.edm2(save(networks[0]), vae=tmp_path / "flat")
     runs = sp.sample(
-        model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(4), samples=2, classes=["0"], predictions=[80.0],
-        progress=False,
+        model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(4), samples=2, classes=["0"],
+        record=sp.Record([80.0]), progress=False,
     )  # fmt: skip
     pictures = sp.models.previews(model, runs, progress=False).preview.isel(sample=0).squeeze()
     greys = pictures.transpose("preview_channel", "preview_y", "preview_x").values
@@ -120,9 +120,9 @@ def test_previews_of_a_run_can_be_decoded(networks: tuple[Precond, Precond], sav
         model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(6), samples=2, classes=["0"],
         record=sp.Record([0.01, 1.0, 40.0]), progress=False,
     )  # fmt: skip
-    made = previews(model, runs, progress=False)
-    assert made.preview.shape == (1, 1, 2, 3, 3, 64, 64)
-    sp.validate(made)
+    scaled = previews(model, runs, progress=False)
+    assert scaled.preview.shape == (1, 1, 2, 3, 3, 64, 64)
+    sp.validate(scaled)
 
 
 def test_what_is_no_such_autoencoder_is_refused(folder: Path, tmp_path: Path) -> None:
