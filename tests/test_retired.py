@@ -42,7 +42,7 @@ def test_every_retired_name_works_and_warns_of_the_new_one() -> None:
 
 def test_modules_of_a_retired_package_are_those_of_today() -> None:
     # not a second copy under the old name
-    code = "import specent.checking.run as old, specent.diagnostics.run as new; print(old is new)"
+    code = "import specent.checking.report as old, specent.diagnostics.report as new; print(old is new)"
     assert fresh(code) == ["True"]
 
 

@@ -1,9 +1,9 @@
-"""Checks of a model before a long run: is its adapter right? The public door is `specent.check`."""
+"""Is the adapter of a model right? A table of checks over what is measured of the model, before a long run."""
 
 from __future__ import annotations
 
+from specent.diagnostics.model_check import check as check
 from specent.diagnostics.report import Line as Line
 from specent.diagnostics.report import Report as Report
-from specent.diagnostics.run import check as check
 
 __all__ = ["Line", "Report", "check"]

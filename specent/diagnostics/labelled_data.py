@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledExamples:
     """Labelled images, with a reproducible noise for each.
 
     Parameters
@@ -78,14 +78,14 @@ class Examples:
         r"""The unit of errors: :math:`d\sigma^2 v/(\sigma^2 + v)`, the error of a linear filter for variance v."""
         return self.size * level**2 * self.variance / (level**2 + self.variance)
 
-    def first(self, count: int) -> Examples:
+    def first(self, count: int) -> LabelledExamples:
         """The first few of them."""
-        return Examples(self.images[:count], self.classes[:count], self.own, self.seed)
+        return LabelledExamples(self.images[:count], self.classes[:count], self.own, self.seed)
 
 
 def labelled_examples(
     model: Model, images: ArrayLike, labels: Any, most: int, seed: int, device: torch.device
-) -> Examples:
+) -> LabelledExamples:
     """At most so many labelled images, evenly from all classes, refused where they do not fit the model.
 
     Raises
@@ -109,7 +109,7 @@ def labelled_examples(
         raise SpecentError(f"images[{int(np.argmax(bad))}] holds a NaN or an infinity; clean the data first")
     rows = _in_turn(classes, most, seed)
     tensors = torch.as_tensor(data[rows], device=device), torch.as_tensor(classes[rows], device=device)
-    examples = Examples(*tensors, own=False, seed=seed)
+    examples = LabelledExamples(*tensors, own=False, seed=seed)
     if not examples.variance > 0:
         raise SpecentError("images are all the same; give different ones")
     return examples

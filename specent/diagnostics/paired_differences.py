@@ -18,7 +18,7 @@ _DECIDED, _SHARE = 3.0, 0.75
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """Mean of a difference over independent examples, with its standard error."""
 
     mean: float
@@ -42,18 +42,18 @@ class Difference:
         return self.count > 2 and self.z < -float(student.isf(norm.sf(errors), self.count - 1))
 
 
-def difference(first: Array, second: Array) -> Difference:
+def paired_difference(first: Array, second: Array) -> PairedDifference:
     """The first minus the second, paired.
 
     Examples
     --------
-    >>> difference(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0])).mean
+    >>> paired_difference(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0])).mean
     1.0
     """
     values = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     count = len(values)
     error = float(values.std(ddof=1)) / count**0.5 if count > 1 else np.inf
-    return Difference(float(values.mean()), error, count)
+    return PairedDifference(float(values.mean()), error, count)
 
 
 def mostly_smaller(first: Array, second: Array) -> bool:
@@ -65,7 +65,7 @@ def mostly_smaller(first: Array, second: Array) -> bool:
     >>> mostly_smaller(noise + 5, noise), mostly_smaller(noise, noise + 5)
     (True, False)
     """
-    gaps = [difference(*pair) for pair in zip(first, second, strict=True)]
+    gaps = [paired_difference(*pair) for pair in zip(first, second, strict=True)]
     decided = [np.sign(gap.mean) for gap in gaps if abs(gap.z) > _DECIDED]
     return bool(sum(sign > 0 for sign in decided) > _SHARE * len(decided))
 

@@ -15,6 +15,17 @@ _WIDTH = 118
 _INDENT = 24
 
 
+def grade(value: float, good: float, bad: float) -> Verdict:
+    """A verdict by size: up to the first limit a pass, up to the second a warning.
+
+    Examples
+    --------
+    >>> grade(0.1, 0.5, 1.0), grade(0.7, 0.5, 1.0), grade(float("nan"), 0.5, 1.0)
+    ('pass', 'warn', 'fail')
+    """
+    return "pass" if value <= good else "warn" if value <= bad else "fail"
+
+
 @dataclass(frozen=True)
 class Line:
     """The outcome of one check.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from specent import arguments
 from specent.arguments import brief
-from specent.diagnostics.labelled_data import Array, Examples
+from specent.diagnostics.labelled_data import Array, LabelledExamples
 from specent.diagnostics.network_probe import Probe
 from specent.errors import SpecentError
 from specent.models.base import Model
@@ -36,7 +36,7 @@ class Subject:
         On its device.
     probe : Probe
         The model as the checks call it.
-    examples : Examples or None
+    examples : LabelledExamples or None
         Data of the kind it was trained on, if there are any.
     labels : tuple of int
         Indices of the labels that are tried.
@@ -52,7 +52,7 @@ class Subject:
 
     model: Model
     probe: Probe
-    examples: Examples | None
+    examples: LabelledExamples | None
     labels: tuple[int, ...]
     low: float
     high: float
@@ -71,7 +71,7 @@ class Subject:
         return [*self.labels, *([self.null] if self.model.null else [])]
 
     @property
-    def data(self) -> Examples:
+    def data(self) -> LabelledExamples:
         """The examples, for a measurement that cannot do without.
 
         Raises
@@ -93,7 +93,7 @@ class Subject:
         """A condition by its label."""
         return "null" if condition == self.null else repr(self.model.labels[condition])
 
-    def repeated(self, condition: int, count: int) -> Tensor:
+    def batch_of(self, condition: int, count: int) -> Tensor:
         """That condition, `count` times."""
         return torch.full((count,), condition, dtype=torch.int64, device=self.device)
 
@@ -121,7 +121,7 @@ def noise_range(probe: Probe, levels: Any) -> tuple[float, float]:
     return max(low, least), min(high, most)
 
 
-def tried_labels(model: Model, examples: Examples | None) -> tuple[int, ...]:
+def tried_labels(model: Model, examples: LabelledExamples | None) -> tuple[int, ...]:
     """Indices of the labels that are tried: all of a few, otherwise those with most examples."""
     count = len(model.labels)
     if count <= FEW:

@@ -33,24 +33,24 @@ class Disguise:
     schedule: Schedule
 
     def __call__(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
-        moment = float(np.clip(float(time[0]), *self.schedule.time_range))
-        alpha, sigma = float(self.schedule.alpha(moment)), float(self.schedule.sigma(moment))
+        clipped = float(np.clip(float(time[0]), *self.schedule.time_range))
+        alpha, sigma = float(self.schedule.alpha(clipped)), float(self.schedule.sigma(clipped))
         state = x.double()
         data = self.exact.denoise(state / alpha, sigma / alpha, condition)
         return from_data(self.prediction, data, state, alpha, sigma).to(x.dtype)
 
-    def told(self, shift: int) -> Net:
+    def with_times_shifted(self, shift: int) -> Net:
         """The same network, which counts its times otherwise."""
         return lambda x, time, condition: self(x, time + shift, condition)
 
-    def asked(self, order: list[int]) -> Net:
+    def with_conditions(self, order: list[int]) -> Net:
         """The same network, with its conditions in another order."""
         return lambda x, time, condition: self(x, time, torch.tensor(order)[condition])
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """How tests make networks, adapt them and have them checked."""
+    """How tests make networks, adapt them and check them."""
 
     disguise: type[Disguise] = Disguise
 
@@ -75,8 +75,8 @@ def shop() -> Workshop:
 def digits() -> Data:
     """The first 40 images of five digits as their own exact model, and as data."""
     images, labels = sp.models.digits_data()
-    chosen = np.concatenate([np.flatnonzero(labels == str(digit))[:40] for digit in range(5)])
-    images, labels = images[chosen], labels[chosen]
+    rows = np.concatenate([np.flatnonzero(labels == str(digit))[:40] for digit in range(5)])
+    images, labels = images[rows], labels[rows]
     return sp.models.finite(images, labels, name="five digits"), images, labels
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import specent as sp
-from specent.diagnostics.labelled_data import Examples, label_indices, labelled_examples
+from specent.diagnostics.labelled_data import LabelledExamples, label_indices, labelled_examples
 from specent.errors import SpecentError
 from specent.schedules import DDPM
 
@@ -80,13 +80,15 @@ def test_the_spectrum_is_that_of_the_covariance() -> None:
     images = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * torch.tensor(
         [3, 1, 2]
     )
-    examples = Examples(images, torch.zeros(50, dtype=torch.int64), own=False, seed=0)
+    examples = LabelledExamples(images, torch.zeros(50, dtype=torch.int64), own=False, seed=0)
     expected = np.linalg.eigvalsh(np.cov(images.numpy().T))[::-1]
     np.testing.assert_allclose(examples.spectrum, expected)
     assert examples.variance == pytest.approx(expected.mean())
 
 
 def test_noise_is_the_same_for_the_same_stream_alone() -> None:
-    examples = Examples(torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, dtype=torch.int64), own=False, seed=5)
+    examples = LabelledExamples(
+        torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, dtype=torch.int64), own=False, seed=5
+    )
     assert examples.noisy(2.0, 7).equal(2.0 * examples.noise(7))
     assert not examples.noise(7).equal(examples.noise(8))

@@ -49,14 +49,14 @@ def test_a_flow_of_the_opposite_sign(shop: Any, digits: Any) -> None:
     assert report["prediction"].hint == "say prediction='velocity' and return the output with its sign turned"
 
 
-def at_level(net: Any, schedule: Schedule, clock: Schedule) -> Any:
-    """A network of `schedule` told the time of `clock`, but handed the states of that clock as they are."""
+def at_level(net: Any, schedule: Schedule, handed: Schedule) -> Any:
+    """A network of one schedule that takes the times of another, but the states of that other as they are."""
 
-    def told(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
-        own = float(schedule.time(clock.log_snr(float(time[0]))))
+    def at_its_own_time(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        own = float(schedule.time(handed.log_snr(float(time[0]))))
         return net(x, torch.full_like(time, own), condition)
 
-    return told
+    return at_its_own_time
 
 
 @pytest.mark.parametrize("prediction", ["noise", "v"])
@@ -89,14 +89,14 @@ def test_alpha_scaled_states_handed_to_a_trained_network(shop: Any, trained: Any
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize(("shift", "word", "hint"), [(1, "earlier", "time - 1"), (-1, "later", "time + 1")])
 def test_a_time_off_by_one(shop: Any, digits: Any, shift: int, word: str, hint: str, whole: bool) -> None:
-    net = shop.disguise(digits[0], "noise", LINEAR).told(shift)
+    net = shop.disguise(digits[0], "noise", LINEAR).with_times_shifted(shift)
     report = shop.check(ddpm_noise(shop, digits[0], net, integer_times=whole), digits)
     assert report.failed == ("time",)
     assert f"one step {word}" in report["time"].cause
     assert hint in report["time"].hint
 
 
-def test_a_noise_level_told_half_as_large(shop: Any, digits: Any) -> None:
+def test_a_noise_level_handed_over_half_as_large(shop: Any, digits: Any) -> None:
     net = shop.disguise(digits[0], "noise", VE())
     model = shop.adapted(lambda x, s, c: net(x, 0.5 * s, c), digits[0], "noise", VE())
     report = shop.check(model, digits)
@@ -149,13 +149,13 @@ def test_a_schedule_that_was_forgotten_is_named_with_the_prediction(
     net = of_range(shop.disguise(digits[0], prediction, SCHEDULES[truth]))
     report = shop.check(shop.adapted(net, digits[0], "noise", VE()), digits)
     assert "schedule" in report.failed
-    said = "" if prediction == "noise" else f" and prediction={prediction!r}"
-    assert report["schedule"].hint == f"say schedule=specent.schedules.{WRITTEN[truth]}{said}"
+    addition = "" if prediction == "noise" else f" and prediction={prediction!r}"
+    assert report["schedule"].hint == f"say schedule=specent.schedules.{WRITTEN[truth]}{addition}"
     # it is advised once
     assert {report[name].verdict for name in ("prediction", "input scale", "time")} == {"skip"}
 
 
-def test_betas_of_no_usual_schedule_are_a_wrong_clock(shop: Any, digits: Any) -> None:
+def test_betas_of_no_usual_schedule_are_a_wrong_time(shop: Any, digits: Any) -> None:
     own = DDPM(tuple(np.linspace(1e-3, 0.1, 1000) ** 1.5))
     report = shop.check(ddpm_noise(shop, digits[0], shop.disguise(digits[0], "noise", own)), digits)
     assert not report.ok
@@ -165,7 +165,9 @@ def test_betas_of_no_usual_schedule_are_a_wrong_clock(shop: Any, digits: Any) ->
 @pytest.mark.parametrize("shift", [1, -1])
 def test_labels_shifted_by_one(shop: Any, digits: Any, shift: int) -> None:
     order = [*((label + shift) % 5 for label in range(5)), 5]
-    report = shop.check(ddpm_noise(shop, digits[0], shop.disguise(digits[0], "noise", LINEAR).asked(order)), digits)
+    report = shop.check(
+        ddpm_noise(shop, digits[0], shop.disguise(digits[0], "noise", LINEAR).with_conditions(order)), digits
+    )
     assert report.failed == ("labels",)
     assert f"conditions are shifted by {-shift}" in report["labels"].cause
     assert f"fit condition '{-shift % 5}'" in report["labels"].figure
@@ -179,7 +181,7 @@ def test_labels_of_a_trained_network_shifted_by_one_show_on_few_images(shop: Any
 
 
 def test_swapped_conditions(shop: Any, digits: Any) -> None:
-    net = shop.disguise(digits[0], "noise", LINEAR).asked([0, 3, 2, 1, 4, 5])
+    net = shop.disguise(digits[0], "noise", LINEAR).with_conditions([0, 3, 2, 1, 4, 5])
     report = shop.check(ddpm_noise(shop, digits[0], net), digits)
     assert report.failed == ("labels",)
     assert report["labels"].cause == "the conditions '1' and '3' are swapped"
@@ -190,7 +192,7 @@ def test_swapped_conditions_of_two(shop: Any) -> None:
     generator = np.random.default_rng(0)
     index = generator.integers(2, size=1000)
     data = (sp.models.mixture(mix), mix.means[index] + generator.standard_normal((1000, 2)), index)
-    net = shop.disguise(data[0], "data", VE()).asked([1, 0, 2])
+    net = shop.disguise(data[0], "data", VE()).with_conditions([1, 0, 2])
     report = shop.check(shop.adapted(net, data[0], "data", VE()), data, samples=500)
     assert report.failed == ("labels",)
     assert report["labels"].cause == "the conditions 'cat' and 'dog' are swapped"
@@ -208,8 +210,8 @@ def with_null(model: Any, embedding: Tensor) -> Any:
 def test_a_null_condition_that_was_not_trained(shop: Any, trained: Any, kind: str, data: bool) -> None:
     weight = trained[0].net.embed_class.weight.detach()
     generator = torch.Generator().manual_seed(int(kind[-1]) if kind != "zero" else 0)
-    drawn = weight[:10].std() * torch.randn(weight.shape[1], generator=generator)
-    report = shop.check(with_null(trained[0], torch.zeros_like(drawn) if kind == "zero" else drawn),
+    normal = weight[:10].std() * torch.randn(weight.shape[1], generator=generator)
+    report = shop.check(with_null(trained[0], torch.zeros_like(normal) if kind == "zero" else normal),
                         trained if data else None)  # fmt: skip
     assert report.failed == ("null",)
     assert "not trained" in report["null"].cause
@@ -217,7 +219,7 @@ def test_a_null_condition_that_was_not_trained(shop: Any, trained: Any, kind: st
 
 @pytest.mark.parametrize("null", [0, 3])
 def test_a_null_condition_that_is_one_of_the_labels(shop: Any, digits: Any, null: int) -> None:
-    net = shop.disguise(digits[0], "noise", LINEAR).asked([0, 1, 2, 3, 4, null])
+    net = shop.disguise(digits[0], "noise", LINEAR).with_conditions([0, 1, 2, 3, 4, null])
     report = shop.check(ddpm_noise(shop, digits[0], net), digits)
     assert report.failed == ("null",)
 
@@ -228,7 +230,7 @@ def test_an_untrained_null_condition_among_many_labels(shop: Any) -> None:
     mix = sp.exact.GaussianMixture(means, variance=0.05, labels=[str(i) for i in range(40)])
     index = generator.integers(40, size=1500)
     data = (sp.models.mixture(mix), means[index] + 0.05**0.5 * generator.standard_normal((1500, 32)), index)
-    net = shop.disguise(data[0], "data", VE()).asked([*range(40), 7])
+    net = shop.disguise(data[0], "data", VE()).with_conditions([*range(40), 7])
     report = shop.check(shop.adapted(net, data[0], "data", VE()), data, samples=500)
     assert report.failed == ("null",)
 
@@ -283,8 +285,8 @@ class Autocast(torch.nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=x.dtype == torch.float32):
-            made = self.net(x.reshape(len(x), -1), sigma, self.net.modulation(sigma, condition))
-        return made.to(x.dtype).reshape(x.shape)
+            output = self.net(x.reshape(len(x), -1), sigma, self.net.modulation(sigma, condition))
+        return output.to(x.dtype).reshape(x.shape)
 
 
 def test_half_precision_inside_shows_as_a_difference_to_double(shop: Any, trained: Any) -> None:
