@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -113,7 +114,11 @@ def _opened(source: Path, **options: Any) -> xr.Dataset:
         raise ArchiveError(f"path={str(source)!r} cannot be read as netCDF-4 ({error}); it may be damaged") from error
     dataset.attrs = schema.plain_attributes(dataset.attrs)
     for variable in dataset.variables.values():
-        variable.attrs = schema.plain_attributes(variable.attrs)
+        attributes = schema.plain_attributes(variable.attrs)
+        fill = attributes.get("_FillValue")
+        if isinstance(fill, float) and math.isnan(fill):  # xarray's own writer marks every variable of floats so
+            del attributes["_FillValue"]
+        variable.attrs = attributes
     return dataset
 
 

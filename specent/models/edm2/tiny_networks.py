@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from specent.errors import ModelError
+from specent.files import write_whole
 from specent.models.edm2.architecture import Config, Precond, UNet
 from specent.models.edm2.layers import CLIP, FILTER, RESIDUAL_BALANCE, Block
 from specent.models.edm2.pickles import MODULES, OBJECT, PARAMETER, STORAGE, TENSOR
@@ -61,7 +63,7 @@ def write_tiny(folder: Path, config: Config = TINY, seed: int = 0) -> tuple[Path
     conditional, null = tiny_pair(config, seed)
     paths = folder / "edm2-tiny.pkl", folder / "edm2-tiny-uncond.pkl"
     for net, path in zip((conditional, null), paths, strict=True):
-        path.write_bytes(pickle_bytes(net))
+        write_whole(pickle_bytes(net), path, overwrite=True, error=ModelError)
     return paths
 
 
