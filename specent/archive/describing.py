@@ -17,7 +17,7 @@ from specent.files import as_path
 from specent.partitions import Partition
 from specent.schema.coordinates import guidance_settings
 
-_SHOWN = 6
+_MOST_ITEMS = 6
 _WIDTH = 100
 
 
@@ -27,7 +27,7 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
     Parameters
     ----------
     dataset_or_path : Dataset or path
-        What is to be described; data values are not read.
+        What to describe; data values are not read.
 
     Returns
     -------
@@ -48,10 +48,10 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
     """
     if isinstance(dataset_or_path, xr.Dataset):
         schema.validate(dataset_or_path)
-        return _text(dataset_or_path, f"{_bytes(dataset_or_path.nbytes)} in memory")
+        return _text(dataset_or_path, f"{_size_text(dataset_or_path.nbytes)} in memory")
     path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
     with reading.open(path) as dataset:
-        size = f"{path.name}, {_bytes(path.stat().st_size)} on disk, {_bytes(dataset.nbytes)} in memory"
+        size = f"{path.name}, {_size_text(path.stat().st_size)} on disk, {_size_text(dataset.nbytes)} in memory"
         return _text(dataset, size)
 
 
@@ -77,10 +77,10 @@ def _dimensions(dataset: xr.Dataset) -> Iterator[str]:
     for dim, size in dataset.sizes.items():
         values = dataset[dim].values
         if values.dtype.kind in "iuf":
-            held = f"{values[0]:g} .. {values[-1]:g}"
+            labels = f"{values[0]:g} .. {values[-1]:g}"
         else:
-            held = _some([str(value) for value in values])
-        yield f"  {dim:<16} {size:>8}  {held}"
+            labels = _some([str(value) for value in values])
+        yield f"  {dim:<16} {size:>8}  {labels}"
         yield f"  {'':<26} {schema.DIMENSIONS[str(dim)]}"
 
 
@@ -94,12 +94,12 @@ def _partitions(dataset: xr.Dataset) -> Iterator[str]:
     if "definition" not in dataset.coords:
         return
     definitions = dataset["definition"].values
-    for text in definitions[:_SHOWN]:
+    for text in definitions[:_MOST_ITEMS]:
         partition = Partition.from_json(str(text))
         sides = " | ".join(f"{side}: {_some(list(labels))}" for side, labels in partition.sides)
         prior = "label priors" if partition.prior is None else ", ".join(f"{p:g}" for p in partition.prior)
         yield f"  {partition.name:<16} {_cut(sides)} (prior: {prior})"
-    if len(definitions) > _SHOWN:
+    if len(definitions) > _MOST_ITEMS:
         yield f"  ... ({len(definitions)} in all)"
 
 
@@ -115,9 +115,9 @@ def _guidance(dataset: xr.Dataset) -> Iterator[str]:
 
 
 def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:
-    shown = ("Conventions", "specent_schema", *(set(dataset.attrs) - set(schema.ATTRIBUTES)))
+    names = ("Conventions", "specent_schema", *(set(dataset.attrs) - set(schema.ATTRIBUTES)))
     meanings = {**schema.ATTRIBUTES, **schema.KIND_ATTRIBUTES[kind]}
-    for name in sorted(shown, key=list(dataset.attrs).index):
+    for name in sorted(names, key=list(dataset.attrs).index):
         yield f"  {name:<18} {_cut(str(dataset.attrs[name]))}"
         if name in meanings:
             yield f"  {'':<18} {meanings[name]}"
@@ -126,18 +126,18 @@ def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:
 
 def _mapping(text: str) -> Iterator[str]:
     try:
-        held: Any = json.loads(text)
+        settings: Any = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
-        held = text
-    if not isinstance(held, dict):
-        held = {"": held}
-    for key, value in held.items():
+        settings = text
+    if not isinstance(settings, dict):
+        settings = {"": settings}
+    for key, value in settings.items():
         yield f"  {key:<18} {_cut(value if isinstance(value, str) else json.dumps(value))}"
 
 
 def _some(texts: list[str]) -> str:
-    more = f", ... ({len(texts)} in all)" if len(texts) > _SHOWN else ""
-    return _cut(", ".join(texts[:_SHOWN]) + more)
+    more = f", ... ({len(texts)} in all)" if len(texts) > _MOST_ITEMS else ""
+    return _cut(", ".join(texts[:_MOST_ITEMS]) + more)
 
 
 def _cut(text: str) -> str:
@@ -145,6 +145,6 @@ def _cut(text: str) -> str:
     return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 3] + "..."
 
 
-def _bytes(size: int) -> str:
+def _size_text(size: int) -> str:
     power = min(int(np.log10(max(size, 1)) // 3), 4)
     return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

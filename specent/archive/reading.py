@@ -12,7 +12,10 @@ from typing import Any, Literal
 import xarray as xr
 
 from specent import schema
-from specent.archive import sealing, values
+from specent.archive import sealing
+from specent.archive.locking import LIBRARY
+from specent.archive.pieces import in_pieces
+from specent.archive.values import ValueRules
 from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path, shipped_folder
@@ -58,14 +61,16 @@ def open(
     sealing.check_signature(source)
     if verify:
         sealing.check_seal(source)
-    dataset = schema.migrate(_loaded(source))
-    try:
-        schema.validate(dataset)
-        _check_chunks(chunks, dataset)
-    except SpecentError as error:
-        dataset.close()
-        raise type(error)(f"path={str(source)!r}: {error}") from error
-    return dataset if chunks is None else _chunked(dataset, source, chunks)
+    with LIBRARY:
+        stored = _loaded(source)
+        try:
+            dataset = schema.migrate(stored)
+            schema.validate(dataset)
+            _check_chunks(chunks, dataset)
+        except SpecentError as error:
+            stored.close()
+            raise type(error)(f"path={str(source)!r}: {error}") from error
+        return dataset if chunks is None else schema.migrate(_chunked(stored, source, chunks))
 
 
 def _check_chunks(chunks: Any, dataset: xr.Dataset) -> None:
@@ -84,32 +89,36 @@ def _loaded(source: Path) -> xr.Dataset:
     """The dataset with its coordinates in memory, its text as NumPy has it."""
     dataset = _opened(source)
     try:
-        loaded = {name: coordinate.variable.load() for name, coordinate in dataset.coords.items()}
+        coordinates = {name: coordinate.variable.load() for name, coordinate in dataset.coords.items()}
     except Exception as error:
         dataset.close()
         raise ArchiveError(f"path={str(source)!r}: its coordinates cannot be read ({error})") from error
-    texts = {name: variable.astype(str) for name, variable in loaded.items() if variable.dtype.kind in "OT"}
-    made = dataset.assign_coords(texts)
-    made.set_close(dataset.close)
-    return made
+    texts = {name: variable.astype(str) for name, variable in coordinates.items() if variable.dtype.kind in "OT"}
+    loaded = dataset.assign_coords(texts)
+    loaded.set_close(dataset.close)
+    return loaded
 
 
 def _chunked(dataset: xr.Dataset, source: Path, chunks: Any) -> xr.Dataset:
     """Data variables as dask arrays; opened anew, because only there are blocks fitted to the chunks of the file."""
+    if not isinstance(chunks, str):  # of an older file, a dimension may not be there before it is migrated
+        chunks = {dim: size for dim, size in chunks.items() if dim in dataset.dims}
     with warnings.catch_warnings():
-        # blocks that cut through the chunks of the file are slower to read, and the caller asked for them
+        # blocks that cut through the chunks of the file are slower to read, and the caller chose them
         warnings.filterwarnings("ignore", "The specified chunks separate", UserWarning)
         blocks = _opened(source, chunks=chunks, drop_variables=list(dataset.coords))
-    made = dataset.assign({name: blocks[name].variable for name in dataset.data_vars})
+    chunked = dataset.assign({name: blocks[name].variable for name in dataset.data_vars})
     dataset.close()
-    made.set_close(blocks.close)
-    return made
+    chunked.set_close(blocks.close)
+    return chunked
 
 
 def _opened(source: Path, **options: Any) -> xr.Dataset:
-    """Decode nothing: there are no fill values, scales or clock times in an archive."""
+    """Decode nothing: there are no fill values, scales or calendar dates in an archive."""
     try:
-        dataset = xr.open_dataset(source, engine="netcdf4", decode_times=False, mask_and_scale=False, **options)
+        dataset = xr.open_dataset(
+            source, engine="netcdf4", decode_times=False, mask_and_scale=False, lock=LIBRARY, **options
+        )
     except Exception as error:  # netCDF and HDF5 raise many types on a damaged file
         raise ArchiveError(f"path={str(source)!r} cannot be read as netCDF-4 ({error}); it may be damaged") from error
     dataset.attrs = schema.plain_attributes(dataset.attrs)
@@ -125,8 +134,8 @@ def _opened(source: Path, **options: Any) -> xr.Dataset:
 def example() -> xr.Dataset:
     """The small archive that ships with the package: trajectories of cat, dog and car, a mixture in the plane.
 
-    Three partitions (all labels, animal against vehicle, cat against dog), unguided and with guidance scale 2. Made by
-    ``specent run mixture_runs``.
+    Three partitions (all labels, animal against vehicle, cat against dog), unguided and with guidance scale 2. It is
+    the output of ``specent run mixture_runs``.
 
     Returns
     -------
@@ -142,12 +151,12 @@ def example() -> xr.Dataset:
 
 
 def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> None:
-    """Check a dataset or a file against the contract, values included.
+    """Validate a dataset or a file against the contract, values included.
 
     Parameters
     ----------
     dataset_or_path : Dataset or path
-        What is to be checked; of a file the seal is checked too.
+        What is to be validated; of a file, the seal is too.
     kind : str, optional
         The kind it must be of; any by default.
 
@@ -175,7 +184,8 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
 
 def _validate(dataset: xr.Dataset, kind: str | None) -> None:
     schema.validate(dataset, kind)
-    values.check_labels(dataset)
-    for name, region, piece in values.pieces(dataset):
-        values.check_piece(dataset, name, region, piece)
-    values.check_bounds(dataset)
+    rules = ValueRules(dataset)
+    rules.check_names()
+    for name, region, values in in_pieces(dataset):
+        rules.check_piece(name, region, values)
+    rules.check_bounds()

@@ -46,20 +46,21 @@ def check_seal(path: Path) -> None:
         with path.open("rb") as file:
             length = os.fstat(file.fileno()).st_size - LENGTH
             file.seek(max(length, 0))
-            found = file.read()
+            last_line = file.read()
             file.seek(0)
             expected = _line(_digest(file, length))
     except OSError as error:
         raise ArchiveError(f"path={str(path)!r} cannot be read: {error.strerror}") from error
-    if not found.startswith(_PREFIX):
+    if not last_line.startswith(_PREFIX):
         raise ArchiveError(
-            f"path={str(path)!r} does not end in a seal: it was cut short, altered by another program or not written "
-            "by specent; fetch or make it again, or open it with verify=False at your own risk"
+            f"path={str(path)!r} does not end in a seal: it was cut short, altered by another program, or not written "
+            "by sp.write; fetch or compute it again, or, if you trust it, seal a copy: "
+            "sp.write(sp.open(path, verify=False), new_path)"
         )
-    if found != expected:
+    if last_line != expected:
         raise ArchiveError(
             f"path={str(path)!r} is damaged or was altered: its bytes do not match the SHA-256 in its last line; "
-            "fetch or make it again"
+            "fetch or compute it again"
         )
 
 

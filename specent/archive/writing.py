@@ -14,11 +14,13 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from specent import schema
-from specent.archive import reading, sealing, values
+from specent.archive import pieces, reading, sealing
+from specent.archive.locking import LIBRARY
+from specent.archive.values import ValueRules
 from specent.errors import ArchiveError, SpecentError
 from specent.files import output_path, whole_file
 
-_Digests = list[tuple[str, values.Region, str]]
+_Digests = list[tuple[str, pieces.Region, str]]
 
 
 def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -27,8 +29,8 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     The values are computed, checked, compressed and hashed piece by piece, so dask-backed data are never in memory as
     a whole. The file is made under a hidden temporary name in the same folder, sealed, read back and compared, and
     then given its name, in one step that fails if another writer took it meanwhile. A writer that is killed leaves at
-    most that temporary file. The netCDF library is not thread-safe:
-    write and open archives from one thread of a process only (dask may compute in as many as it likes).
+    most that temporary file. Archives may be written and opened from several threads at once; the netCDF library,
+    which is not thread-safe, works for one of them at a time.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     ------
     SpecentError
         If the path cannot be used, the dataset breaks the contract, a value is not finite or outside its bounds
-        (naming its place) or cannot be computed, or the file could not be written; nothing is left behind then.
+        (its labels are named) or cannot be computed, or the file could not be written; nothing is left behind then.
 
     Examples
     --------
@@ -61,10 +63,11 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
         raise SpecentError(f"dataset is a {type(dataset).__name__}; write takes an xarray Dataset of the contract")
     target = check_output(path, overwrite=overwrite)
     schema.validate(dataset)
-    values.check_labels(dataset)
+    rules = ValueRules(dataset)
+    rules.check_names()
     try:
         with whole_file(target, overwrite=overwrite, error=ArchiveError) as temporary:
-            digests = _store(dataset, temporary)
+            digests = _store(rules, temporary)
             sealing.seal(temporary)
             _compare(dataset, temporary, digests)
     except RuntimeError as error:  # what the netCDF library makes of a full disk
@@ -101,23 +104,31 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     return output_path(path, ".nc", overwrite=overwrite, error=ArchiveError)
 
 
-def _store(dataset: xr.Dataset, path: Path) -> _Digests:
+def _store(rules: ValueRules, path: Path) -> _Digests:
+    dataset = rules.dataset
     digests: _Digests = []
-    with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
-        _declare(dataset, file)
-        # pieces are computed between the calls of the library, which is not thread-safe, never during one
-        for name, region, piece in _shown(values.pieces(dataset), dataset.nbytes):
-            values.check_piece(dataset, name, region, piece)
-            store = file[name]
-            store[region] = _characters(piece, store.shape[-1]) if piece.dtype.kind == "U" else piece
+    with LIBRARY:
+        file = netCDF4.Dataset(path, "w", format="NETCDF4")
+    try:
+        with LIBRARY:
+            _declare(dataset, file)
+        # pieces are computed between the calls of the library, in threads that may need the lock themselves
+        for name, region, piece in _with_progress(pieces.in_pieces(dataset), dataset.nbytes):
+            rules.check_piece(name, region, piece)
+            with LIBRARY:
+                store = file[name]
+                store[region] = _characters(piece, store.shape[-1]) if piece.dtype.kind == "U" else piece
             digests.append((name, region, _digest(piece)))
+    finally:
+        with LIBRARY:
+            file.close()
     return digests
 
 
-def _shown(pieces: Iterator[values.Piece], size: int) -> Iterator[values.Piece]:
+def _with_progress(stream: Iterator[pieces.Piece], size: int) -> Iterator[pieces.Piece]:
     """The same pieces with a progress bar: on a terminal only, and only if it takes more than a moment."""
     with tqdm(total=size, unit="B", unit_scale=True, desc="writing", disable=None, leave=False, delay=1) as bar:
-        for piece in pieces:
+        for piece in stream:
             yield piece
             bar.update(piece[2].nbytes)
 
@@ -129,13 +140,13 @@ def _declare(dataset: xr.Dataset, file: netCDF4.Dataset) -> None:
     auxiliary = [str(name) for name in dataset.coords if name not in dataset.dims]
     named: set[str] = set()
     for name, variable in dataset.variables.items():
-        made = _create(str(name), variable, file)
+        stored = _create(str(name), variable, file)
         attributes = schema.plain_attributes(variable.attrs)
         if name in dataset.data_vars:
-            mine = [other for other in auxiliary if set(dataset[other].dims) <= set(variable.dims)]
-            named.update(mine)
-            attributes |= {"coordinates": " ".join(mine)} if mine else {}
-        made.setncatts(attributes)
+            beside = [other for other in auxiliary if set(dataset[other].dims) <= set(variable.dims)]
+            named.update(beside)
+            attributes |= {"coordinates": " ".join(beside)} if beside else {}
+        stored.setncatts(attributes)
     rest = [name for name in auxiliary if name not in named]
     file.setncatts(schema.plain_attributes(dataset.attrs) | ({"coordinates": " ".join(rest)} if rest else {}))
 
@@ -147,19 +158,19 @@ def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.
     guarded by a checksum, and CF knows no one-dimensional coordinate variable that is not a number.
     """
     dims = [str(dim) for dim in variable.dims]
-    dtype, chunks = variable.dtype.name, values.layout(variable)
+    dtype, chunks = variable.dtype.name, pieces.layout(variable)
     if variable.dtype.kind in "UOT":
         width = max(len(text) for text in _encoded(variable.values))
-        dims, dtype, chunks = [*dims, f"string{width}"], "S1", values.storage_chunks((*variable.shape, width), 1)
+        dims, dtype, chunks = [*dims, f"string{width}"], "S1", pieces.storage_chunks((*variable.shape, width), 1)
         if dims[-1] not in file.dimensions:
             file.createDimension(dims[-1], width)
-    made: netCDF4.Variable[Any] = file.createVariable(
+    stored: netCDF4.Variable[Any] = file.createVariable(
         name, dtype, dims, chunksizes=chunks, compression="zlib", complevel=1, shuffle=True, fletcher32=True
     )
     if dtype == "S1":
-        made.setncattr("_Encoding", "utf-8")
-        made.set_auto_chartostring(False)
-    return made
+        stored.setncattr("_Encoding", "utf-8")
+        stored.set_auto_chartostring(False)
+    return stored
 
 
 def _characters(texts: np.ndarray, width: int) -> np.ndarray:
@@ -173,17 +184,17 @@ def _encoded(texts: np.ndarray) -> list[bytes]:
 
 
 def _compare(dataset: xr.Dataset, path: Path, digests: _Digests) -> None:
-    """Read the file back: the contract, the bounds, the attributes and every piece must be what was meant."""
-    with reading.open(path) as found:
-        same = found.attrs == schema.plain_attributes(dataset.attrs) and set(found.coords) == set(dataset.coords)
+    """Read the file back: the contract, the bounds, the attributes and every piece must be those of the dataset."""
+    with reading.open(path) as stored:
+        same = stored.attrs == schema.plain_attributes(dataset.attrs) and set(stored.coords) == set(dataset.coords)
         for name, variable in dataset.variables.items():
             attributes = schema.plain_attributes(variable.attrs)
-            same = same and found[name].dims == variable.dims and found[name].attrs == attributes
+            same = same and stored[name].dims == variable.dims and stored[name].attrs == attributes
         for name, region, digest in digests:
-            same = same and _digest(np.asarray(found.variables[name][region].values)) == digest
-        values.check_bounds(found)
+            same = same and _digest(np.asarray(stored.variables[name][region].values)) == digest
+        ValueRules(stored).check_bounds()
     if not same:
-        raise ArchiveError("what was read back from the new file differs from what was written; is the disk sound?")
+        raise ArchiveError("what was read back from the new file differs from what was written; check the disk")
 
 
 def _digest(piece: np.ndarray) -> str:

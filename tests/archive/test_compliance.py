@@ -9,7 +9,7 @@ import specent.archive as archive
 from specent import schema
 
 # CF reads any axis called "time" as clock time; ours is diffusion time and says so in its long_name
-KNOWN = "Coordinate variable 'time' should have standard_name='time', found: 'None'"
+KNOWN = "Coordinate variable 'time' should have standard_name='time', stored: 'None'"
 
 
 def test_the_cf_checker_finds_nothing_but_that_time_is_not_clock_time(make_dataset, tmp_path):
@@ -21,8 +21,8 @@ def test_the_cf_checker_finds_nothing_but_that_time_is_not_clock_time(make_datas
     report = json.loads((tmp_path / "report.json").read_text())
     assert len(report) == len(schema.KINDS)
     for kind, path in zip(schema.KINDS, paths, strict=True):
-        found = report[path]["cf:1.11"]
-        assert found["scored_points"] > 100 - 100 * ("time" in make_dataset(kind).dims)
-        groups = [found[f"{level}_priorities"] for level in ("high", "medium", "low")]
+        stored = report[path]["cf:1.11"]
+        assert stored["scored_points"] > 100 - 100 * ("time" in make_dataset(kind).dims)
+        groups = [stored[f"{level}_priorities"] for level in ("high", "medium", "low")]
         messages = {message for group in groups for result in group for message in result["msgs"]}
         assert messages == ({KNOWN} if kind in ("trajectories", "profiles", "differences") else set())

@@ -42,12 +42,12 @@ def test_killed_writers_leave_whole_files_or_none(make_dataset, tmp_path):
         path = folder / f"{i}.nc"
         assert path.exists() or path not in replaced
         if path.exists():
-            with archive.open(path) as found:
-                is_new = found.sizes["sample"] == new.sizes["sample"]
+            with archive.open(path) as stored:
+                is_new = stored.sizes["sample"] == new.sizes["sample"]
                 meant = new if is_new else old
                 assert is_new or path in replaced
-                assert found.identical(meant)
-                assert np.array_equal(found["log_likelihood"].values, meant["log_likelihood"].values)
+                assert stored.identical(meant)
+                assert np.array_equal(stored["log_likelihood"].values, meant["log_likelihood"].values)
             finished += is_new
     assert finished >= TIMES - killed
     # what is left over is not taken for an archive, and does not stand in the way of the next writer

@@ -20,8 +20,8 @@ def test_the_summary_names_everything_there_is(any_dataset, tmp_path):
     for name in set(any_dataset.attrs) - {"settings", "versions", "history", "title", "specent_kind"}:
         assert f"\n  {name} " in text
     assert any_dataset.attrs["history"] in text
-    told = "full             cat: cat | dög: dög | red car: red car (prior: label priors)" in text
-    assert told == ("partition" in any_dataset.dims)
+    listed = "full             cat: cat | dög: dög | red car: red car (prior: label priors)" in text
+    assert listed == ("partition" in any_dataset.dims)
     assert "w = 2 for 0.5 < sigma/alpha <= 5" in text
     assert "xarray" in text
 
@@ -35,13 +35,13 @@ def test_a_dataset_is_described_as_its_file_but_for_the_size(any_dataset, tmp_pa
 
 def test_lines_stay_short_and_few_with_many_labels_and_partitions(make_dataset):
     labels = [f"label number {i}" for i in range(1000)]
-    asked = [Partition.one_vs_rest(label, labels) for label in labels[:100]]
-    made = make_dataset("scaling").isel(partition=[0] * len(asked))
-    made = made.assign_coords(
-        partition=("partition", [partition.name for partition in asked], made["partition"].attrs),
-        definition=("partition", [partition.to_json() for partition in asked], made["definition"].attrs),
+    partitions = [Partition.one_vs_rest(label, labels) for label in labels[:100]]
+    dataset = make_dataset("scaling").isel(partition=[0] * len(partitions))
+    dataset = dataset.assign_coords(
+        partition=("partition", [partition.name for partition in partitions], dataset["partition"].attrs),
+        definition=("partition", [partition.to_json() for partition in partitions], dataset["definition"].attrs),
     )
-    lines = archive.describe(made).splitlines()
+    lines = archive.describe(dataset).splitlines()
     assert max(map(len, lines)) < 180
     assert len(lines) < 80
     assert "  ... (100 in all)" in lines
@@ -50,7 +50,7 @@ def test_lines_stay_short_and_few_with_many_labels_and_partitions(make_dataset):
 def test_what_is_not_of_the_contract_is_not_described(make_dataset):
     with pytest.raises(SpecentError, match="dataset_or_path=3 is a int"):
         archive.describe(3)
-    made = make_dataset("scaling")
-    del made.attrs["law"]
+    dataset = make_dataset("scaling")
+    del dataset.attrs["law"]
     with pytest.raises(ArchiveError, match="'law' is missing"):
-        archive.describe(made)
+        archive.describe(dataset)

@@ -108,16 +108,16 @@ def _no_links(*_: object) -> None:
 
 def test_a_file_system_without_links_is_written_to_and_does_not_overwrite(make_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "link", _no_links)
-    # made once: its history says when, to the second
+    # built once: its history says when, to the second
     first = make_dataset("scaling", seed=1)
     path = archive.write(first, tmp_path / "a.nc")
-    with archive.open(path) as found:
-        assert found.identical(first)
+    with archive.open(path) as stored:
+        assert stored.identical(first)
     monkeypatch.setattr(writing, "check_output", lambda *_, **__: path)  # as if it had not been there yet
     with pytest.raises(ArchiveError, match="exists; pass overwrite=True"):
         archive.write(make_dataset("scaling", seed=2), path)
-    with archive.open(path) as found:
-        assert found.identical(first)
+    with archive.open(path) as stored:
+        assert stored.identical(first)
     assert list(tmp_path.iterdir()) == [path]
 
 

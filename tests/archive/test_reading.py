@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import netCDF4
@@ -13,6 +17,7 @@ import xarray as xr
 import specent.archive as archive
 from specent import schema
 from specent.archive import sealing
+from specent.archive.locking import LIBRARY
 from specent.errors import ArchiveError, SpecentError
 
 
@@ -84,12 +89,12 @@ def test_a_flipped_bit_anywhere_is_reported(path):
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     # every 1/400 of the file and every byte of the seal
-    places = np.linspace(0, len(whole) - 1, 400).astype(int).tolist() + list(
+    positions = np.linspace(0, len(whole) - 1, 400).astype(int).tolist() + list(
         range(len(whole) - sealing.LENGTH, len(whole))
     )
-    for place in places:
+    for position in positions:
         damaged = bytearray(whole)
-        damaged[place] ^= 1 << int(rng.integers(8))
+        damaged[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         with pytest.raises(ArchiveError, match=r"not a netCDF-4 file|does not end in a seal|is damaged"):
             archive.open(path)
@@ -157,15 +162,15 @@ def test_a_refused_file_is_closed(path):
 
 
 def test_chunks_give_dask_arrays_of_the_asked_sizes_and_the_same_values(make_dataset, tmp_path):
-    made = make_dataset("trajectories", samples=5)
-    path = archive.write(made, tmp_path / "a.nc")
+    original = make_dataset("trajectories", samples=5)
+    path = archive.write(original, tmp_path / "a.nc")
     with archive.open(path, chunks={"sample": 2}) as lazy:
         assert lazy["log_likelihood"].chunksizes["sample"] == (2, 2, 1)
         assert isinstance(lazy["definition"].data, np.ndarray)
-        assert lazy.identical(made)
+        assert lazy.identical(original)
     with archive.open(path, chunks="auto") as lazy:
         assert all(array.chunks for array in lazy.data_vars.values())
-        assert lazy.identical(made)
+        assert lazy.identical(original)
 
 
 @pytest.mark.parametrize("chunks", ["all", 3, {"nowhere": 2}, {"time": 0}, {"time": "big"}, {"time": True}])
@@ -209,3 +214,43 @@ def test_validate_reports_damage(path):
 
 def test_the_kind_of_every_maker_is_known():
     assert set(schema.KINDS) == set(schema.KIND_ATTRIBUTES)
+
+
+@pytest.mark.parametrize("engine", ["netcdf4", "h5netcdf"])
+def test_what_xarray_wrote_is_read_without_its_seal_and_can_be_sealed(any_dataset, tmp_path, engine):
+    any_dataset.to_netcdf(tmp_path / "plain.nc", engine=engine)
+    with pytest.raises(ArchiveError, match=re.escape("sp.write(sp.open(path, verify=False), new_path)")):
+        archive.open(tmp_path / "plain.nc")
+    with archive.open(tmp_path / "plain.nc", verify=False) as dataset:
+        assert dataset.identical(any_dataset)
+        path = archive.write(dataset, tmp_path / "sealed.nc")
+    archive.validate(path)
+    with archive.open(path) as sealed:
+        assert sealed.identical(any_dataset)
+
+
+def test_a_fill_value_that_is_a_number_is_not_taken_for_data(make_dataset, tmp_path):
+    dataset = make_dataset("profiles")
+    dataset["entropy"].encoding["_FillValue"] = -9999.0
+    dataset.to_netcdf(tmp_path / "plain.nc")
+    with pytest.raises(ArchiveError, match="attribute '_FillValue' of variable 'entropy'"):
+        archive.open(tmp_path / "plain.nc", verify=False)
+
+
+def test_threads_may_open_read_and_write_archives_at_once(make_dataset, tmp_path):
+    source = archive.write(make_dataset("trajectories"), tmp_path / "a.nc")
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, str(Path(__file__).with_name("threads.py")), str(source), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    # every reader has read the same numbers, and every writer has finished
+    assert done.stdout.split() == ["64", "1", "2"]
+
+
+def test_the_lock_of_the_library_is_one_in_a_process(make_dataset, tmp_path):
+    assert pickle.loads(pickle.dumps(LIBRARY)) is LIBRARY
+    path = archive.write(make_dataset("profiles"), tmp_path / "a.nc")
+    with archive.open(path, chunks={}) as dataset:
+        again = pickle.loads(pickle.dumps(dataset))
+        assert again["entropy"].equals(dataset["entropy"])
+        again.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -7,21 +8,23 @@ import pytest
 import xarray as xr
 
 import specent.archive as archive
+from specent import schema
 from specent.errors import ArchiveError
+from specent.partitions import Partition
 
 Change = Callable[[xr.Dataset], None]
 
 
-def _set(name: str, value: object, **place: int | slice) -> Change:
-    def change(made: xr.Dataset) -> None:
-        made[name][place] = value
+def _set(name: str, value: object, **index: int | slice) -> Change:
+    def change(dataset: xr.Dataset) -> None:
+        dataset[name][index] = value
 
     return change
 
 
 def _coordinate(name: str, values: object) -> Change:
-    def change(made: xr.Dataset) -> None:
-        made.coords[name] = (made[name].dims, np.asarray(values), made[name].attrs)
+    def change(dataset: xr.Dataset) -> None:
+        dataset.coords[name] = (dataset[name].dims, np.asarray(values), dataset[name].attrs)
 
     return change
 
@@ -43,8 +46,8 @@ TRAJECTORIES: dict[str, tuple[Change, str]] = {
     "prior": (_coordinate("label_prior", [0.6, 0.6, 0.2]), "label_prior=.* sums to more than 1"),
     "negative prior": (_coordinate("label_prior", [0.6, -0.1, 0.2]), "label_prior=-0.1 at class_label=dög is negative"),
     "noise": (_coordinate("sigma", np.zeros(5)), "sigma=0.0 at time=.* is not positive"),
-    "clock": (_coordinate("log_snr", np.zeros(5)), "log_snr is not ln.alpha.2/sigma.2."),
-    "schedule": (lambda made: made.attrs.update(schedule="?"), "cannot be used: schedule='.'"),
+    "noise level of the schedule": (_coordinate("log_snr", np.zeros(5)), "log_snr is not ln.alpha.2/sigma.2."),
+    "schedule": (lambda dataset: dataset.attrs.update(schedule="?"), "cannot be used: schedule='.'"),
     "definition": (_coordinate("definition", ["{}", "?"]), "cannot be used: '{}' is not the JSON definition"),
     "interval": (_coordinate("sigma_lo", [np.inf, 0.0]), "sigma_lo must lie below sigma_hi"),
     "null as class": (_coordinate("class_label", ["cat", "null", "dog"]), "class_label 'null' is the name of the null"),
@@ -75,22 +78,45 @@ PROFILES: dict[str, tuple[Change, str]] = {
 )
 @pytest.mark.parametrize("lazy", [False, True])
 def test_values_that_cannot_be_are_named(make_dataset, kind, change, message, lazy):
-    made = make_dataset(kind)
-    archive.validate(made)
-    change(made)
+    dataset = make_dataset(kind)
+    archive.validate(dataset)
+    change(dataset)
     with pytest.raises(ArchiveError, match=message.replace(" | ", " . ")):
-        archive.validate(made.chunk({"sample": 3} if kind == "trajectories" else {"time": 2}) if lazy else made)
+        archive.validate(dataset.chunk({"sample": 3} if kind == "trajectories" else {"time": 2}) if lazy else dataset)
 
 
 def test_the_null_estimator_may_stray_and_the_full_set_may_exceed_one_bit(make_dataset):
-    made = make_dataset("profiles")
+    dataset = make_dataset("profiles")
     for name in ("entropy", "entropy_lower", "entropy_upper"):
-        made[name][{"estimator": 1}] = -26.0
-        made[name][{"estimator": 0, "partition": 0}] = np.log2(3)
-    archive.validate(made)
+        dataset[name][{"estimator": 1}] = -26.0
+        dataset[name][{"estimator": 0, "partition": 0}] = np.log2(3)
+    archive.validate(dataset)
 
 
 def test_rounding_is_forgiven(make_dataset):
-    made = make_dataset("profiles")
-    made["entropy"][FIRST] = -1e-12
-    archive.validate(made)
+    dataset = make_dataset("profiles")
+    dataset["entropy"][FIRST] = -1e-12
+    archive.validate(dataset)
+
+
+def test_a_partition_is_read_once_and_not_for_every_piece(make_dataset, monkeypatch):
+    labels = [f"label {i}" for i in range(40)]
+    partitions = [Partition.one_vs_rest(label, labels) for label in labels]
+    dataset = make_dataset("profiles").isel(partition=[1] * len(partitions))
+    dataset = dataset.assign_coords(
+        partition=("partition", [partition.name for partition in partitions], dataset["partition"].attrs),
+        definition=("partition", [partition.to_json() for partition in partitions], dataset["definition"].attrs),
+    )
+    schema.validate(dataset)  # remembers the definitions it has read
+    reads: list[str] = []
+    plain = Partition.from_json
+
+    def from_json(text: str) -> Partition:
+        reads.append(text)
+        return plain(text)
+
+    monkeypatch.setattr(Partition, "from_json", staticmethod(from_json))
+    # 200 pieces of every variable
+    archive.validate(dataset.chunk({"partition": 1, "time": 1}))
+    assert max(Counter(reads).values()) <= 2
+    assert len(reads) <= 2 * len(partitions)

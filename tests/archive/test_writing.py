@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import specent.archive as archive
 from specent import schema
-from specent.archive import sealing, values, writing
+from specent.archive import pieces, sealing, writing
 from specent.errors import ArchiveError, SpecentError
 
 WRITERS = Path(__file__).with_name("writers.py")
@@ -26,20 +26,20 @@ WRITERS = Path(__file__).with_name("writers.py")
 CORNERS = [0.0, -0.0, 5e-324, -2.2250738585072014e-308, 1.7976931348623157e308, 0.1, -1 / 3]
 
 
-def _identical(found: xr.Dataset, meant: xr.Dataset) -> bool:
+def _identical(stored: xr.Dataset, meant: xr.Dataset) -> bool:
     """Same names, dimensions, types, attributes and bytes; -0.0 is not 0.0."""
-    same = found.attrs == meant.attrs and list(found.sizes) and set(found.variables) == set(meant.variables)
+    same = stored.attrs == meant.attrs and list(stored.sizes) and set(stored.variables) == set(meant.variables)
     for name, variable in meant.variables.items():
-        other = found.variables[name]
+        other = stored.variables[name]
         same = same and other.dims == variable.dims and other.attrs == variable.attrs and other.dtype == variable.dtype
         same = same and other.values.tobytes() == variable.values.tobytes()
-    return bool(same) and set(found.coords) == set(meant.coords)
+    return bool(same) and set(stored.coords) == set(meant.coords)
 
 
 @settings(deadline=None, max_examples=25)
 @given(data=st.data(), kind=st.sampled_from(sorted(schema.KINDS)), seed=st.integers(0, 2**32 - 1))
 def test_any_dataset_comes_back_as_it_was(make_dataset, tmp_path_factory, data, kind, seed):
-    made = make_dataset(kind, seed, data.draw(st.integers(2, 6), "steps"), data.draw(st.integers(1, 5), "samples"))
+    original = make_dataset(kind, seed, data.draw(st.integers(2, 6), "steps"), data.draw(st.integers(1, 5), "samples"))
     names = {
         "trajectories": "production", "profiles": "entropy_rate", "speciation": "peak_rate", "scaling": "residual",
         "differences": "entropy_rate_difference", "quality": "frechet_limit_difference",
@@ -47,23 +47,23 @@ def test_any_dataset_comes_back_as_it_was(make_dataset, tmp_path_factory, data, 
     corners = data.draw(st.lists(st.sampled_from(CORNERS), min_size=1, max_size=9), "corners")
     # bounds too, or they would exclude the value
     for name in (
-        name for name in made.data_vars if str(name).removesuffix("_lower").removesuffix("_upper") == names[kind]
+        name for name in original.data_vars if str(name).removesuffix("_lower").removesuffix("_upper") == names[kind]
     ):
-        flat = made[name].values.flatten()
+        flat = original[name].values.flatten()
         flat[: len(corners)] = corners[: len(flat)]
-        made[name].values = flat.reshape(made[name].shape)
+        original[name].values = flat.reshape(original[name].shape)
     text = data.draw(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30), "comment")
-    made.attrs |= {"comment": text, "number": data.draw(st.integers(-(2**63), 2**63 - 1), "number")}
-    path = archive.write(made, tmp_path_factory.mktemp("round") / "a.nc")
-    with archive.open(path) as found:
-        assert _identical(found, made)
-        assert all(type(value) in (str, int, float) for value in found.attrs.values())
+    original.attrs |= {"comment": text, "number": data.draw(st.integers(-(2**63), 2**63 - 1), "number")}
+    path = archive.write(original, tmp_path_factory.mktemp("round") / "a.nc")
+    with archive.open(path) as stored:
+        assert _identical(stored, original)
+        assert all(type(value) in (str, int, float) for value in stored.attrs.values())
 
 
 def test_settings_of_a_megabyte_survive(make_dataset, tmp_path):
-    made = make_dataset("profiles")
+    original = make_dataset("profiles")
     again = schema.finish(
-        made,
+        original,
         "profiles",
         title="big",
         settings={"grid": list(range(200_000))},
@@ -71,27 +71,27 @@ def test_settings_of_a_megabyte_survive(make_dataset, tmp_path):
         schedule='{"name": "ve"}',
     )
     assert len(again.attrs["settings"]) > 1_000_000
-    with archive.open(archive.write(again, tmp_path / "a.nc")) as found:
-        assert _identical(found, again)
+    with archive.open(archive.write(again, tmp_path / "a.nc")) as stored:
+        assert _identical(stored, again)
 
 
 def test_dask_blocks_of_any_shape_give_the_same_values(make_dataset, tmp_path):
-    made = make_dataset("trajectories", steps=6, samples=7)
-    lazy = made.chunk({"sample": 3, "time": 4, "class_label": 2})
+    original = make_dataset("trajectories", steps=6, samples=7)
+    lazy = original.chunk({"sample": 3, "time": 4, "class_label": 2})
     path = archive.write(lazy, tmp_path / "a.nc")
     assert dask.is_dask_collection(lazy["production"].data)
-    with archive.open(path) as found:
-        assert _identical(found, made)
+    with archive.open(path) as stored:
+        assert _identical(stored, original)
 
 
 def test_an_archive_can_replace_the_file_it_is_read_from(make_dataset, tmp_path):
-    made = make_dataset("trajectories")
-    path = archive.write(made, tmp_path / "a.nc")
+    original = make_dataset("trajectories")
+    path = archive.write(original, tmp_path / "a.nc")
     for chunks in (None, "auto"):
         with archive.open(path, chunks=chunks) as lazy:
             archive.write(lazy, path, overwrite=True)
-        with archive.open(path) as found:
-            assert _identical(found, made)
+        with archive.open(path) as stored:
+            assert _identical(stored, original)
 
 
 def test_an_open_dataset_keeps_its_file_when_that_is_replaced(make_dataset, tmp_path):
@@ -141,8 +141,8 @@ def test_h5netcdf_reads_the_same_values(any_dataset, tmp_path):
     path = archive.write(any_dataset, tmp_path / "a.nc")
     with xr.open_dataset(path, engine="h5netcdf") as other:
         for name, variable in any_dataset.variables.items():
-            found = other[name].values
-            assert found.astype(variable.dtype).tobytes() == variable.values.tobytes()
+            stored = other[name].values
+            assert stored.astype(variable.dtype).tobytes() == variable.values.tobytes()
             assert {key: other[name].attrs[key] for key in variable.attrs} == variable.attrs
         assert set(other.coords) == set(any_dataset.coords)
         assert schema.plain_attributes(other.attrs) == any_dataset.attrs
@@ -150,7 +150,7 @@ def test_h5netcdf_reads_the_same_values(any_dataset, tmp_path):
 
 @given(shape=st.lists(st.integers(1, 5000), min_size=1, max_size=5).map(tuple), itemsize=st.sampled_from([1, 4, 8]))
 def test_chunks_hold_one_to_four_megabytes_or_the_whole_variable(shape, itemsize):
-    chunks = values.storage_chunks(shape, itemsize)
+    chunks = pieces.storage_chunks(shape, itemsize)
     size = math.prod(chunks) * itemsize
     assert all(1 <= chunk <= whole for chunk, whole in zip(chunks, shape, strict=True))
     assert size <= 4 << 20
@@ -158,12 +158,12 @@ def test_chunks_hold_one_to_four_megabytes_or_the_whole_variable(shape, itemsize
 
 
 def test_regions_cover_every_value_once(make_dataset, monkeypatch):
-    monkeypatch.setattr(values, "_CHUNK_BYTES", 200)
-    made = make_dataset("trajectories", samples=7)
-    for dataset in (made, made.chunk({"sample": 3, "time": 2})):
+    monkeypatch.setattr(pieces, "_CHUNK_BYTES", 200)
+    original = make_dataset("trajectories", samples=7)
+    for dataset in (original, original.chunk({"sample": 3, "time": 2})):
         for variable in dataset.variables.values():
             seen = np.zeros(variable.shape, dtype=int)
-            for region in values.regions(variable):
+            for region in pieces.regions(variable):
                 seen[region] += 1
             assert (seen == 1).all()
 
@@ -179,39 +179,39 @@ def _written_bytes_peak(samples: int, folder: Path, template: xr.Dataset) -> int
 
     names = ["log_likelihood", "final"]
     lazy = template[names].drop_dims("sample").assign({name: zeros(name) for name in names})
-    kept = {name: template.attrs[name] for name in schema.KIND_ATTRIBUTES["trajectories"]}
-    made = schema.finish(lazy, "trajectories", title="zeros", settings={}, **kept)
+    attributes = {name: template.attrs[name] for name in schema.KIND_ATTRIBUTES["trajectories"]}
+    original = schema.finish(lazy, "trajectories", title="zeros", settings={}, **attributes)
     tracemalloc.start()
-    archive.write(made, folder / f"{samples}.nc")
+    archive.write(original, folder / f"{samples}.nc")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
 
 
 def test_memory_does_not_grow_with_the_number_of_samples(make_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(values, "_BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr(pieces, "_BATCH_BYTES", 1 << 20)
     template = make_dataset("trajectories", steps=16, samples=1)
     few, many = (_written_bytes_peak(samples, tmp_path, template) for samples in (4_000, 32_000))
     # the data grow by 28000 samples of 3 kB each, 86 MB
     assert many < few + 4e6
 
 
-def _at(made: xr.Dataset, name: str, value: float, **place: int) -> xr.Dataset:
-    bad = made.copy(deep=True)
-    bad[name][place] = value
+def _at(original: xr.Dataset, name: str, value: float, **index: int) -> xr.Dataset:
+    bad = original.copy(deep=True)
+    bad[name][index] = value
     return bad
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("chunks", [None, {"sample": 2}])
 def test_a_number_that_is_not_finite_is_named_with_its_place(make_dataset, tmp_path, value, chunks):
-    made = make_dataset("trajectories")
-    bad = _at(made, "production", value, guidance=1, class_label=2, sample=3, time=1, partition=0)
+    original = make_dataset("trajectories")
+    bad = _at(original, "production", value, guidance=1, class_label=2, sample=3, time=1, partition=0)
     bad = bad if chunks is None else bad.chunk(chunks)
-    place = (
+    labels = (
         f"production={value} at guidance=w=2 for 0.5<sigma<=5, class_label=red car, sample=3, time=.*, partition=full"
     )
-    with pytest.raises(ArchiveError, match=place):
+    with pytest.raises(ArchiveError, match=labels):
         archive.write(bad, tmp_path / "a.nc")
     assert list(tmp_path.iterdir()) == []
 
@@ -239,10 +239,10 @@ def test_a_path_that_cannot_be_written_is_refused_before_any_work(make_dataset, 
     (tmp_path / "folder.nc").mkdir()
     (tmp_path / "taken.nc").write_bytes(b"mine")
     blocks = dask.array.from_delayed(dask.delayed(pytest.fail)("computed"), (2, 3, 4, 5, 2), float)
-    made = make_dataset("trajectories")
-    made["production"] = made["production"].copy(data=blocks)
+    original = make_dataset("trajectories")
+    original["production"] = original["production"].copy(data=blocks)
     with pytest.raises(ArchiveError, match=message):
-        archive.write(made, tmp_path / name)
+        archive.write(original, tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"folder.nc", "taken.nc"}
     assert (tmp_path / "taken.nc").read_bytes() == b"mine"
     with pytest.raises(ArchiveError, match=message):
@@ -284,8 +284,8 @@ def test_a_computation_that_fails_is_told_from_a_failing_disk_and_leaves_the_old
     with pytest.raises(ArchiveError, match=message):
         archive.validate(new)
     assert list(tmp_path.iterdir()) == [path]
-    with archive.open(path) as found:
-        assert _identical(found, old)
+    with archive.open(path) as stored:
+        assert _identical(stored, old)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -293,9 +293,9 @@ def test_a_computation_that_fails_is_told_from_a_failing_disk_and_leaves_the_old
     ("name", "value"), [("entropy_lower", 2.0), ("entropy_upper", -1.0), ("peak_rate_upper", -2.0)]
 )
 def test_what_validate_refuses_is_not_written(make_dataset, tmp_path, name, value, lazy):
-    made = make_dataset("profiles" if name.startswith("entropy") else "speciation")
-    made[name][{"partition": 1, "estimator": 0}] = value
-    bad = made.chunk() if lazy else made
+    original = make_dataset("profiles" if name.startswith("entropy") else "speciation")
+    original[name][{"partition": 1, "estimator": 0}] = value
+    bad = original.chunk() if lazy else original
     for refused in (lambda: archive.validate(bad), lambda: archive.write(bad, tmp_path / "a.nc")):
         with pytest.raises(ArchiveError, match=rf"{name}={value} at .*estimator=path, .* excludes .* itself"):
             refused()
