@@ -70,7 +70,11 @@ def open(
         except SpecentError as error:
             stored.close()
             raise type(error)(f"path={str(source)!r}: {error}") from error
-        return dataset if chunks is None else schema.migrate(_chunked(stored, source, chunks))
+        if chunks is not None:
+            dataset = schema.migrate(_chunked(stored, source, chunks))
+        # the version in the file, whatever the dataset was brought to
+        dataset.encoding["specent_schema"] = stored.attrs["specent_schema"]
+        return dataset
 
 
 def _check_chunks(chunks: Any, dataset: xr.Dataset) -> None:
@@ -150,7 +154,7 @@ def example() -> xr.Dataset:
     return open(shipped_folder("datasets") / "mixture_runs.nc")
 
 
-def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> None:
+def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> str:
     """Validate a dataset or a file against the contract, values included.
 
     Parameters
@@ -159,6 +163,11 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
         What is to be validated; of a file, the seal is too.
     kind : str, optional
         The kind it must be of; any by default.
+
+    Returns
+    -------
+    str
+        The version of the contract that it follows. A file of version 1 is good, too: `open` brings it to this one.
 
     Raises
     ------
@@ -169,17 +178,18 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
     --------
     >>> validate(xr.Dataset(attrs={"specent_kind": "profiles"}))
     Traceback (most recent call last):
-    specent.errors.ArchiveError: specent_schema=None, but this version reads '2'; ...
+    specent.errors.ArchiveError: specent_schema=None, but this version reads '2', ...
     """
     if isinstance(dataset_or_path, xr.Dataset):
         _validate(dataset_or_path, kind)
-        return
+        return schema.SCHEMA
     path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
     with open(path) as dataset:
         try:
             _validate(dataset, kind)
         except ArchiveError as error:
             raise ArchiveError(f"path={str(path)!r}: {error}") from error
+        return str(dataset.encoding["specent_schema"])
 
 
 def _validate(dataset: xr.Dataset, kind: str | None) -> None:

@@ -20,16 +20,16 @@ def validate(*paths: Path) -> None:
     paths : Path
         One or more archives.
     """
-    from specent import archive
+    from specent import archive, schema
 
     bad: list[str] = []
     for path in one_or_more(paths, "validate"):
         try:
-            archive.validate(path)
+            version = archive.validate(path)
         except SpecentError as error:
             bad.append(f"{path}: {error}" if str(path) not in str(error) else str(error))
         else:
-            print(f"{path}: good")
+            print(f"{path}: good" + (f" (version {version} of the file format)" if version != schema.SCHEMA else ""))
     if bad:
         raise SpecentError("; ".join(bad))
 

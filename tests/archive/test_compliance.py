@@ -9,7 +9,7 @@ import specent.archive as archive
 from specent import schema
 
 # CF reads any axis called "time" as clock time; ours is diffusion time and says so in its long_name
-KNOWN = "Coordinate variable 'time' should have standard_name='time', stored: 'None'"
+KNOWN = "Coordinate variable 'time' should have standard_name='time', found: 'None'"
 
 
 def test_the_cf_checker_finds_nothing_but_that_time_is_not_clock_time(make_dataset, tmp_path):

@@ -52,7 +52,7 @@ def test_a_file_of_another_format_is_named(tmp_path, content):
 
 def test_a_netcdf_file_of_another_program_is_named(tmp_path):
     xr.Dataset({"a": ("x", np.zeros(3))}).to_netcdf(tmp_path / "a.nc", engine="netcdf4")
-    with pytest.raises(ArchiveError, match=r"does not end in a seal: .*not written by specent"):
+    with pytest.raises(ArchiveError, match=r"does not end in a seal: .*not written by sp.write"):
         archive.open(tmp_path / "a.nc")
     with pytest.raises(ArchiveError, match=r"path='.*a.nc': specent_kind=None.*was not made by specent"):
         archive.open(tmp_path / "a.nc", verify=False)
@@ -181,8 +181,8 @@ def test_chunks_that_make_no_sense_are_named(path, chunks):
 
 def test_a_valid_dataset_and_file_of_each_kind_validate(any_dataset, tmp_path):
     kind = any_dataset.attrs["specent_kind"]
-    assert archive.validate(any_dataset, kind) is None
-    assert archive.validate(archive.write(any_dataset, tmp_path / "a.nc"), kind) is None
+    assert archive.validate(any_dataset, kind) == schema.SCHEMA
+    assert archive.validate(archive.write(any_dataset, tmp_path / "a.nc"), kind) == schema.SCHEMA
     assert archive.validate(str(tmp_path / "a.nc")) is None
 
 

@@ -66,8 +66,8 @@ def test_its_numbers_are_those_in_the_file(name, variable):
         np.testing.assert_array_equal(dataset[variable].values, file[variable][...].data)
 
 
-def test_the_command_says_of_which_version_a_file_is(capsys):
-    assert command.main(["validate", str(FOLDER / "profiles.nc")]) == 0
-    output = capsys.readouterr().out
-    assert "good" in output or "ok" in output
-    assert ("version 1" in output) == (schema.SCHEMA != "1")
+def test_validation_says_of_which_version_a_file_is(make_dataset, tmp_path, capsys):
+    old, new = FOLDER / "profiles.nc", archive.write(make_dataset("profiles"), tmp_path / "a.nc")
+    assert (archive.validate(old), archive.validate(new)) == ("1", schema.SCHEMA)
+    assert command.main(["validate", str(old), str(new)]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{old}: good (version 1 of the file format)", f"{new}: good"]
