@@ -7,7 +7,7 @@ of the denoisers (arXiv 2302.03792), not a difference of entropies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -15,58 +15,75 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, ndtri
 
-from specent import arguments, schema
+from specent import arguments
 from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
+from specent.evidence import BITS_PER_NAT
 from specent.exact.expectation import Estimate, monte_carlo, on_a_line, quadrature
 from specent.exact.mixture import GaussianMixture, component_weights
 from specent.guidance import Guidance
-from specent.partitions import Partition
+from specent.partitions import NULL, Partition, parse_all
 from specent.schedules import Schedule, check_grid
-from specent.schema import NULL, coordinates
+from specent.schema import Curve, build_profiles, coordinates
 
 Array = NDArray[np.float64]
 
-BITS = 1 / np.log(2)
+# draws per component of a mixture, if the caller does not say
+_SAMPLES = 4096
+
+
+class Exact(Protocol):
+    """Anything that brings its own exact profiles, as the models of data sets and of mixtures do."""
+
+    def exact_profiles(self, schedule: Schedule, time: ArrayLike, partitions: Any, **options: Any) -> xr.Dataset:
+        """Exact profiles as a dataset of kind ``profiles``; the options are those of `profiles`, and its own."""
+        ...
 
 
 def profiles(
-    mix: GaussianMixture,
+    source: GaussianMixture | Exact,
     schedule: Schedule,
     time: ArrayLike,
-    partitions: Partition | Sequence[Partition],
+    partitions: Partition | str | Iterable[Partition | str],
     *,
     rate_axis: str = "log_snr",
-    samples: int = 4096,
+    samples: int | None = None,
     seed: int = 0,
     confidence: float = 0.95,
+    **options: Any,
 ) -> xr.Dataset:
-    """Exact conditional entropy, mutual information and entropy rate of partitions of a Gaussian mixture.
+    """Exact conditional entropy, mutual information and entropy rate of partitions of a mixture or a data set.
 
-    Partitions whose components are collinear and equally wide, and every mixture on a line, are integrated to 1e-9 bit
-    and have bounds equal to the value. The others are Monte Carlo in the span of the means; their bounds are the value
-    plus and minus the normal quantile times the standard error. Where no draw was undecided the standard error says 0.
+    For a Gaussian mixture, partitions whose components are collinear and equally wide, and every mixture on a line, are
+    integrated to 1e-9 bit and have bounds equal to the value. The others are Monte Carlo in the span of the means;
+    their bounds are the value plus and minus the normal quantile times the standard error. Where no draw was undecided
+    the standard error says 0. Any other source is asked for its own profiles.
 
     Parameters
     ----------
-    mix : GaussianMixture
-        The model.
+    source : GaussianMixture or model
+        The distribution of the data: a mixture, or an object with a method ``exact_profiles``, as the models of
+        `specent.models.finite` and `specent.models.mixture` have.
     schedule : Schedule
-        The clock.
+        The noise schedule.
     time : array_like, shape (time,)
         Ascending times in the schedule's range.
-    partitions : Partition or sequence of Partition
-        The questions, with different names. The null condition, on a side, is the mixture of all components.
+    partitions : Partition, str, or iterable of these
+        Partitions of different names, text as in `Partition.parse`. The null condition, on a side, is the mixture of
+        all labels.
     rate_axis : {"log_snr", "log_sigma", "sigma", "time"}
         Axis of the entropy rate, positive where noise adds uncertainty; "sigma" is the noise level ``sigma / alpha``,
         not the coordinate ``sigma``.
-    samples : int
-        Monte Carlo draws per component, at least 2.
+    samples : int, optional
+        Monte Carlo draws per component of a mixture, or per class of a data set, at least 2. By default 4096 for a
+        mixture; a model has a number of its own.
     seed : int
         Seed of the draws, not negative.
     confidence : float
         Coverage of the Monte Carlo bounds, between 0 and 1.
+    **options
+        What the method of a model takes besides, such as ``device``; none for a mixture.
 
     Returns
     -------
@@ -78,46 +95,50 @@ def profiles(
     Raises
     ------
     SpecentError
-        If an argument is of another kind, the grid does not fit the schedule, a partition not the mixture, or a setting
+        If an argument is of another kind, the grid does not fit the schedule, a partition not the source, or a setting
         is out of range.
 
     Examples
     --------
     >>> from specent.schedules import VE
     >>> mix = GaussianMixture([[-4.0], [4.0]], dimension=2**40)
-    >>> made = profiles(mix, VE(), [0.5, 4.0, 100.0], [Partition.full(mix.labels)])
-    >>> made.entropy.squeeze().round(4).values.tolist()
+    >>> curves = profiles(mix, VE(), [0.5, 4.0, 100.0], "full")
+    >>> curves.entropy.squeeze().round(4).values.tolist()
     [0.0007, 0.5335, 0.9988]
     """
-    _checked_mixture(mix)
+    if not isinstance(source, GaussianMixture):
+        own = _method(source)
+        if samples is not None:
+            options["samples"] = samples
+        return own(schedule, time, partitions, rate_axis=rate_axis, seed=seed, confidence=confidence, **options)
+    if options:
+        raise SpecentError(f"{next(iter(options))}= is an option of models, not of a GaussianMixture; leave it out")
     grid = check_grid(schedule, time)
     check_axis(rate_axis, "rate_axis")
-    asked = _checked_partitions(partitions)
-    samples = arguments.whole(samples, "samples", least=2, most=10**9)
+    distinct = _partitions(partitions, source)
+    samples = arguments.whole(_SAMPLES if samples is None else samples, "samples", least=2, most=10**9)
     seed = arguments.whole(seed, "seed")
     confidence = arguments.number(confidence, "confidence", above=0, below=1)
-    null = any(NULL in partition.labels for partition in asked)
-    weights = [component_weights(mix, partition, null) for partition in asked]
+    null = any(NULL in partition.labels for partition in distinct)
+    weights = [component_weights(source, partition, null) for partition in distinct]
     log_snr = schedule.log_snr(grid)
-    made = _estimate(_twice(mix) if null else mix, np.exp(-log_snr), weights, samples, seed)
-    start = np.array([entr(weight.sum(axis=1)).sum() for weight in weights])[:, None]
+    estimate = _estimate(_twice(source) if null else source, np.exp(-log_snr), weights, samples, seed)
     factor = rate_factor(rate_axis, log_snr, schedule)
     half = float(ndtri(min(0.5 + confidence / 2, np.nextafter(1, 0))))
-    variables = {
-        **bounded("entropy", made.entropy, half * made.entropy_error),
-        **bounded("entropy_rate", made.rate * factor, half * made.rate_error * factor),
-        **bounded("mutual_information", start - made.entropy, half * made.entropy_error),
-    }
     settings = {
         "function": "specent.exact.profiles",
-        "model": mix.identity,
-        "partitions": [partition.to_json() for partition in asked],
-        "rate_axis": rate_axis,
+        "model": source.identity,
+        "partitions": [partition.to_json() for partition in distinct],
         "samples": samples,
         "seed": seed,
         "confidence": confidence,
     }
-    return as_profiles(variables, schedule, grid, asked, rate_axis, settings, "Exact profiles of a Gaussian mixture")
+    return exact_dataset(
+        curve_in_bits(estimate.entropy, half * estimate.entropy_error),
+        curve_in_bits(estimate.rate * factor, half * estimate.rate_error * factor),
+        [float(entr(weight.sum(axis=1)).sum()) for weight in weights],
+        distinct, schedule, grid, rate_axis, settings, "Exact profiles of a Gaussian mixture",
+    )  # fmt: skip
 
 
 def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0.5) -> float:
@@ -129,9 +150,9 @@ def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0
     Parameters
     ----------
     mix : GaussianMixture
-        The model.
+        The mixture.
     partition : Partition
-        The question.
+        The partition.
     fraction : float
         Strictly between 0 and 1.
 
@@ -151,12 +172,12 @@ def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0
     >>> round(float(np.exp(-0.5 * half_entropy(mix, Partition.full(mix.labels)))), 3)
     15.627
     """
-    _checked_mixture(mix)
+    arguments.instance(mix, GaussianMixture, "mix", "give a specent.exact.GaussianMixture")
     fraction = arguments.number(fraction, "fraction", above=0, below=1)
     weights = component_weights(mix, partition)
     if not on_a_line(mix, weights):
         raise SpecentError(
-            f"partition {partition.name!r}: its components are not collinear and equally wide, so the place is known "
+            f"partition {partition.name!r}: its components are not collinear and equally wide, so its log-SNR is known "
             "with an uncertainty only; use specent.speciation on specent.exact.profiles"
         )
     level = fraction * float(entr(weights.sum(axis=1)).sum())
@@ -193,75 +214,58 @@ def _twice(mix: GaussianMixture) -> GaussianMixture:
     return GaussianMixture(np.tile(mix.means, (2, 1)), np.tile(mix.variances, 2), dimension=mix.dimension)
 
 
-def bounded(name: str, value: Array, half: Array | float = 0.0) -> dict[str, Array]:
-    """A curve in nats as three in bit: the value, its lower and its upper bound."""
-    return {name: value * BITS, f"{name}_lower": (value - half) * BITS, f"{name}_upper": (value + half) * BITS}
+def curve_in_bits(value: Array, half: Array | float = 0.0, dims: Sequence[str] = ("partition", "time")) -> Curve:
+    """A curve in nats and half the width of its interval, as a curve in bits with bounds."""
+    return Curve(*(xr.DataArray(BITS_PER_NAT * bits, dims=dims) for bits in (value, value - half, value + half)))
 
 
-def as_profiles(
-    curves: dict[str, Array],
-    schedule: Schedule,
-    grid: Array,
-    partitions: Sequence[Partition],
-    rate_axis: str,
-    settings: dict[str, Any],
-    title: str,
+def exact_dataset(
+    entropy: Curve, entropy_rate: Curve, prior_entropy: Sequence[float], partitions: Sequence[Partition],
+    schedule: Schedule, grid: Array, rate_axis: str, settings: dict[str, Any], title: str,
     dimension: Array | None = None,
-) -> xr.Dataset:
-    """Put curves of shape ([dimension,] partition, time) into a dataset of kind ``profiles``."""
-    lead = () if dimension is None else ("dimension",)
-    dims = (*lead, "estimator", "guidance", "partition", "time")
-    place = len(lead)
-    coords = {
-        **coordinates.of_schedule(schedule, grid),
-        **coordinates.of_guidance([Guidance()]),
-        **coordinates.of_partitions(partitions),
-        "estimator": ["exact"],
-    }
+) -> xr.Dataset:  # fmt: skip
+    """Exact curves in bits as a dataset of kind ``profiles``; the prior entropy is in nats."""
+    coords = {**coordinates.of_schedule(schedule, grid), **coordinates.of_guidance([Guidance()])}
     if dimension is not None:
         coords["dimension"] = dimension
-    variables = {name: (dims, np.expand_dims(curve, (place, place + 1))) for name, curve in curves.items()}
-    return schema.finish(
-        xr.Dataset(variables, coords),
-        "profiles",
-        title=title,
-        settings={**settings, "schedule": schedule.to_json(), "time": grid.tolist()},
+    provenance = {**settings, "rate_axis": rate_axis, "schedule": schedule.to_json(), "time": grid.tolist()}
+    return build_profiles(
+        entropy, entropy_rate, prior_entropy=[BITS_PER_NAT * nats for nats in prior_entropy], partitions=partitions,
+        estimators=["exact"], coords=coords, title=title, settings=provenance, rate_axis=rate_axis,
         schedule=schedule.to_json(),
-        rate_axis=rate_axis,
-    )
+    )  # fmt: skip
 
 
 def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: int, seed: int) -> Estimate:
     """Every partition by the better of the two ways, in nats and per unit log-SNR."""
-    made = Estimate(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
-    drawn = []
+    estimate = Estimate(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
+    others = []
     for i, weight in enumerate(weights):
         if on_a_line(mix, weight):
-            made.entropy[i], made.rate[i] = quadrature(mix, tau, weight)
+            estimate.entropy[i], estimate.rate[i] = quadrature(mix, tau, weight)
         else:
-            drawn.append(i)
-    if drawn:
-        rough = monte_carlo(mix, tau, [weights[i] for i in drawn], samples, seed)
-        made.entropy[drawn], made.rate[drawn] = rough.entropy, rough.rate
-        made.entropy_error[drawn], made.rate_error[drawn] = rough.entropy_error, rough.rate_error
-    return made
+            others.append(i)
+    if others:
+        rough = monte_carlo(mix, tau, [weights[i] for i in others], samples, seed)
+        estimate.entropy[others], estimate.rate[others] = rough.entropy, rough.rate
+        estimate.entropy_error[others], estimate.rate_error[others] = rough.entropy_error, rough.rate_error
+    return estimate
 
 
-def _checked_mixture(mix: GaussianMixture) -> None:
-    arguments.instance(mix, GaussianMixture, "mix", "give a specent.exact.GaussianMixture")
+def _method(source: object) -> Callable[..., xr.Dataset]:
+    """The method by which anything but a mixture brings its exact profiles."""
+    method = None if isinstance(source, type) else getattr(source, "exact_profiles", None)
+    if not callable(method):
+        raise SpecentError(
+            f"source={brief(source)} is a {type(source).__name__}; give a specent.exact.GaussianMixture, or a model of "
+            "specent.models.finite or specent.models.mixture"
+        )
+    own: Callable[..., xr.Dataset] = method
+    return own
 
 
-def _checked_partitions(partitions: object) -> list[Partition]:
-    hint = "give a list of specent.Partition, for example [Partition.full(mix.labels)]"
-    if isinstance(partitions, Partition):
-        partitions = [partitions]
-    if isinstance(partitions, (str, bytes)) or not isinstance(partitions, Iterable):
-        raise SpecentError(f"partitions={brief(partitions)} is a {type(partitions).__name__}; {hint}")
-    asked = [arguments.instance(each, Partition, f"partitions[{i}]", hint) for i, each in enumerate(partitions)]
-    if not asked:
-        raise SpecentError(f"partitions is empty; {hint}")
-    names = [partition.name for partition in asked]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise SpecentError(f"partitions: the name {twice[0]!r} stands twice; give each partition its own name")
-    return asked
+def _partitions(partitions: Any, mix: GaussianMixture) -> tuple[Partition, ...]:
+    distinct = parse_all(partitions, mix.labels)
+    if not distinct:
+        raise SpecentError("partitions is empty; give at least one, for example 'full'")
+    return distinct

@@ -15,7 +15,7 @@ from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.exact.analytic import two_component_entropy, two_component_entropy_slope
-from specent.exact.profile import as_profiles, bounded
+from specent.exact.profile import curve_in_bits, exact_dataset
 from specent.partitions import Partition
 from specent.schedules import Schedule, check_grid
 
@@ -37,7 +37,7 @@ def scaling_profiles(
     dimensions : array_like, shape (dimension,)
         Ambient dimensions d, ascending, from 1 to 1e30.
     schedule : Schedule
-        The clock.
+        The noise schedule.
     time : array_like, shape (time,)
         Ascending times in the schedule's range.
     variance : float
@@ -58,8 +58,8 @@ def scaling_profiles(
     Examples
     --------
     >>> from specent.schedules import VP
-    >>> made = scaling_profiles([16, 2**20], VP(), [1.0, np.log(16) / 2, np.log(2**20) / 2])
-    >>> made.entropy.squeeze().round(6).values.tolist()
+    >>> curves = scaling_profiles([16, 2**20], VP(), [1.0, np.log(16) / 2, np.log(2**20) / 2])
+    >>> curves.entropy.squeeze().round(6).values.tolist()
     [[0.252389, 0.514056, 0.999989], [0.0, 0.0, 0.514056]]
     """
     size = arguments.array(dimensions, "dimensions")
@@ -78,16 +78,13 @@ def scaling_profiles(
     slope = two_component_entropy_slope(ratio) * np.log(2)
     # ln K = const - ln(s0^2 + tau)/2 and dtau/dlog_snr = -tau
     rate = -slope * ratio * tau / (2 * (variance + tau)) * rate_factor(rate_axis, log_snr, schedule)
-    curves = {
-        **bounded("entropy", entropy[:, None]),
-        **bounded("entropy_rate", rate[:, None]),
-        **bounded("mutual_information", np.log(2) - entropy[:, None]),
-    }
     settings = {
         "function": "specent.exact.scaling_profiles",
         "model": {"name": "two_components", "squared_mean": "dimension", "variance": variance},
         "dimensions": size.tolist(),
-        "rate_axis": rate_axis,
     }
-    title = "Exact profiles of the two-component mixture over dimensions"
-    return as_profiles(curves, schedule, grid, [Partition.pair("-", "+")], rate_axis, settings, title, size)
+    pair, dims = Partition.pair("-", "+"), ("dimension", "partition", "time")
+    return exact_dataset(
+        curve_in_bits(entropy[:, None], dims=dims), curve_in_bits(rate[:, None], dims=dims), [float(np.log(2))], [pair],
+        schedule, grid, rate_axis, settings, "Exact profiles of the two-component mixture over dimensions", size,
+    )  # fmt: skip

@@ -87,7 +87,8 @@ def test_single_numbers_are_numbers(bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", [*NOT_WHOLE, -1], ids=repr)
 def test_counts_and_seeds_are_whole_numbers_even_where_nothing_is_drawn(bad: Any) -> None:
-    _one_line(lambda: exact.profiles(MIX, VE(), [1.0, 2.0], FULL, samples=bad), "samples=")
+    if bad is not None:  # which asks for the usual number
+        _one_line(lambda: exact.profiles(MIX, VE(), [1.0, 2.0], FULL, samples=bad), "samples=")
     _one_line(lambda: exact.profiles(MIX, VE(), [1.0, 2.0], FULL, seed=bad), "seed=")
 
 
@@ -121,22 +122,27 @@ def test_spectra_and_dimensions_are_of_numbers_only(bad: Any) -> None:
 def test_schedules_mixtures_and_axes_are_what_they_are_called(bad: Any) -> None:
     _one_line(lambda: exact.profiles(MIX, bad, [1.0, 2.0], FULL), "schedule=", ScheduleError)
     _one_line(lambda: exact.scaling_profiles([2], bad, [1.0, 2.0]), "schedule=", ScheduleError)
-    _one_line(lambda: exact.profiles(bad, VE(), [1.0, 2.0], FULL), "mix=")
+    _one_line(lambda: exact.profiles(bad, VE(), [1.0, 2.0], FULL), "give a specent.exact.GaussianMixture, or a model")
     _one_line(lambda: exact.half_entropy(bad, FULL), "mix=")
     _one_line(lambda: exact.profiles(MIX, VE(), [1.0, 2.0], FULL, rate_axis=bad), "rate_axis=")
 
 
-@pytest.mark.parametrize("bad", ["full", b"full", None, 3, ["full"], [FULL, "0|1"], {"full": FULL}], ids=repr)
-def test_partitions_are_partitions(bad: Any) -> None:
-    _one_line(lambda: exact.profiles(MIX, VE(), [1.0, 2.0], bad), "give a list of specent.Partition")
+@pytest.mark.parametrize("bad", [b"full", None, 3, [FULL, 3], [None], {"full": FULL}], ids=repr)
+def test_partitions_are_partitions_or_text(bad: Any) -> None:
+    _one_line(lambda: exact.profiles(MIX, VE(), [1.0, 2.0], bad), "use specent.Partition, or text such as 'full'")
+
+
+@pytest.mark.parametrize("bad", ["full", b"full", None, 3, ["full"], {"full": FULL}], ids=repr)
+def test_a_single_partition_is_no_text(bad: Any) -> None:
     _one_line(lambda: exact.half_entropy(MIX, bad), "give a specent.Partition")
     _one_line(lambda: MIX.posterior([0.0], 1.0, 1.0, bad), "give a specent.Partition")
 
 
 def test_one_partition_is_a_list_of_one() -> None:
-    alone, listed = (exact.profiles(MIX, VE(), [1.0, 2.0], asked) for asked in (FULL, [FULL]))
-    np.testing.assert_array_equal(alone.entropy, listed.entropy)
-    assert alone.partition.values.tolist() == ["full"]
+    alone, listed, text = (exact.profiles(MIX, VE(), [1.0, 2.0], given) for given in (FULL, [FULL], "full"))
+    np.testing.assert_allclose(alone.entropy, listed.entropy, rtol=1e-12)
+    np.testing.assert_allclose(text.entropy, listed.entropy, rtol=1e-12)
+    assert alone.partition.values.tolist() == text.partition.values.tolist() == ["full"]
 
 
 # ---- beyond double precision

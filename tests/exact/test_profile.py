@@ -398,7 +398,7 @@ def test_confidence_widens_the_bounds_as_the_normal_quantile() -> None:
         ({"time": [0.0, 1.0]}, ScheduleError, "is outside"),
         ({"time": [1.0]}, ScheduleError, "at least 2 steps"),
         ({"partitions": []}, SpecentError, "partitions is empty"),
-        ({"partitions": [Partition.pair("0", "1")] * 2}, SpecentError, "'0 | 1' stands twice"),
+        ({"partitions": [Partition.pair("0", "1")] * 2}, SpecentError, "the same name '0 | 1'"),
         ({"partitions": [Partition.pair("0", "9")]}, PartitionError, "unknown label '9'"),
         ({"rate_axis": "snr"}, SpecentError, "rate_axis='snr'"),
         ({"samples": 1}, SpecentError, "samples=1"),
@@ -412,3 +412,32 @@ def test_bad_input_is_named(changes: dict[str, object], error: type[Exception], 
     time, partitions = arguments.pop("time"), arguments.pop("partitions")
     with pytest.raises(error, match=named.replace("|", r"\|")):
         exact.profiles(mix, VE(), time, partitions, **arguments)  # type: ignore[arg-type]
+
+
+# ---- sources that bring their own
+
+
+class Coin:
+    """A source whose profiles are those of two far components, whatever it is asked; it remembers the options."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, object] = {}
+
+    def exact_profiles(self, schedule: Schedule, time: object, partitions: object, **options: object) -> xr.Dataset:
+        self.options = options
+        return exact.scaling_profiles([4.0], schedule, time)  # type: ignore[arg-type]
+
+
+def test_a_source_that_brings_its_own_profiles_is_asked_for_them() -> None:
+    coin = Coin()
+    profiles = exact.profiles(coin, VE(), [1.0, 2.0], "full", samples=7, seed=3, device="cpu")
+    np.testing.assert_allclose(profiles.entropy.squeeze(), exact.two_component_entropy([2 / 2**0.5, 2 / 5**0.5]))
+    assert coin.options == {"rate_axis": "log_snr", "samples": 7, "seed": 3, "confidence": 0.95, "device": "cpu"}
+    exact.profiles(coin, VE(), [1.0, 2.0], "full")
+    # how many draws there are by default is for the source to say
+    assert "samples" not in coin.options
+
+
+def test_options_of_models_are_none_of_a_mixture() -> None:
+    with pytest.raises(SpecentError, match="device= is an option of models"):
+        exact.profiles(GaussianMixture([[0.0], [1.0]]), VE(), [1.0, 2.0], "full", device="cpu")
