@@ -50,8 +50,9 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
     specent.errors.ModelError: folder='no such folder' is no folder; pass the output of specent run train_ddpm
     """
     # the pipelines are many modules, which only who opens one has to load
-    from specent.models.diffusers.hub import find
-    from specent.models.diffusers.pipeline_model import Options, PipelineModel
+    from specent.models.diffusers.hub import find_source
+    from specent.models.diffusers.options import Options
+    from specent.models.diffusers.pipeline_model import PipelineModel
     from specent.models.diffusers.pixels import open_pixels
 
     need_diffusers()
@@ -78,9 +79,9 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
     options = Options(
         labels=labels,
         null=True if free is None else None,
-        unconditional=None if free is None else find(free, "unconditional"),
+        unconditional=None if free is None else find_source(free, "unconditional"),
     )
-    opened = open_pixels(find(place), options)
+    opened = open_pixels(find_source(place), options)
     return PipelineModel(replace(opened, facts={**opened.facts, **facts}), name, prior)
 
 

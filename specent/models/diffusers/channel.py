@@ -1,16 +1,16 @@
-r"""The Gaussian channel that a network was trained on, out of the configuration of its scheduler.
+r"""The Gaussian channel on which a network was trained, from the configuration of its scheduler.
 
-A scheduler is a sampler; what counts here is the forward process it belongs to. Its betas give :math:`\alpha_t^2 =
+A scheduler is a sampler; what counts here is its forward process. Its betas give :math:`\alpha_t^2 =
 \prod_{s \le t} (1 - \beta_s)` at integer times (arXiv 2006.11239), flow matching :math:`x_t = (1 - t) x_0 + t
-\varepsilon` (arXiv 2210.02747). Which step the scheduler itself would take is of no account, for `specent.sample`
-takes its own: how its grid is spaced, offset or shifted, and its solver, are not read.
+\varepsilon` (arXiv 2210.02747). The step of the scheduler itself does not matter, because `specent.sample` takes
+its own: the spacing, offset or shift of its grid, and its solver, are not read.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,17 +44,17 @@ _REFUSED = {
     "EDMDPMSolverMultistepScheduler": "preconditions the network, and its time is no index of betas",
     "ScoreSdeVeScheduler": "names no betas",
 }
-_MEND = "if the network is a denoiser, pass its channel yourself: schedule=specent.schedules..., prediction=..."
+_HINT = "if the network is a denoiser, pass its channel yourself: schedule=specent.schedules..., prediction=..."
 # as the betas are in float32, one that leaves no signal may come out as 1 less rounding
 _NO_SIGNAL = 1 - 1e-6
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The clock of a network, what it predicts, and how it is told the time.
+    """The noise schedule of a network, its kind of prediction, and the unit of its time.
 
-    A network is called with its time multiplied by `factor`. `limit` is what the sampler of the pipeline clips denoised
-    data to, or infinity; `scheduler` the configuration, for archives.
+    A network is called with the time of the schedule multiplied by `factor`. The sampler of the pipeline clips denoised
+    data to plus and minus `limit`, which may be infinite; `scheduler` is the configuration, for archives.
     """
 
     schedule: Schedule
@@ -64,17 +64,17 @@ class Channel:
     scheduler: Mapping[str, Any] = field(default_factory=dict)
 
 
-def channel(source: Source, schedule: Schedule | None = None, prediction: str | None = None) -> Channel:
-    """The channel of a pipeline: what its scheduler says, unless it is given.
+def read_channel(source: Source, schedule: Schedule | None = None, prediction: str | None = None) -> Channel:
+    """The channel of a pipeline: that of its scheduler, unless it is passed.
 
     Parameters
     ----------
     source : Source
         The pipeline.
     schedule : Schedule, optional
-        Clock of the network, in place of the scheduler's.
+        Noise schedule of the network, instead of the scheduler's.
     prediction : str, optional
-        What the network returns, in place of what the scheduler says.
+        What the network returns, instead of what the scheduler says.
 
     Returns
     -------
@@ -87,8 +87,8 @@ def channel(source: Source, schedule: Schedule | None = None, prediction: str | 
     """
     kind = None if prediction is None else check_prediction(prediction)
     if schedule is not None:
-        mend = "give a schedule, for example specent.schedules.DDPM('linear')"
-        arguments.instance(schedule, Schedule, "schedule", mend, error=ModelError)  # type: ignore[type-abstract]
+        hint = "pass a schedule, for example specent.schedules.DDPM('linear')"
+        arguments.instance(schedule, Schedule, "schedule", hint, error=ModelError)  # type: ignore[type-abstract]
         if kind is None:
             raise ModelError(f"{source}: with schedule= say what the network returns too, for example prediction='v'")
         return Channel(schedule, kind)
@@ -96,30 +96,30 @@ def channel(source: Source, schedule: Schedule | None = None, prediction: str | 
     name = config.get("_class_name")
     if name not in (*_BETAS, *_FLOWS):
         why = _REFUSED.get(str(name), f"is not known; known are {', '.join((*_BETAS, *_FLOWS))}")
-        raise ModelError(f"{source}: its scheduler {brief(name)} {why}; {_MEND}")
+        raise ModelError(f"{source}: its scheduler {brief(name)} {why}; {_HINT}")
     _check_numbers(source, config)
-    scheduler = _made(source, config)
-    made = _flow(source, scheduler) if name in _FLOWS else _discrete(source, scheduler)
-    kept = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
-    return Channel(made.schedule, kind or made.prediction, made.factor, made.limit, kept)
+    scheduler = _scheduler(source, config)
+    channel = _flow(source, scheduler) if name in _FLOWS else _discrete(source, scheduler)
+    recorded = {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
+    return replace(channel, prediction=kind or channel.prediction, scheduler=recorded)
 
 
 def _configuration(source: Source) -> dict[str, Any]:
-    """The scheduler's configuration, which lies in a folder of its own, or beside the network."""
-    places = [source.folder / place / "scheduler_config.json" for place in ("scheduler", "")]
-    file = next((place for place in places if place.is_file()), None)
+    """The scheduler's configuration, in a folder of its own or beside the network."""
+    files = [source.folder / folder / "scheduler_config.json" for folder in ("scheduler", "")]
+    file = next((path for path in files if path.is_file()), None)
     if file is None:
-        raise ModelError(f"{source} has no scheduler_config.json, which says its betas; {_MEND}")
+        raise ModelError(f"{source} has no scheduler_config.json, which says its betas; {_HINT}")
     return read_json(file, str(source))
 
 
 def _check_numbers(source: Source, config: Mapping[str, Any]) -> None:
-    """Refuse numbers that are none, and those that are read here and cannot be meant."""
+    """Refuse NaN, and numbers out of range where they are read here."""
     where = f"{source}: scheduler_config.json: "
     for key, value in config.items():
         items = value if isinstance(value, list) else [value]
         if any(isinstance(item, float) and np.isnan(item) for item in items):
-            raise ModelError(f"{where}{key}={brief(value)} must hold no NaN; {_MEND}")
+            raise ModelError(f"{where}{key}={brief(value)} must hold no NaN; {_HINT}")
     for key in ("shift", "clip_sample_range"):
         if config.get(key) is not None:
             arguments.number(config[key], where + key, above=0, most=1e6, error=ModelError)
@@ -128,23 +128,23 @@ def _check_numbers(source: Source, config: Mapping[str, Any]) -> None:
         arguments.whole(config[key], where + key, least=2, most=10**6, error=ModelError)
 
 
-def _made(source: Source, config: dict[str, Any]) -> Any:
-    """The scheduler, in which what its configuration leaves out has the default of its class."""
+def _scheduler(source: Source, config: dict[str, Any]) -> Any:
+    """The scheduler; settings that are absent from its configuration have the defaults of its class."""
     import diffusers
 
     from specent.models.diffusers.weights import quiet
 
-    # some of them warn of their own code
+    # some of them warn about their own code
     with quiet(), warnings.catch_warnings(action="ignore"):
         try:
             return getattr(diffusers, config["_class_name"]).from_config(config)
         except Exception as error:
-            raise ModelError(f"{source}: its {config['_class_name']} cannot be made: {reason(error)}") from error
+            raise ModelError(f"{source}: its {config['_class_name']} cannot be created: {reason(error)}") from error
 
 
 def _flow(source: Source, scheduler: Any) -> Channel:
     if getattr(scheduler.config, "invert_sigmas", False):
-        raise ModelError(f"{source}: its scheduler has invert_sigmas, time from noise to data; {_MEND}")
+        raise ModelError(f"{source}: its scheduler has invert_sigmas, time from noise to data; {_HINT}")
     return Channel(FlowMatching(), "velocity", float(scheduler.config.num_train_timesteps))
 
 
@@ -152,22 +152,22 @@ def _discrete(source: Source, scheduler: Any) -> Channel:
     config = scheduler.config
     for name, value in (("use_flow_sigmas", True), ("timestep_type", "continuous")):
         if config.get(name) == value:
-            raise ModelError(f"{source}: its scheduler has {name}={value!r}, so times are no index of betas; {_MEND}")
+            raise ModelError(f"{source}: its scheduler has {name}={value!r}, so times are no index of betas; {_HINT}")
     prediction = check_prediction(
         config.get("prediction_type", "epsilon"), f"{source}: prediction_type of its {type(scheduler).__name__}"
     )
     if prediction == "velocity":
-        raise ModelError(f"{source}: its scheduler predicts a flow, but has no flow times; {_MEND}")
+        raise ModelError(f"{source}: its scheduler predicts a flow, but has no flow times; {_HINT}")
     clips = config.get("clip_sample", False) and source.kind in ("DDPMPipeline", "DDIMPipeline", "UNet2DModel")
     limit = float(config.get("clip_sample_range", 1.0)) if clips else np.inf
     try:
         return Channel(_ddpm(betas(scheduler), config), prediction, limit=limit)
     except ScheduleError as error:
-        raise ModelError(f"{source}: the betas of its scheduler cannot be used: {error}; {_MEND}") from error
+        raise ModelError(f"{source}: the betas of its scheduler cannot be used: {error}; {_HINT}") from error
 
 
 def betas(scheduler: Any) -> NDArray[np.float64]:
-    """The betas of a scheduler of diffusers in double precision, without the last if it leaves no signal.
+    """The betas of a scheduler of diffusers in double precision, without the last if no signal remains after it.
 
     diffusers computes them in single precision; these agree with them to its rounding, within 1e-7. With
     ``rescale_betas_zero_snr`` (arXiv 2305.08891) the last time has no signal, and no noise level ``sigma / alpha``.
@@ -190,19 +190,19 @@ def betas(scheduler: Any) -> NDArray[np.float64]:
     config = scheduler.config
     start, end, steps = config.beta_start, config.beta_end, config.num_train_timesteps
     if config.get("trained_betas") is not None:
-        made = np.asarray(config.trained_betas, dtype=np.float64)
+        values = np.asarray(config.trained_betas, dtype=np.float64)
     elif config.beta_schedule == "linear":
-        made = np.linspace(start, end, steps)
+        values = np.linspace(start, end, steps)
     elif config.beta_schedule == "scaled_linear":
-        made = np.linspace(start**0.5, end**0.5, steps) ** 2
+        values = np.linspace(start**0.5, end**0.5, steps) ** 2
     elif config.beta_schedule == "squaredcos_cap_v2":
         # arXiv 2102.09672
         bar = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
-        made = np.minimum(1 - bar[1:] / bar[:-1], 0.999)
+        values = np.minimum(1 - bar[1:] / bar[:-1], 0.999)
     else:
-        # rarer ones, as they are
+        # rarer ones, as the scheduler computes them
         return _with_signal(scheduler.betas.double().numpy())
-    return _with_signal(_without_final_signal(made) if config.get("rescale_betas_zero_snr") else made)
+    return _with_signal(_without_final_signal(values) if config.get("rescale_betas_zero_snr") else values)
 
 
 def _without_final_signal(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,10 +218,10 @@ def _with_signal(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _ddpm(values: NDArray[np.float64], config: Any) -> DDPM:
     """A schedule of the betas, by its name if they have one."""
-    made = DDPM(tuple(values.tolist()))
+    schedule = DDPM(tuple(values.tolist()))
     names = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
     name: Any = names.get(config.get("beta_schedule"))
-    if name is None or made.steps != config.num_train_timesteps:
-        return made
-    known, times = DDPM(name, made.steps), np.arange(made.steps)
-    return known if np.allclose(known.log_snr(times), made.log_snr(times), rtol=0, atol=1e-9) else made
+    if name is None or schedule.steps != config.num_train_timesteps:
+        return schedule
+    known, times = DDPM(name, schedule.steps), np.arange(schedule.steps)
+    return known if np.allclose(known.log_snr(times), schedule.log_snr(times), rtol=0, atol=1e-9) else schedule

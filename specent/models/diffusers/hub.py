@@ -1,7 +1,7 @@
-"""Where a pipeline comes from: a folder on this machine, or a name on the Hugging Face hub.
+"""Pipelines in a folder of this machine, or under a name on the Hugging Face hub.
 
-Nothing is fetched but a pipeline that was asked for by name, and of it only what is used: no pickled weights, and no
-weights at all before its class is known to be one that can be opened.
+Only a pipeline that is named is fetched, and only those parts of it that are used: no pickled weights, and no weights
+at all before its class is known to be one that can be opened.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _LEFT_OUT: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, 
 
 @dataclass(frozen=True)
 class Source:
-    """A pipeline in a folder: its name for archives, its class, and the JSON that says what it is made of.
+    """A pipeline in a folder: its name for archives, its class, and the JSON that lists its parts.
 
-    `argument` is what it was passed as, for messages.
+    `argument` is the name of the argument in messages.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Source:
         return f"{self.argument}={self.name!r} ({self.kind})"
 
 
-def find(
+def find_source(
     source: str | Path, argument: str = "source", *, variant: str | None = None, revision: str | None = None,
     local_files_only: bool = False,
 ) -> Source:  # fmt: skip
@@ -72,7 +72,7 @@ def find(
     source : str or Path
         A folder, or a name such as ``"google/ddpm-cifar10-32"``. A folder of that name is preferred.
     argument : str
-        What to call it in messages.
+        Name of the argument in messages.
     variant, revision : str, optional
         Variant of the weights; revision on the hub.
     local_files_only : bool
@@ -85,7 +85,7 @@ def find(
     Raises
     ------
     ModelError
-        If there is neither, the hub cannot be reached, or the class of the pipeline is not known.
+        If there is neither, the hub cannot be reached, or the class of the pipeline is unknown.
     """
     if not isinstance(source, (str, Path)) or not str(source):
         raise ModelError(f"{argument}={brief(source)} must be a folder or the name of a pipeline on the hub")
@@ -111,7 +111,7 @@ def find(
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """A JSON object out of a file.
+    """A JSON object from a file.
 
     Raises
     ------
@@ -119,14 +119,14 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         Saying that `what` cannot be read.
     """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{what}: {path.name} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{what}: {path.name} is not JSON: {reason(error)}") from error
-    if not isinstance(held, dict):
-        raise ModelError(f"{what}: {path.name} holds {brief(held)}, not a JSON object")
-    return held
+    if not isinstance(content, dict):
+        raise ModelError(f"{what}: {path.name} holds {brief(content)}, not a JSON object")
+    return content
 
 
 def _described(folder: Path, what: str) -> tuple[str, dict[str, Any]]:
@@ -150,7 +150,7 @@ def _known(kind: object, what: str) -> str:
 
 
 def _fetched(name: str, argument: str, variant: str | None, revision: str | None, local: bool) -> Path:
-    """Folder of a pipeline of the hub, fetched unless it is there already."""
+    """Folder of a pipeline of the hub, which is fetched unless it is on this machine already."""
     from diffusers import DiffusionPipeline
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import EntryNotFoundError
@@ -189,6 +189,6 @@ def _reachable() -> bool:
     try:
         get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
     except Exception:
-        # whatever the reason, what was fetched before still serves
+        # whatever the reason, a copy that was fetched before can still be used
         return False
     return True

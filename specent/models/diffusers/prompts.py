@@ -1,7 +1,7 @@
-"""Prompts as conditions: turned into numbers once, by the pipeline's own text encoders, which are then let go.
+"""Prompts as conditions, encoded once by the pipeline's own text encoders, which are then removed from memory.
 
-What a prompt loses at the limit of a tokeniser is said, and two prompts that a tokeniser cannot tell apart are refused:
-their conditions would be one and the same.
+A prompt that is cut off at the limit of a tokeniser gives a warning, and two prompts with the same tokens are refused,
+because they would be one condition.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentWarning
 from specent.models.diffusers.hub import Source
-from specent.models.diffusers.weights import load, load_tokeniser, quiet
+from specent.models.diffusers.weights import load_part, load_tokeniser, quiet
 from specent.models.outputs import reason
 
 T5_TOKENS = 256
-"""How many tokens Stable Diffusion 3 asks of its T5."""
+"""Number of tokens of the T5 of Stable Diffusion 3."""
 
-_AT_A_TIME = 8
+_BATCH = 8
 _MOST_TOKENS = 10**6
 _CLIP, _CLIP_NETS = ("CLIPTokenizer", "CLIPTokenizerFast"), ("CLIPTextModel", "CLIPTextModelWithProjection")
 _T5, _T5_NETS = ("T5Tokenizer", "T5TokenizerFast"), ("T5EncoderModel",)
@@ -53,43 +53,43 @@ def check_prompts(prompts: Any) -> dict[str, str]:
     {'a chair': 'a chair', 'a cat': 'a cat'}
     """
     if isinstance(prompts, Mapping):
-        found = {arguments.name(key, "prompts", error=ModelError): value for key, value in prompts.items()}
+        texts = {arguments.name(key, "prompts", error=ModelError): value for key, value in prompts.items()}
     else:
         names = arguments.names(prompts, "prompts", error=ModelError)
         if len(set(names)) < len(names):
             raise ModelError(f"prompts={brief(list(names))} holds a prompt twice; leave one out")
-        found = {name: name for name in names}
-    for label, prompt in found.items():
+        texts = {name: name for name in names}
+    for label, prompt in texts.items():
         if not isinstance(prompt, str):
             raise ModelError(f"prompts[{label!r}]={brief(prompt)} must be text")
-    if not found:
+    if not texts:
         raise ModelError(f"prompts={brief(prompts)} must hold at least one prompt")
-    return found
+    return texts
 
 
 def tokenisers(source: Source) -> list[tuple[Any, int]]:
-    """The tokenisers of a pipeline, each with how many tokens it is asked for at most."""
-    found = []
+    """The tokenisers of a pipeline, each with its largest number of tokens."""
+    limited = []
     for number in _NUMBERS[source.kind]:
         part = f"tokenizer{number}"
         words = load_tokeniser(source, part, *(_T5 if number == "_3" else _CLIP))
         if words is not None:
             longest = _longest(source, part, words.model_max_length)
-            found.append((words, T5_TOKENS if number == "_3" else longest))
-    if not found:
+            limited.append((words, T5_TOKENS if number == "_3" else longest))
+    if not limited:
         raise ModelError(f"{source} has no tokenizer; fetch it again, whole")
-    return found
+    return limited
 
 
 def _longest(source: Source, part: str, length: Any) -> int:
-    """How many tokens a tokeniser takes. The library has 1e30 where its files do not say, which serves a T5 only."""
+    """Number of tokens that a tokeniser takes: 1e30 where its files do not say, which is accepted of a T5 only."""
     known = min(length, _MOST_TOKENS) if part == "tokenizer_3" and isinstance(length, int) else length
     what = f"{source}: {part}/tokenizer_config.json: model_max_length"
     return arguments.whole(known, what, least=3, most=_MOST_TOKENS, error=ModelError)
 
 
 def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[tuple[Any, int]]) -> None:
-    """Refuse prompts that are equal as tokens, to each other or to the null prompt; warn of one that is cut off.
+    """Refuse prompts with the same tokens as another or as the null prompt; warn of one that is cut off.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[t
     null : str, optional
         The prompt of the null condition, if it has one.
     words : sequence of (tokeniser, int)
-        The tokenisers and how many tokens each of them is asked for.
+        The tokenisers, each with its largest number of tokens.
 
     Raises
     ------
@@ -108,16 +108,16 @@ def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[t
     Warns
     -----
     SpecentWarning
-        With the words that are lost.
+        Naming the words that are cut off.
     """
     seen: dict[tuple[tuple[int, ...], ...], str] = {}
     with quiet():
         named = [*prompts.items(), *([] if null is None else [(None, null)])]
         tokens = [[tuple(word(prompt).input_ids) for word, _ in words] for _, prompt in named]
-    for (label, prompt), found in zip(named, tokens, strict=True):
-        for (word, limit), ids in zip(words, found, strict=True):
+    for (label, prompt), each in zip(named, tokens, strict=True):
+        for (word, limit), ids in zip(words, each, strict=True):
             if len(ids) > limit:
-                # the last token is the mark of the end, which is put back
+                # the last token marks the end, and is appended again
                 lost = word.decode(ids[limit - 1 : -1])
                 warnings.warn(
                     f"prompt {brief(prompt)} has {len(ids)} tokens, but {type(word).__name__} takes {limit}: "
@@ -125,10 +125,10 @@ def check_tokens(prompts: Mapping[str, str], null: str | None, words: Sequence[t
                     SpecentWarning,
                     stacklevel=5,
                 )
-        # what is cut off cannot tell two prompts apart
+        # words that are cut off do not distinguish two prompts
         key = tuple(
             ids if len(ids) <= limit else (*ids[: limit - 1], ids[-1])
-            for (_, limit), ids in zip(words, found, strict=True)
+            for (_, limit), ids in zip(words, each, strict=True)
         )
         if key not in seen:
             seen[key] = str(label)
@@ -154,9 +154,9 @@ def encode(source: Source, prompts: Sequence[str], network: nn.Module, device: t
     prompts : sequence of str
         The prompts.
     network : Module
-        Its network, whose configuration stands in for a text encoder that is left out.
+        Its network, whose configuration replaces that of an absent text encoder.
     device : device
-        Where the text encoders run. They are loaded for this and let go.
+        Device of the text encoders, which are loaded for this only.
 
     Returns
     -------
@@ -169,14 +169,14 @@ def encode(source: Source, prompts: Sequence[str], network: nn.Module, device: t
         If a part is missing or an encoder raises.
     """
     pipe = _encoders(source, network, device)
-    parts = [list(prompts[low : low + _AT_A_TIME]) for low in range(0, len(prompts), _AT_A_TIME)]
+    parts = [list(prompts[low : low + _BATCH]) for low in range(0, len(prompts), _BATCH)]
     try:
         with quiet(), torch.no_grad():
-            made = [_encoded(pipe, part, device) for part in parts]
+            texts = [_encoded(pipe, part, device) for part in parts]
     except Exception as error:
         raise ModelError(f"{source}: its text encoders raised {reason(error)}") from error
-    tokens = torch.cat([text.tokens.float().cpu() for text in made])
-    pooled = [text.pooled.float().cpu() for text in made if text.pooled is not None]
+    tokens = torch.cat([text.tokens.float().cpu() for text in texts])
+    pooled = [text.pooled.float().cpu() for text in texts if text.pooled is not None]
     return Text(tokens, torch.cat(pooled) if pooled else None)
 
 
@@ -190,8 +190,8 @@ def _encoded(pipe: Any, prompts: list[str], device: torch.device) -> Text:
         return Text(pipe.encode_prompt(prompts, **options)[0])
     if kind == "StableDiffusion3Pipeline":
         options |= {"prompt_2": None, "prompt_3": None, "max_sequence_length": T5_TOKENS}
-    made = pipe.encode_prompt(prompts, **options)
-    return Text(made[0], made[2])
+    encoded = pipe.encode_prompt(prompts, **options)
+    return Text(encoded[0], encoded[2])
 
 
 def _encoders(source: Source, network: nn.Module, device: torch.device) -> Any:
@@ -202,8 +202,8 @@ def _encoders(source: Source, network: nn.Module, device: torch.device) -> Any:
     for number in _NUMBERS[source.kind]:
         words, nets = (_T5, _T5_NETS) if number == "_3" else (_CLIP, _CLIP_NETS)
         parts[f"tokenizer{number}"] = load_tokeniser(source, f"tokenizer{number}", *words)
-        net = load(source, f"text_encoder{number}", *nets)
-        # only the largest of Stable Diffusion 3 may be left out
+        net = load_part(source, f"text_encoder{number}", *nets)
+        # only the largest encoder of Stable Diffusion 3 is optional
         if net is None and number != "_3":
             raise ModelError(f"{source} has no text_encoder{number}; fetch it again, whole")
         parts[f"text_encoder{number}"] = None if net is None else net.to(device)

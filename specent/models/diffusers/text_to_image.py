@@ -1,7 +1,7 @@
 """Text to image: Stable Diffusion 1, 2, XL (arXiv 2112.10752, 2307.01952) and 3 (arXiv 2403.03206), on their latents.
 
-The conditions are prompts, turned into numbers once. The null condition is the empty prompt, as in training; Stable
-Diffusion XL has zeros in its place. A network of Stable Diffusion XL is told the size of the picture too.
+The conditions are prompts, which are encoded once. The null condition is the empty prompt, as in training; Stable
+Diffusion XL has zeros instead. A network of Stable Diffusion XL takes the size of the picture too.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from torch import Tensor, nn
 
 from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.diffusers.channel import channel
+from specent.models.diffusers.autoencoder import Decoder
+from specent.models.diffusers.channel import read_channel
 from specent.models.diffusers.hub import Source
-from specent.models.diffusers.pipeline_model import Decoder, Opened, Options, check_channels, configured_size, refuse
+from specent.models.diffusers.options import Options, check_channels, configured_size, refuse
+from specent.models.diffusers.pipeline_model import PipelineParts
 from specent.models.diffusers.prompts import Text, check_prompts, check_tokens, encode, tokenisers
-from specent.models.diffusers.weights import digests, load
+from specent.models.diffusers.weights import digests, load_part
 
 ZEROS = "zeros"
-"""What stands in archives for a null condition that is no prompt, but zeros."""
+"""Name in archives of a null condition that is zeros, not a prompt."""
 
 
 class TextUNet(nn.Module):
-    """The U-Net of Stable Diffusion, which holds its prompts as numbers.
+    """The U-Net of Stable Diffusion with its encoded prompts.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ class TextUNet(nn.Module):
     text : Text
         A row for each condition.
     sizes : tuple of int, optional
-        Size of the picture as Stable Diffusion XL is told it: of the original, corner of the crop, of the target.
+        Size of the picture for Stable Diffusion XL: of the original, corner of the crop, and of the target.
     """
 
     def __init__(self, unet: nn.Module, text: Text, sizes: tuple[int, ...] | None = None) -> None:
@@ -57,7 +59,7 @@ class TextUNet(nn.Module):
 
 
 class TextTransformer(nn.Module):
-    """The transformer of Stable Diffusion 3, which holds its prompts as numbers."""
+    """The transformer of Stable Diffusion 3 with its encoded prompts."""
 
     def __init__(self, transformer: nn.Module, text: Text) -> None:
         super().__init__()
@@ -76,24 +78,24 @@ class TextTransformer(nn.Module):
         return output
 
 
-def open_text_to_image(source: Source, options: Options) -> Opened:
+def open_text_to_image(source: Source, options: Options) -> PipelineParts:
     """A text to image pipeline with its prompts as conditions.
 
     Raises
     ------
     ModelError
-        If an argument does not go with it, its parts do not fit together, or prompts cannot be told apart.
+        If an argument does not go with it, its parts do not fit together, or two prompts have the same tokens.
     """
     refuse(source, "is for pipelines of class labels; here conditions are prompts=", labels=options.labels)
     refuse(source, "is not needed: the null condition is a prompt", unconditional=options.unconditional)
     if options.prompts is None:
         raise ModelError(f"{source} draws from text; pass prompts=[...], or prompts={{label: prompt, ...}}")
     prompts, null = check_prompts(options.prompts), _null_prompt(source, options.null)
-    made = channel(source, options.schedule, options.prediction)
+    channel = read_channel(source, options.schedule, options.prediction)
     check_tokens(prompts, None if null == ZEROS else null, tokenisers(source))
     flow = source.kind == "StableDiffusion3Pipeline"
     part, kind = ("transformer", "SD3Transformer2DModel") if flow else ("unet", "UNet2DConditionModel")
-    net, vae = load(source, part, kind), load(source, "vae", "AutoencoderKL")
+    net, vae = load_part(source, part, kind), load_part(source, "vae", "AutoencoderKL")
     if net is None or vae is None:
         raise ModelError(f"{source} has no {part if net is None else 'vae'}; fetch it again, whole")
     decoder = Decoder(vae, source)
@@ -112,11 +114,11 @@ def open_text_to_image(source: Source, options: Options) -> Opened:
         **({} if null is None else {"null_prompt": null}),
         "size": [side * decoder.factor for side in shape[1:]],
     }
-    return Opened(wrapped, tuple(prompts), null is not None, shape, made, decoder, facts=facts)
+    return PipelineParts(wrapped, tuple(prompts), null is not None, shape, channel, decoder, facts=facts)
 
 
 def _null_prompt(source: Source, null: Any) -> str | None:
-    """Prompt of the null condition, `ZEROS` for zeros in its place, None for no null condition."""
+    """Prompt of the null condition, `ZEROS` for zeros instead of a prompt, None for no null condition."""
     if null is False:
         return None
     if null is None or null is True:
@@ -139,7 +141,7 @@ def _shape(source: Source, net: Any, decoder: Decoder, size: tuple[int, int] | N
     if decoder.vae.config.latent_channels != settings.in_channels:
         raise ModelError(
             f"{source}: its network takes {settings.in_channels} channels, but its vae makes latents of "
-            f"{decoder.vae.config.latent_channels}; a network that wants a picture or a mask too cannot be used"
+            f"{decoder.vae.config.latent_channels}; a network that also takes a picture or a mask cannot be used"
         )
     patch = settings.get("patch_size") or 1
     step = decoder.factor * patch
@@ -170,18 +172,18 @@ def _unet(source: Source, net: Any, text: Text, factor: int, shape: tuple[int, i
     _check_width(source, text.tokens, settings.cross_attention_dim)
     if source.kind == "StableDiffusionPipeline":
         if settings.addition_embed_type is not None:
-            raise ModelError(f"{source}: its unet wants more than text ({settings.addition_embed_type!r})")
+            raise ModelError(f"{source}: its unet takes more than text ({settings.addition_embed_type!r})")
         return TextUNet(net, text)
     if settings.addition_embed_type != "text_time" or text.pooled is None:
         raise ModelError(f"{source}: its unet takes no summary of the text and no sizes; is its class the right one?")
     height, width = (side * factor for side in shape[1:])
     sizes = (height, width, 0, 0, height, width)
-    wanted = net.add_embedding.linear_1.in_features
-    given = settings.addition_time_embed_dim * len(sizes) + text.pooled.shape[-1]
-    if wanted != given:
+    inputs = net.add_embedding.linear_1.in_features
+    numbers = settings.addition_time_embed_dim * len(sizes) + text.pooled.shape[-1]
+    if inputs != numbers:
         raise ModelError(
-            f"{source}: its unet takes {wanted} numbers of text and sizes, but its text encoders and six sizes make "
-            f"{given}; a refiner wants other numbers and cannot be used"
+            f"{source}: its unet takes {inputs} numbers of text and sizes, but its text encoders and six sizes make "
+            f"{numbers}; a refiner takes other numbers and cannot be used"
         )
     return TextUNet(net, text, sizes)
 
@@ -193,7 +195,7 @@ def _transformer(source: Source, net: Any, text: Text) -> TextTransformer:
     return TextTransformer(net, text)
 
 
-def _check_width(source: Source, tokens: Tensor, wanted: Any) -> None:
+def _check_width(source: Source, tokens: Tensor, expected: Any) -> None:
     width = tokens.shape[-1]
-    if width not in (wanted if isinstance(wanted, (list, tuple)) else [wanted]):
-        raise ModelError(f"{source}: its network takes text of width {wanted}, but its text encoders make {width}")
+    if width not in (expected if isinstance(expected, (list, tuple)) else [expected]):
+        raise ModelError(f"{source}: its network takes text of width {expected}, but its text encoders make {width}")

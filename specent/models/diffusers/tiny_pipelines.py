@@ -1,7 +1,7 @@
 """Tiny random pipelines of the real classes, to try an adapter or a recipe without weights.
 
-Nothing that they make shows anything. Weights are drawn from a fixed seed, tokenisers know single letters only, and a
-pipeline is written within a second or two as `save_pretrained` writes the large ones.
+Their pictures show nothing. Weights are random numbers of a fixed seed, tokenisers know single letters only, and a
+pipeline is written within a second or two, as `save_pretrained` writes the large ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SIZE = 8
 _WIDTH = 16
 _TEXT_LENGTH = 77
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'-"
-# how much louder the last layer of a text to image network is, so that prompts a few letters apart part ways
-_LOUDER = 4.0
+# factor of the last layer of a text to image network, so that prompts that differ by a few letters give other pictures
+_GAIN = 4.0
 
 
 def write_pipeline(kind: str, folder: str | Path, *, seed: int = 0) -> Path:
@@ -34,7 +34,7 @@ def write_pipeline(kind: str, folder: str | Path, *, seed: int = 0) -> Path:
         ``"unet"`` and ``"unet_classes"`` (DDPM without and with class labels, the last of which may serve as null),
         ``"dit"``, ``"sd1"``, ``"sd2"`` (v-prediction), ``"sdxl"`` or ``"sd3"``.
     folder : str or Path
-        Where to write it; made if it does not exist.
+        Folder to write; it is created if it does not exist.
     seed : int
         Seed of the weights.
 
@@ -75,11 +75,11 @@ def _dit() -> Any:
         num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=8, num_layers=2, norm_num_groups=4,
         sample_size=_SIZE, patch_size=2, num_embeds_ada_norm=1000,
     )  # fmt: skip
-    made = DiTPipeline(net, _vae(4), DDIMScheduler(clip_sample=False))
+    pipe = DiTPipeline(net, _vae(4), DDIMScheduler(clip_sample=False))
     # two of ImageNet's classes share a name
-    names = {str(place): f"thing {place}, object {place}" for place in range(1000)} | {"134": "crane", "517": "crane"}
-    made.register_to_config(id2label=names)
-    return made
+    names = {str(index): f"thing {index}, object {index}" for index in range(1000)} | {"134": "crane", "517": "crane"}
+    pipe.register_to_config(id2label=names)
+    return pipe
 
 
 def _vae(channels: int, **more: Any) -> Any:
@@ -92,17 +92,17 @@ def _vae(channels: int, **more: Any) -> Any:
     )  # fmt: skip
 
 
-def _stable_diffusion(prediction: str, **scheduler: Any) -> Any:
+def _stable_diffusion(prediction: str) -> Any:
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
     words, encoder = _clip()
     # as published: a scheduler with a deterministic step, whose betas are those of the training
-    clock = PNDMScheduler(
+    scheduler = PNDMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1,
-        prediction_type=prediction, **scheduler,
+        prediction_type=prediction,
     )  # fmt: skip
     return StableDiffusionPipeline(
-        vae=_vae(4), text_encoder=encoder, tokenizer=words, unet=_conditional_unet(_WIDTH), scheduler=clock,
+        vae=_vae(4), text_encoder=encoder, tokenizer=words, unet=_conditional_unet(_WIDTH), scheduler=scheduler,
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 
@@ -115,10 +115,12 @@ def _stable_diffusion_xl() -> Any:
         2 * _WIDTH, addition_embed_type="text_time", addition_time_embed_dim=4,
         projection_class_embeddings_input_dim=6 * 4 + _WIDTH, use_linear_projection=True,
     )  # fmt: skip
-    clock = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+    )
     return StableDiffusionXLPipeline(
         vae=_vae(4, scaling_factor=0.13025), text_encoder=first[1], text_encoder_2=second[1], tokenizer=first[0],
-        tokenizer_2=second[0], unet=unet, scheduler=clock, add_watermarker=False,
+        tokenizer_2=second[0], unet=unet, scheduler=scheduler, add_watermarker=False,
     )  # fmt: skip
 
 
@@ -133,7 +135,7 @@ def _stable_diffusion_3() -> Any:
     )  # fmt: skip
     third = _t5()
     return StableDiffusion3Pipeline(
-        transformer=_louder(net, net.proj_out), scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        transformer=_amplified(net, net.proj_out), scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         vae=_vae(16, scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=first[1], tokenizer=first[0], text_encoder_2=second[1], tokenizer_2=second[0],
         text_encoder_3=third[1], tokenizer_3=third[0],
@@ -148,13 +150,13 @@ def _conditional_unet(text: int, **more: Any) -> Any:
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), block_out_channels=(8, 16), layers_per_block=1,
         norm_num_groups=4, attention_head_dim=2, cross_attention_dim=text, **more,
     )  # fmt: skip
-    return _louder(net, net.conv_out)
+    return _amplified(net, net.conv_out)
 
 
-def _louder(net: Any, last: torch.nn.Module) -> Any:
+def _amplified(net: Any, last: torch.nn.Module) -> Any:
     with torch.no_grad():
         for weight in last.parameters():
-            weight.mul_(_LOUDER)
+            weight.mul_(_GAIN)
     return net
 
 
@@ -164,7 +166,7 @@ def _clip(*, projected: bool = False) -> tuple[Any, Any]:
 
     words = [*_LETTERS, *(letter + "</w>" for letter in _LETTERS), "<|startoftext|>", "<|endoftext|>"]
     tokeniser = CLIPTokenizer(
-        vocab={word: place for place, word in enumerate(words)}, merges=[], model_max_length=_TEXT_LENGTH
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=_TEXT_LENGTH
     )
     settings = CLIPTextConfig(
         vocab_size=len(words), hidden_size=_WIDTH, intermediate_size=2 * _WIDTH, num_hidden_layers=2,

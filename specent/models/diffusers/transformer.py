@@ -1,7 +1,7 @@
 """Diffusion transformers of class labels, `DiTTransformer2DModel`, on the latents of an autoencoder (arXiv 2212.09748).
 
-They were trained with labels dropped: the index after the last class is the null condition. They return a variance
-beside the noise, which is dropped: the chain has its own.
+They were trained with dropped labels: the index after the last class is the null condition. They return a variance
+beside the noise, which is not used: the chain has its own.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
-from specent.models.diffusers.channel import channel
+from specent.models.diffusers.autoencoder import Decoder
+from specent.models.diffusers.channel import read_channel
 from specent.models.diffusers.hub import Source
-from specent.models.diffusers.pipeline_model import Decoder, Opened, Options, check_channels, configured_size, refuse
-from specent.models.diffusers.weights import digests, load
+from specent.models.diffusers.options import Options, check_channels, configured_size, refuse
+from specent.models.diffusers.pipeline_model import PipelineParts
+from specent.models.diffusers.weights import digests, load_part
 
 
 class LabelTransformer(nn.Module):
-    """A DiT called as ``net(x, time, condition)``; its labels are the conditions, the null one included."""
+    """A DiT called as ``net(x, time, condition)``; its labels are the conditions, including the null one."""
 
     def __init__(self, transformer: nn.Module) -> None:
         super().__init__()
@@ -33,7 +35,7 @@ class LabelTransformer(nn.Module):
         return output[:, : x.shape[1]]
 
 
-def open_transformer(source: Source, options: Options) -> Opened:
+def open_transformer(source: Source, options: Options) -> PipelineParts:
     """A DiT with its labels, its null condition and its autoencoder.
 
     Raises
@@ -44,7 +46,7 @@ def open_transformer(source: Source, options: Options) -> Opened:
     refuse(source, "is for text to image pipelines; here conditions are class labels", prompts=options.prompts)
     refuse(source, "is not needed: the network has a null condition of its own", unconditional=options.unconditional)
     part = "" if source.bare else "transformer"
-    net = load(source, part, "DiTTransformer2DModel", "Transformer2DModel")
+    net = load_part(source, part, "DiTTransformer2DModel", "Transformer2DModel")
     if net is None:
         raise ModelError(f"{source} has no transformer; fetch it again, whole")
     settings = net.config
@@ -52,7 +54,7 @@ def open_transformer(source: Source, options: Options) -> Opened:
     count = settings.num_embeds_ada_norm
     if options.null is not None and not isinstance(options.null, bool) and options.null != count:
         raise ModelError(f"{source}: null={brief(options.null)} must be True or False; its index is {count}")
-    vae = None if source.bare else load(source, "vae", "AutoencoderKL")
+    vae = None if source.bare else load_part(source, "vae", "AutoencoderKL")
     decoder = None if vae is None else Decoder(vae, source)
     if vae is not None and vae.config.latent_channels != settings.in_channels:
         raise ModelError(
@@ -70,13 +72,14 @@ def open_transformer(source: Source, options: Options) -> Opened:
         "weights": {"network": {"source": source.name, "sha256": digests(source, *parts)}},
     }
     shape = (settings.in_channels, height, width)
-    made = channel(source, options.schedule, options.prediction)
+    channel = read_channel(source, options.schedule, options.prediction)
     null = options.null is not False
-    return Opened(LabelTransformer(net), _labels(source, count, options), null, shape, made, decoder, facts=facts)
+    labels = _labels(source, count, options)
+    return PipelineParts(LabelTransformer(net), labels, null, shape, channel, decoder, facts=facts)
 
 
 def _labels(source: Source, count: int, options: Options) -> tuple[str, ...]:
-    """The labels asked for, or the pipeline's own: the first name of each, with its number where two share it."""
+    """The labels of the options, or the pipeline's own: the first name of each, with its number where two share it."""
     if options.labels is not None:
         labels = arguments.names(options.labels, "labels", error=ModelError)
         if len(labels) != count:
@@ -85,6 +88,6 @@ def _labels(source: Source, count: int, options: Options) -> tuple[str, ...]:
     known: Any = source.index.get("id2label") or {}
     if not isinstance(known, dict) or not all(isinstance(text, str) for text in known.values()):
         raise ModelError(f"{source}: id2label={brief(known)} is no mapping of numbers to names; pass labels=")
-    first = [known.get(str(place), str(place)).split(",")[0].strip() or str(place) for place in range(count)]
+    first = [known.get(str(index), str(index)).split(",")[0].strip() or str(index) for index in range(count)]
     shared = Counter(first)
-    return tuple(name if shared[name] == 1 else f"{name} ({place})" for place, name in enumerate(first))
+    return tuple(name if shared[name] == 1 else f"{name} ({index})" for index, name in enumerate(first))

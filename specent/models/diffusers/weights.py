@@ -1,7 +1,7 @@
-"""Parts of a pipeline out of its folder: configurations as JSON, weights as safetensors, nothing that could run.
+"""Parts of a pipeline from its folder: configurations as JSON, weights as safetensors, nothing that could run.
 
-Only classes named here are made. Pickled weights are refused, and so is a part whose file lacks a tensor, which the
-libraries would fill with random numbers.
+Only the classes listed here are created. Pickled weights are refused, and so is a part whose file lacks a tensor, which
+the libraries would fill with random numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from specent.models.outputs import reason
 LIBRARIES = {
     "UNet2DModel": "diffusers",
     "DiTTransformer2DModel": "diffusers",
-    # as which the published DiT call themselves
+    # the class that the published DiT name
     "Transformer2DModel": "diffusers",
     "UNet2DConditionModel": "diffusers",
     "SD3Transformer2DModel": "diffusers",
@@ -39,18 +39,18 @@ LIBRARIES = {
     "T5Tokenizer": "transformers",
     "T5TokenizerFast": "transformers",
 }
-"""The classes of parts that are made, and the library of each."""
+"""The classes of parts that are created, and the library of each."""
 
 _RENAMED = {"Transformer2DModel": "DiTTransformer2DModel", "CLIPTokenizerFast": "CLIPTokenizer"}
-# what a tokeniser can be read from
+# files of a tokeniser, one set of which is needed
 _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
-# from where on reading takes seconds
+# bytes that take seconds to read
 _LARGE = 2**29
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, diffusers and transformers log nothing, for what goes wrong is raised, and draw no bars."""
+    """Context in which diffusers and transformers log nothing, because errors are raised, and draw no progress bars."""
     import diffusers
     import transformers
 
@@ -87,7 +87,7 @@ def part_class(source: Source, part: str, allowed: tuple[str, ...]) -> str | Non
     return str(name)
 
 
-def load(source: Source, part: str, *allowed: str) -> Any:
+def load_part(source: Source, part: str, *allowed: str) -> Any:
     """A network of a pipeline in single precision, in evaluation mode.
 
     Parameters
@@ -97,7 +97,7 @@ def load(source: Source, part: str, *allowed: str) -> Any:
     part : str
         Name of the part, or ``""`` if the folder is that of the network itself.
     *allowed : str
-        Names of the classes that it may have, of `LIBRARIES`.
+        Names of the classes it may have, of `LIBRARIES`.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def load_tokeniser(source: Source, part: str, *allowed: str) -> Any:
     name = part_class(source, part, allowed)
     if name is None:
         return None
-    # without its words the library makes one that knows none, to which all prompts are alike
+    # without its words the library creates a tokeniser that knows none, for which all prompts are equal
     folder = source.folder / part
     if not any(all((folder / file).is_file() for file in files) for files in _VOCABULARIES):
         raise ModelError(
@@ -162,13 +162,13 @@ def load_tokeniser(source: Source, part: str, *allowed: str) -> Any:
 
 
 def part_folder(source: Source, part: str) -> Path:
-    """Folder of a part; old pipelines of a single network keep it at the top."""
+    """Folder of a part; in old pipelines of a single network it is the outermost."""
     inside = source.folder / part
     return inside if part and inside.is_dir() else source.folder
 
 
 def _check_config(source: Source, part: str) -> None:
-    """Refuse a part whose configuration is missing or no configuration."""
+    """Refuse a part whose configuration is missing or cannot be read."""
     folder = part_folder(source, part)
     file = folder.relative_to(source.folder) / "config.json"
     if not (folder / "config.json").is_file():
@@ -188,21 +188,21 @@ def weight_files(source: Source, part: str) -> list[Path]:
     Raises
     ------
     ModelError
-        If there are none; saying what to do with pickled weights, or with those of another variant.
+        If there are none; the message says what to do with pickled weights, or with those of another variant.
     """
     folder = part_folder(source, part)
     # a link whose target was deleted is no file
-    there = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     for variant in (source.variant, None):
-        wanted = _weights_of(re.escape(f".{variant}") if variant else "")
-        found = [folder / name for name in there if wanted.fullmatch(name)]
-        if found:
-            return found
+        pattern = _weights_of(re.escape(f".{variant}") if variant else "")
+        files = [folder / name for name in names if pattern.fullmatch(name)]
+        if files:
+            return files
     where = f"{source}: {part or 'the network'}"
-    others = sorted({name.split(".")[1].split("-")[0] for name in there if _weights_of(r"\.\w+").fullmatch(name)})
+    others = sorted({name.split(".")[1].split("-")[0] for name in names if _weights_of(r"\.\w+").fullmatch(name)})
     if others:
         raise ModelError(f"{where} has weights of the variant {others[0]!r} only; pass variant={others[0]!r}")
-    pickled = [name for name in there if name.endswith((".bin", ".ckpt", ".pt", ".pth"))]
+    pickled = [name for name in names if name.endswith((".bin", ".ckpt", ".pt", ".pth"))]
     if pickled:
         raise ModelError(
             f"{where} has pickled weights only ({pickled[0]}), which can run code and are not read; if you trust them, "
@@ -213,7 +213,7 @@ def weight_files(source: Source, part: str) -> list[Path]:
 
 
 def _weights_of(variant: str) -> re.Pattern[str]:
-    """Names of weight files, whole or one of several, of a variant given as a pattern."""
+    """Pattern of the names of weight files, single or one of several; `variant` is a pattern too."""
     return re.compile(rf"(diffusion_pytorch_)?model{variant}(-\d+-of-\d+)?\.safetensors")
 
 
@@ -221,7 +221,7 @@ def digests(source: Source, *parts: str) -> dict[str, str]:
     """SHA-256 of every weight file of the parts, by its path in the pipeline."""
     files = [(part, path) for part in parts for path in weight_files(source, part)]
     total = sum(path.stat().st_size for _, path in files)
-    made = {}
+    sums = {}
     with tqdm(total=total, desc="sha256", unit="B", unit_scale=True, disable=total < _LARGE, mininterval=1.0) as bar:
         for part, path in files:
             digest = hashlib.sha256()
@@ -229,5 +229,5 @@ def digests(source: Source, *parts: str) -> dict[str, str]:
                 while block := stream.read(2**22):
                     digest.update(block)
                     bar.update(len(block))
-            made[f"{part}/{path.name}" if part else path.name] = digest.hexdigest()
-    return made
+            sums[f"{part}/{path.name}" if part else path.name] = digest.hexdigest()
+    return sums

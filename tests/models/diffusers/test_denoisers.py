@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,16 +31,16 @@ def opened(kind: str, source: Path, **parts: object) -> object:
         return getattr(diffusers, kind).from_pretrained(source, **parts)
 
 
-def ddim(scheduler: object) -> diffusers.DDIMScheduler:
-    """A scheduler of the same channel that tells the denoised data, and does not clip them."""
-    made = diffusers.DDIMScheduler.from_config(scheduler.config, clip_sample=False)
-    made.set_timesteps(made.config.num_train_timesteps)
-    return made
+def ddim(other: object) -> diffusers.DDIMScheduler:
+    """A scheduler of the same channel that returns the denoised data, and does not clip them."""
+    scheduler = diffusers.DDIMScheduler.from_config(other.config, clip_sample=False)
+    scheduler.set_timesteps(scheduler.config.num_train_timesteps)
+    return scheduler
 
 
-def same(made: Tensor, by_hand: Tensor) -> None:
-    assert made.shape == by_hand.shape
-    assert float((made - by_hand).abs().max()) < 1e-5 * max(1.0, float(by_hand.abs().max()))
+def same(denoised: Tensor, by_hand: Tensor) -> None:
+    assert denoised.shape == by_hand.shape
+    assert float((denoised - by_hand).abs().max()) < 1e-5 * max(1.0, float(by_hand.abs().max()))
 
 
 def compare(
@@ -53,8 +54,8 @@ def compare(
         for condition in conditions:
             output = net(alpha * x, time, condition)
             by_hand = scheduler.step(output, time, alpha * x).pred_original_sample
-            made = model.denoise(x, float(model.schedule.noise_level(time)), torch.full((len(x),), condition))
-            same(made, by_hand)
+            denoised = model.denoise(x, float(model.schedule.noise_level(time)), torch.full((len(x),), condition))
+            same(denoised, by_hand)
 
 
 @torch.no_grad()
@@ -155,8 +156,8 @@ def test_a_negative_prompt_and_no_null_condition(folder: Folder) -> None:
     model = pipeline(folder("sd1"), prompts=PROMPTS, null="grey")
     other = pipeline(folder("sd1"), prompts=["grey"], null=False)
     x = states(model)
-    made = model.denoise(x, 2.0, torch.full((3,), 3)), other.denoise(x, 2.0, torch.zeros(3, dtype=torch.int64))
-    torch.testing.assert_close(*made, rtol=1e-5, atol=1e-5)
+    denoised = model.denoise(x, 2.0, torch.full((3,), 3)), other.denoise(x, 2.0, torch.zeros(3, dtype=torch.int64))
+    torch.testing.assert_close(*denoised, rtol=1e-5, atol=1e-5)
     assert not other.null
     assert model.identity["null_prompt"] == "grey"
 
@@ -202,9 +203,9 @@ def test_stable_diffusion_3_flows_to_the_data_in_one_step_of_its_own_sampler(cop
     tokens, none, pooled, pooled_none = pipe.encode_prompt(PROMPTS, None, None, device="cpu")
     tokens, pooled = torch.cat([tokens, none[:1]]), torch.cat([pooled, pooled_none[:1]])
     x = states(model)
-    for asked in (0.01, 0.4, 0.95):
+    for level in (0.01, 0.4, 0.95):
         for condition in range(4):
-            pipe.scheduler.set_timesteps(sigmas=[asked])
+            pipe.scheduler.set_timesteps(sigmas=[level])
             (time,), sigma = pipe.scheduler.timesteps, float(pipe.scheduler.sigmas[0])
             assert float(time) == pytest.approx(1000 * sigma)
             state = (1 - sigma) * x
@@ -268,15 +269,55 @@ def test_latents_with_a_mean_and_a_deviation_per_channel(copied: Folder) -> None
     torch.testing.assert_close(model.decode(x), by_hand, rtol=1e-5, atol=1e-6)
 
 
-def test_text_encoders_are_let_go(folder: Folder) -> None:
+def test_text_encoders_are_removed_from_memory(folder: Folder) -> None:
     model = pipeline(folder("sd3"), prompts=PROMPTS)
     gc.collect()
-    # by type: some objects warn when they are asked for their class
+    # by type: some objects warn when their class is read
     alive = {type(thing).__name__ for thing in gc.get_objects() if issubclass(type(thing), torch.nn.Module)}
     assert "SD3Transformer2DModel" in alive
     assert not {name for name in alive if name.startswith(("CLIP", "T5"))}
-    held = {name.partition(".")[0] for name in model.net.state_dict()}
-    assert held == {"net"}
+    prefixes = {name.partition(".")[0] for name in model.net.state_dict()}
+    assert prefixes == {"net"}
+
+
+def with_dropout(folder: Path, part: str, **settings: float) -> None:
+    """Give a part of a pipeline dropout, which changes none of its weights."""
+    file = folder / part / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+
+
+@torch.no_grad()
+def test_dropout_is_off_in_networks_and_text_encoders(folder: Folder, copied: Folder) -> None:
+    pixels, prompted = copied("unet_classes"), copied("sd3")
+    with_dropout(pixels, "unet", dropout=0.9)
+    with_dropout(prompted, "text_encoder", attention_dropout=0.9)
+    with_dropout(prompted, "text_encoder_2", attention_dropout=0.9)
+    with_dropout(prompted, "text_encoder_3", dropout_rate=0.9)
+    for kind, source, options in (("unet_classes", pixels, {}), ("sd3", prompted, {"prompts": PROMPTS})):
+        model, plain = pipeline(source, **options), pipeline(folder(kind), **options)
+        assert not [module for module in model.net.modules() if module.training]
+        x, condition = states(model), torch.arange(3)
+        denoised = model.denoise(x, 2.0, condition)
+        torch.testing.assert_close(denoised, plain.denoise(x, 2.0, condition), rtol=1e-6, atol=1e-6)
+        # a network that someone trains is evaluated for the call, and trained on afterwards
+        model.net.train()
+        assert torch.equal(model.denoise(x, 2.0, condition), denoised)
+        assert all(module.training for module in model.net.modules())
+
+
+@pytest.mark.parametrize("kind", ["unet_classes", "dit", "sd1", "sd3"])
+def test_a_copy_on_another_device_leaves_the_model_where_it_was(folder: Folder, kind: str) -> None:
+    model = pipeline(folder(kind), **SOURCES[kind])
+    x, condition = states(model), torch.zeros(3, dtype=torch.int64)
+    before, schedule = model.denoise(x, 2.0, condition), model.schedule
+    other = model.to(torch.device("meta"))
+    assert isinstance(other, PipelineModel)
+    assert {str(value.device) for value in other.net.state_dict().values()} == {"meta"}
+    assert {str(value.device) for value in model.net.state_dict().values()} == {"cpu"}
+    assert model.schedule is schedule
+    assert torch.equal(model.denoise(x, 2.0, condition), before)
+    assert (other.labels, other.shape, other.limit) == (model.labels, model.shape, model.limit)
+    assert other.identity == model.identity
 
 
 SOURCES = {
@@ -314,7 +355,7 @@ def test_the_archive_of_a_whole_chain_validates(folder: Folder, kind: str, tmp_p
     runs = sp.models.previews(model, runs, progress=False)
     sp.write(runs, tmp_path / "runs.nc")
     sp.validate(tmp_path / "runs.nc")
-    held = sp.open(tmp_path / "runs.nc")
-    assert held.preview.dtype == np.uint8
-    assert held.preview.shape[-3:] == (3, 8, 8) if kind in ("unet_classes", "two") else (3, 16, 16)
-    assert np.isfinite(held.log_likelihood).all()
+    archive = sp.open(tmp_path / "runs.nc")
+    assert archive.preview.dtype == np.uint8
+    assert archive.preview.shape[-3:] == (3, 8, 8) if kind in ("unet_classes", "two") else (3, 16, 16)
+    assert np.isfinite(archive.log_likelihood).all()

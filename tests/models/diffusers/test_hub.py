@@ -26,7 +26,7 @@ HASH = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty place for what was fetched from the hub, and no way to fetch more."""
+    """An empty cache for what was fetched from the hub, and no way to fetch more."""
 
     def unreachable(*arguments: object, **options: object) -> None:
         if not options.get("local_files_only"):
@@ -44,10 +44,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fetched(cache: Path, name: str, folder: Path) -> None:
     """Put a folder where the hub's own library keeps what it fetched under a name."""
-    place = cache / f"models--{name.replace('/', '--')}"
-    shutil.copytree(folder, place / "snapshots" / HASH)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(HASH)
+    entry = cache / f"models--{name.replace('/', '--')}"
+    shutil.copytree(folder, entry / "snapshots" / HASH)
+    (entry / "refs").mkdir()
+    (entry / "refs" / "main").write_text(HASH)
 
 
 @pytest.mark.parametrize("kind", ["unet_classes", "sd1"])
@@ -83,16 +83,16 @@ def test_a_name_that_cannot_be_reached_says_how_to_pass_a_folder(cache: Path, lo
     assert not list(cache.iterdir())
 
 
-def test_a_hub_that_cannot_be_reached_is_asked_once_and_what_was_fetched_before_serves(
+def test_a_hub_that_cannot_be_reached_is_tried_once_and_what_was_fetched_before_serves(
     folder: Folder, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    requests = []
     monkeypatch.undo()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
 
     class Unreachable:
         def head(self, address: str, timeout: float) -> None:
-            asked.append((address, timeout))
+            requests.append((address, timeout))
             raise ConnectionError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "get_session", Unreachable)
@@ -100,12 +100,12 @@ def test_a_hub_that_cannot_be_reached_is_asked_once_and_what_was_fetched_before_
         ModelError, match=r"'nobody/nothing' .*cannot be fetched from the hub \(the hub does not answer\).*hf download"
     ):
         pipeline("nobody/nothing")
-    assert asked == [(huggingface_hub.constants.ENDPOINT, 2.5)]
+    assert requests == [(huggingface_hub.constants.ENDPOINT, 2.5)]
     fetched(cache, "someone/tiny", folder("unet_classes"))
     assert pipeline("someone/tiny").labels == ("0", "1", "2", "3")
-    # nothing is asked where nothing may be fetched
+    # no request is sent where nothing may be fetched
     pipeline("someone/tiny", local_files_only=True)
-    assert len(asked) == 2
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize("source", [3, None, "", {}, {"cat": 3}, b"x"])
@@ -142,11 +142,11 @@ def test_an_unknown_pipeline_lists_those_known(copied: Folder, kind: object) -> 
 def test_code_beside_a_pipeline_is_not_run(copied: Folder, tmp_path: Path) -> None:
     source = copied("unet_classes")
     file = source / "model_index.json"
-    held = json.loads(file.read_text())
+    content = json.loads(file.read_text())
     (source / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass UNet2DModel: pass\n")
     (source / "unet" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Net: pass\n")
     for unet in (["evil", "Net"], ["os", "system"], ["evil", "UNet2DModel"], "Net"):
-        file.write_text(json.dumps(held | {"unet": unet}))
+        file.write_text(json.dumps(content | {"unet": unet}))
         if unet == ["evil", "UNet2DModel"]:
             # the class is diffusers' own, whatever module the file names
             assert pipeline(source).labels[0] == "0"
@@ -231,7 +231,7 @@ def test_a_part_of_no_configuration_is_named(copied: Folder, capfd: pytest.Captu
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_variant_is_found_or_asked_for(copied: Folder) -> None:
+def test_a_variant_is_found_or_named(copied: Folder) -> None:
     source = copied("sd1")
     file = source / "unet" / "diffusion_pytorch_model.safetensors"
     half = {key: value.half() for key, value in load(file.read_bytes()).items()}
@@ -254,10 +254,10 @@ def test_weights_in_several_files_are_all_recorded(copied: Folder) -> None:
     net = UNet2DModel.from_pretrained(source / "unet")
     (source / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     net.save_pretrained(source / "unet", max_shard_size="60kB")
-    held = pipeline(source).identity["weights"]["network"]["sha256"]
+    content = pipeline(source).identity["weights"]["network"]["sha256"]
     files = {f"unet/{file.name}": file for file in (source / "unet").glob("*.safetensors")}
     assert len(files) > 1
-    assert held == {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    assert content == {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
 
 def test_an_archive_knows_the_pipeline_but_not_this_machine(folder: Folder, tmp_path: Path) -> None:
@@ -307,8 +307,8 @@ def test_files_as_older_versions_published_them_are_read(copied: Folder, folder:
     assert any("proj_attn" in key for key in renamed)
     save_file(renamed, vae)
     words = source / "tokenizer"
-    held = json.loads((words / "tokenizer.json").read_text())
-    (words / "vocab.json").write_text(json.dumps(held["model"]["vocab"]))
+    content = json.loads((words / "tokenizer.json").read_text())
+    (words / "vocab.json").write_text(json.dumps(content["model"]["vocab"]))
     (words / "merges.txt").write_text("#version: 0.2\n")
     (words / "tokenizer.json").unlink()
     marks = {

@@ -51,7 +51,7 @@ def test_arguments_that_do_not_go_with_class_labels_are_named(
 
 def test_networks_that_cannot_be_one_model_are_named(folder: Folder, copied: Folder) -> None:
     one, other, classes = folder("unet:1"), folder("unet:2"), folder("unet_classes")
-    with pytest.raises(ModelError, match=r"takes no class labels, so there is nothing to tell apart; .*unconditional="):
+    with pytest.raises(ModelError, match=r"takes no class labels, so it has one class only; .*unconditional="):
         pipeline(one)
     with pytest.raises(ModelError, match="takes class labels, so it is not the network of a single class"):
         pipeline({"a": one, "b": classes})
@@ -95,7 +95,7 @@ def test_channels_and_sizes_are_those_of_the_network(copied: Folder) -> None:
     with pytest.raises(ModelError, match="takes 3 channels and returns 4"):
         pipeline(source)
     altered(source, num_class_embeds=2, sample_size=None)
-    with pytest.raises(ModelError, match="names no sample_size; pass size="):
+    with pytest.raises(ModelError, match="has no sample_size; pass size="):
         pipeline(source)
     assert pipeline(source, size=(16, 24)).shape == (3, 16, 24)
     altered(source, num_class_embeds=2, sample_size=(4, 6), in_channels=1, out_channels=1)
@@ -114,8 +114,8 @@ def test_a_learned_variance_is_dropped(copied: Folder) -> None:
     schedule = model.schedule
     alpha, sigma = float(schedule.alpha(300)), float(schedule.sigma(300))
     noise = net(alpha * x, 300, condition).sample[:, :3]
-    made = model.denoise(x, sigma / alpha, condition)
-    torch.testing.assert_close(made, x - sigma / alpha * noise, rtol=1e-5, atol=1e-5)
+    denoised = model.denoise(x, sigma / alpha, condition)
+    torch.testing.assert_close(denoised, x - sigma / alpha * noise, rtol=1e-5, atol=1e-5)
 
 
 def test_a_table_of_times_is_looked_up_at_whole_times_only(copied: Folder) -> None:
@@ -128,8 +128,8 @@ def test_a_table_of_times_is_looked_up_at_whole_times_only(copied: Folder) -> No
     with pytest.raises(ModelError, match="whole times"):
         sp.sample(model, time=[10.5, 900.0], **options)
     with torch.random.fork_rng(devices=[]):
-        made = model.denoise(torch.ones(1, 3, 8, 8), float(model.schedule.noise_level(900)), torch.tensor([1]))
-    assert torch.isfinite(made).all()
+        denoised = model.denoise(torch.ones(1, 3, 8, 8), float(model.schedule.noise_level(900)), torch.tensor([1]))
+    assert torch.isfinite(denoised).all()
 
 
 @torch.no_grad()
@@ -150,12 +150,12 @@ def test_a_network_alone_with_its_scheduler_beside_it_or_a_schedule(folder: Fold
     alone = shutil.copytree(folder("unet_classes") / "unet", tmp_path / "alone")
     with pytest.raises(ModelError, match="has no scheduler_config"):
         pipeline(alone)
-    given = pipeline(alone, schedule=sp.schedules.DDPM("linear"), prediction="epsilon")
+    passed = pipeline(alone, schedule=sp.schedules.DDPM("linear"), prediction="epsilon")
     shutil.copy(folder("unet_classes") / "scheduler" / "scheduler_config.json", alone)
     beside = pipeline(alone)
     x, condition = torch.ones(2, 3, 8, 8), torch.tensor([0, 3])
-    assert torch.equal(given.denoise(x, 1.0, condition), beside.denoise(x, 1.0, condition))
-    assert (given.identity["pipeline"], given.identity["scheduler"]) == ("UNet2DModel", {})
+    assert torch.equal(passed.denoise(x, 1.0, condition), beside.denoise(x, 1.0, condition))
+    assert (passed.identity["pipeline"], passed.identity["scheduler"]) == ("UNet2DModel", {})
 
 
 def test_an_old_pipeline_that_keeps_its_network_at_the_top(folder: Folder, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from specent.errors import ModelError, SpecentWarning
 from specent.models.diffusers import pipeline
-from specent.models.diffusers.hub import find
+from specent.models.diffusers.hub import find_source
 from specent.models.diffusers.prompts import check_tokens, tokenisers
 
 Folder = Callable[[str], Path]
@@ -58,7 +58,7 @@ def test_prompts_that_are_the_same_tokens_are_refused_by_both_names(folder: Fold
 
 
 def test_a_prompt_that_is_the_null_prompt_is_refused(folder: Folder) -> None:
-    words = tokenisers(find(folder("sd1")))
+    words = tokenisers(find_source(folder("sd1")))
     with pytest.raises(ModelError, match=r"prompt 'a cat' is the same tokens .* null condition.*'A cat'.*null=False"):
         pipeline(folder("sd1"), prompts=["a cat", "a dog"], null="A  cat")
     with pytest.raises(ModelError, match="prompt 'empty' is the same tokens as the prompt of the null condition"):
@@ -70,15 +70,15 @@ def test_a_prompt_that_is_the_null_prompt_is_refused(folder: Folder) -> None:
 def test_more_prompts_than_are_encoded_at_once_keep_their_order(folder: Folder) -> None:
     prompts = [f"{number} chairs" for number in range(11)]
     many = pipeline(folder("sdxl"), prompts=prompts)
-    for place in (0, 7, 8, 10):
-        one = pipeline(folder("sdxl"), prompts=[prompts[place]])
+    for index in (0, 7, 8, 10):
+        one = pipeline(folder("sdxl"), prompts=[prompts[index]])
         x = torch.ones(1, *one.shape)
         pair = (
             model.denoise(x, 1.0, torch.tensor([condition]))
-            for model, condition in ((many, place), (one, 0), (many, 11), (one, 1))
+            for model, condition in ((many, index), (one, 0), (many, 11), (one, 1))
         )
-        made, alone, null, null_alone = pair
-        torch.testing.assert_close(made, alone, rtol=1e-5, atol=1e-5)
+        together, alone, null, null_alone = pair
+        torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(null, null_alone, rtol=1e-5, atol=1e-5)
 
 
@@ -157,7 +157,7 @@ def test_parts_that_do_not_fit_together_are_named(copied: Folder, folder: Folder
         ),
         ({"cross_attention_dim": 24}, "takes text of width 24, but its text encoders make 16"),
         ({"cross_attention_dim": 16, "time_cond_proj_dim": 8}, "distilled from a guided one"),
-        ({"cross_attention_dim": 16, "sample_size": None}, "names no sample_size; pass size="),
+        ({"cross_attention_dim": 16, "sample_size": None}, "has no sample_size; pass size="),
     ]:
         UNet2DConditionModel(**{**small, **changes}).save_pretrained(source / "unet")
         with pytest.raises(ModelError, match=said):
@@ -172,12 +172,12 @@ def test_a_network_of_another_pipeline_is_named(copied: Folder) -> None:
     with pytest.raises(ModelError, match=r"takes text of width 32|wants more than text"):
         pipeline(source, prompts=["a"])
     file = other / "model_index.json"
-    held = json.loads(file.read_text())
-    file.write_text(json.dumps(held | {"unet": ["diffusers", "UNet2DModel"]}))
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"unet": ["diffusers", "UNet2DModel"]}))
     with pytest.raises(ModelError, match="its unet is 'UNet2DModel', but only UNet2DConditionModel"):
         pipeline(other, prompts=["a"])
     for part in ("vae", "unet", "tokenizer", "text_encoder"):
-        file.write_text(json.dumps(held | {part: [None, None]}))
+        file.write_text(json.dumps(content | {part: [None, None]}))
         with pytest.raises(ModelError, match=f"has no {part}"):
             pipeline(other, prompts=["a"])
 

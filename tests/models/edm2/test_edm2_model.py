@@ -128,6 +128,28 @@ def test_networks_of_different_data_do_not_go_together(files: tuple[Path, Path],
         sp.models.edm2(files[0], null=save(pixels, "pixels.pkl"))
 
 
+def test_a_copy_on_another_device_leaves_the_model_where_it_was(files: tuple[Path, Path]) -> None:
+    model = sp.models.edm2(files[0], null=files[1])
+    condition = torch.tensor([0, 1, 2, 3])
+    before = model.denoise(states(), 1.0, condition)
+    other = model.to(torch.device("meta"))
+    assert isinstance(other, EDM2Model)
+    assert {str(value.device) for value in other.net.state_dict().values()} == {"meta"}
+    # the weights as they are applied, too
+    assert other.net.conditional.unet.out_conv.frozen.device.type == "meta"
+    assert {str(value.device) for value in model.net.state_dict().values()} == {"cpu"}
+    assert torch.equal(model.denoise(states(), 1.0, condition), before)
+
+
+def test_a_network_that_is_trained_meanwhile_is_evaluated_alike(files: tuple[Path, Path]) -> None:
+    model = sp.models.edm2(files[0], null=files[1])
+    condition = torch.tensor([0, 1, 2, 3])
+    before = model.denoise(states(), 1.0, condition)
+    model.net.train()
+    torch.testing.assert_close(model.denoise(states(), 1.0, condition), before, rtol=1e-5, atol=1e-6)
+    assert model.net.training
+
+
 def test_without_a_null_network_there_is_no_guidance(files: tuple[Path, Path]) -> None:
     model = sp.models.edm2(files[0])
     with pytest.raises(sp.SpecentError, match="null condition"):
