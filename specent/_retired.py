@@ -37,6 +37,7 @@ RETIRED = {
     "specent.models.reference": "specent.models.exact_profiles",
     "specent.models.training": "specent.training.edm",
     "specent.plotting:check_output": "specent.plotting:figure_path",
+    "specent.plotting:differences": "specent.plotting:guidance_effect",
     "specent.plotting.paired": "specent.plotting.guidance_effect",
     "specent.plotting.pictures": "specent.plotting.export",
     "specent.sampling.transitions": "specent.transitions",

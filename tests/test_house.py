@@ -81,13 +81,13 @@ LIBRARIES = {
     "command": {"cyclopts"},
 }
 # what still breaks a rule; these lists only ever get shorter
-UNFINISHED_CIRCLES = [{"specent.plotting.export", "specent.plotting.pages"}]
+UNFINISHED_CIRCLES: list[set[str]] = []
 UNFINISHED_FILES = {"schedules.py"}
 UNFINISHED_FUNCTIONS = {"exact_profiles", "sample"}
 UNFINISHED_NAMES = {
-    "Estimate", "Examples", "Record", "as_path", "check", "check_finite", "check_labels", "check_output", "check_size",
+    "Estimate", "Examples", "Record", "as_path", "check", "check_finite", "check_labels", "check_size",
     "convert", "cost", "describe", "difference", "differences", "digits", "find", "finite", "foreign", "listed",
-    "moved", "network", "publish", "read", "recorded", "resampled", "run", "scaled", "validate", "write",
+    "network", "publish", "read", "recorded", "resampled", "run", "scaled", "validate", "write",
 }  # fmt: skip
 
 

@@ -1,8 +1,15 @@
-"""Profiles as curves with interval bands: entropy, its rate, mutual information."""
+"""Profiles as curves with interval bands: entropy, its rate, mutual information.
+
+Colour tells partitions, guidance settings and ambient dimensions apart, the dash the estimators; exact references are
+black and dashed. Runs that are compared take the first of colour, dash and width of the line that nothing else needs:
+the colour where there is one partition, setting and dimension, the dash where there is one estimator, otherwise the
+width.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import holoviews as hv
@@ -12,7 +19,7 @@ from numpy.typing import NDArray
 
 from specent.errors import SpecentError
 from specent.plotting import style
-from specent.plotting.select import Names, Series, label, select_each, series, varying
+from specent.plotting.select import Names, Series, label, select_each, series_of_all, varying
 from specent.schema import need
 
 Array = NDArray[np.float64]
@@ -27,6 +34,7 @@ def entropy(
     estimator: Names = None,
     guidance: Names = None,
     dimension: Names = None,
+    run: Names = None,
     title: str | None = None,
 ) -> Any:
     """Conditional entropy H[Z|X_t] in bits against a noise axis, one curve per partition, estimator and setting.
@@ -34,10 +42,11 @@ def entropy(
     Parameters
     ----------
     prof : Dataset or sequence of Dataset
-        Of kind ``profiles``. Several are drawn together, for instance a measured and an exact one.
+        Of kind ``profiles``. Several are drawn together, for instance a measured and an exact one; where they hold
+        curves of the same names, the legend names the dataset of each by its title or number.
     axis : {"log_snr", "sigma", "log_sigma", "time"}
         Horizontal axis; "sigma" is the noise level sigma/alpha on a logarithmic scale.
-    partition, estimator, guidance, dimension : str or sequence, optional
+    partition, estimator, guidance, dimension, run : str or sequence, optional
         Names of what is drawn; all by default.
     title : str, optional
         Title of the figure.
@@ -58,13 +67,14 @@ def entropy(
     --------
     >>> import specent as sp
     >>> mix = sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"])
-    >>> clock = sp.schedules.VE()
-    >>> truth = sp.exact.profiles(mix, clock, sp.schedules.edm_grid(8), [sp.Partition.pair("a", "b")])
+    >>> truth = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(8), [sp.Partition.pair("a", "b")])
     >>> [type(part).__name__ for part in entropy(truth)]
     ['Curve']
     """
-    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
-    return _curves(prof, "entropy", axis, wanted, title)
+    selection = {
+        "partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension, "run": run,
+    }  # fmt: skip
+    return _curves(prof, "entropy", axis, selection, title)
 
 
 def mutual_information(
@@ -75,6 +85,7 @@ def mutual_information(
     estimator: Names = None,
     guidance: Names = None,
     dimension: Names = None,
+    run: Names = None,
     title: str | None = None,
 ) -> Any:
     """Mutual information I[Z;X_t] in bits against a noise axis; see `entropy` for the parameters.
@@ -89,8 +100,10 @@ def mutual_information(
     SpecentError
         If the dataset is of another kind, a name is unknown, or there is nothing to draw.
     """
-    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
-    return _curves(prof, "mutual_information", axis, wanted, title)
+    selection = {
+        "partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension, "run": run,
+    }  # fmt: skip
+    return _curves(prof, "mutual_information", axis, selection, title)
 
 
 def rate(
@@ -101,6 +114,7 @@ def rate(
     estimator: Names = None,
     guidance: Names = None,
     dimension: Names = None,
+    run: Names = None,
     title: str | None = None,
 ) -> Any:
     """Entropy rate in bits per unit of the axis it was taken along, which the label names.
@@ -111,7 +125,7 @@ def rate(
         Of kind ``profiles``, all with the same ``rate_axis``.
     axis : {"log_snr", "sigma", "log_sigma", "time"}, optional
         Horizontal axis; the axis of the rate by default, over which the area under the curve is an entropy.
-    partition, estimator, guidance, dimension, title
+    partition, estimator, guidance, dimension, run, title
         As for `entropy`.
 
     Returns
@@ -124,53 +138,51 @@ def rate(
     SpecentError
         If the dataset is of another kind, a name is unknown, or rates along different axes are mixed.
     """
-    listed = _listed(prof)
-    axes = sorted({str(one.attrs["rate_axis"]) for one in listed})
+    datasets = _datasets(prof, "entropy_rate")
+    axes = sorted({str(one.attrs["rate_axis"]) for one in datasets})
     if len(axes) > 1:
         raise SpecentError(f"prof holds rates along {', '.join(axes)}, which cannot share an axis; take them along one")
-    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension}
-    return _curves(listed, "entropy_rate", axis or axes[0], wanted, title)
+    selection = {
+        "partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension, "run": run,
+    }  # fmt: skip
+    return _curves(datasets, "entropy_rate", axis or axes[0], selection, title)
 
 
-def _listed(prof: Profiles) -> list[xr.Dataset]:
-    listed = [prof] if isinstance(prof, xr.Dataset) or not isinstance(prof, Sequence) else list(prof)
-    if not listed:
+def _datasets(prof: Profiles, name: str) -> list[xr.Dataset]:
+    datasets = [prof] if isinstance(prof, xr.Dataset) or not isinstance(prof, Sequence) else list(prof)
+    if not datasets:
         raise SpecentError("prof is empty; give at least one profiles dataset")
-    for one in listed:
-        need(one, "profiles", "prof")
-    return listed
+    return [need(one, "profiles", "prof", (name,)) for one in datasets]
 
 
-def _curves(prof: Profiles, name: str, axis: str, wanted: dict[str, Names], title: str | None) -> Any:
-    listed = _listed(prof)
+def _curves(prof: Profiles, name: str, axis: str, selection: dict[str, Names], title: str | None) -> Any:
+    datasets = _datasets(prof, name)
     style.heading(title)
-    chosen = select_each(listed, **wanted)
-    found = sorted((one for part in chosen for one in series(part, name, axis)), key=lambda one: one.exact)
-    x, height = style.axis_dimension(axis), style.value_dimension(listed[0], name)
+    curves = series_of_all(select_each(datasets, **selection), name, axis)
+    x, height = style.axis_dimension(axis), style.value_dimension(datasets[0], name)
     note = ""
-    if len(found) <= style.MOST_CURVES:
-        parts = _separate(found, x, height)
+    if len(curves) <= style.MOST_CURVES:
+        parts = _separate(curves, x, height)
     else:
-        parts = _bundled(found, x, height)
-        note = f"median, quartiles (dark), extremes (pale) of {len(found)} curves"
-    log = any(style.logarithmic(one, axis) for one in listed)
-    ends = stretch(found, log)
+        parts = _bundled(curves, x, height)
+        note = f"median, quartiles (dark), extremes (pale) of {len(curves)} curves"
+    log = any(style.logarithmic(one, axis) for one in datasets)
     return hv.Overlay(parts).opts(
-        **style.frame(**in_view(ends, log)),
+        **style.frame(**in_view(stretch(curves, log), log)),
         **style.legend(len({part.label for part in parts})),
         title="; ".join(part for part in (title, note) if part),
     )
 
 
-def stretch(found: Sequence[Series], log: bool) -> tuple[float, float]:
+def stretch(curves: Sequence[Series], log: bool) -> tuple[float, float]:
     """The part of the axis on which a curve is more than 3 % of its range away from both its ends.
 
     A tenth is added on either side, as far as there are values; where nothing changes it is the whole axis.
     """
-    whole = np.concatenate([one.x for one in found])
-    busy = [one.x[_changing(one.y)] for one in found]
-    places = np.concatenate(busy) if any(part.size > 1 for part in busy) else whole
-    low, high = (np.log if log else np.asarray)(np.array([places.min(), places.max()]))
+    whole = np.concatenate([one.x for one in curves])
+    busy = [one.x[_changing(one.y)] for one in curves]
+    positions = np.concatenate(busy) if any(part.size > 1 for part in busy) else whole
+    low, high = (np.log if log else np.asarray)(np.array([positions.min(), positions.max()]))
     ends = np.array([low, high]) + 0.1 * (high - low) * np.array([-1.0, 1.0])
     first, last = np.clip(np.exp(ends) if log else ends, whole.min(), whole.max())
     return float(first), float(last)
@@ -188,58 +200,70 @@ def in_view(ends: tuple[float, float], log: bool) -> dict[str, Any]:
     return {"xlim": ends, **style.noise_axis(np.array(ends), log)}
 
 
-def _separate(found: list[Series], x: Any, height: Any) -> list[Any]:
+def _separate(curves: list[Series], x: Any, height: Any) -> list[Any]:
     """Every curve for itself: bands first, so that no band hides a curve."""
-    looks = _looks(found)
+    lines = _lines(curves)
     # many black references would bury the curves they belong to, and share an entry of the legend
-    crowded = len(found) > style.EASY
-    faints = [crowded and look["color"] == style.EXACT for look in looks]
-    dims = varying([one.names for one, faint in zip(found, faints, strict=True) if not faint])
-    bands, curves = [], []
-    for one, look, faint in zip(found, looks, faints, strict=True):
+    crowded = len(curves) > style.EASY
+    faints = [crowded and line.colour == style.EXACT for line in lines]
+    dims = varying([one.names for one, faint in zip(curves, faints, strict=True) if not faint])
+    bands, elements = [], []
+    for one, line, faint in zip(curves, lines, faints, strict=True):
         text = "exact" if faint else label(one.names, dims)
         if one.bounded and not faint:
-            bands.append(_band(one, text, x, height, look["color"]))
-        line = curve(one, text, x, height, look["color"], dash=look["line_dash"])
-        curves.append(line.opts(line_width=0.8) if faint else line)
-    return bands + curves
+            bands.append(_band(one, text, x, height, line.colour))
+        elements.append(curve(one, text, x, height, replace(line, width=0.8) if faint else line))
+    return bands + elements
 
 
-def _looks(found: list[Series]) -> list[dict[str, Any]]:
-    """Colour and dash of every curve: colour by what is asked of which model, dash by estimator."""
-    measured = [one for one in found if not one.exact]
-    reference = bool(measured)
-    drawn = measured or found
-    keys = list(dict.fromkeys(_key(one) for one in drawn))
-    ordered = len({key[0] for key in keys}) == len(keys) > 1
-    hue = dict(zip(keys, style.colours(len(keys), ordered), strict=True))
-    estimators = list(dict.fromkeys(one.names.get("estimator") for one in drawn))
-    looks: list[dict[str, Any]] = []
-    for one in found:
-        if one.exact and reference:
-            looks.append({"color": style.EXACT, "line_dash": style.EXACT_DASH})
-            continue
+def _lines(curves: list[Series]) -> list[style.Stroke]:
+    """Colour, dash and width of every curve, by the rule at the top of this module."""
+    measured = [one for one in curves if not one.exact]
+    keys = _line_keys(measured or curves)
+    colours, dashes, widths = (list(dict.fromkeys(key[part] for key in keys)) for part in range(3))
+    # ambient dimensions are an ordered scale
+    ordered = len({one.names.get("dimension") for one in measured or curves}) == len(colours) > 1
+    hues = style.colours(len(colours), ordered)
+    thickness = np.linspace(1.2, 3.6, len(widths)) if len(widths) > 1 else [2.2]
+    lines = []
+    for colour, dash, width in keys:
         # a palette used up starts again with another dash
-        turn = 0 if ordered else keys.index(_key(one)) // len(style.PALETTE)
-        place = estimators.index(one.names.get("estimator")) + turn * len(estimators)
-        looks.append({"color": hue[_key(one)], "line_dash": style.DASHES[place % len(style.DASHES)]})
-    return looks
+        turn = 0 if ordered else colours.index(colour) // len(style.PALETTE)
+        number = dashes.index(dash) + turn * len(dashes)
+        lines.append(
+            style.Stroke(
+                hues[colours.index(colour)],
+                style.DASHES[number % len(style.DASHES)],
+                float(thickness[widths.index(width)]),
+            )
+        )
+    line_of = iter(lines)
+    return [style.REFERENCE if one.exact and measured else next(line_of) for one in curves]
 
 
-def _key(one: Series) -> tuple[str | None, ...]:
-    return tuple(one.names.get(dim) for dim in ("dimension", "partition", "guidance"))
+def _line_keys(curves: Sequence[Series]) -> list[tuple[tuple[str | None, ...], str | None, str | None]]:
+    """What decides the colour, the dash and the width of every curve."""
+    keys = [tuple(one.names.get(dim) for dim in ("dimension", "partition", "guidance")) for one in curves]
+    estimators = [one.names.get("estimator") for one in curves]
+    runs = [one.names.get("run") for one in curves]
+    alike = [None] * len(curves)
+    if len(set(runs)) == 1:
+        return list(zip(keys, estimators, alike, strict=True))
+    if len(set(keys)) == 1:
+        return list(zip([(run,) for run in runs], estimators, alike, strict=True))
+    if len(set(estimators)) == 1:
+        return list(zip(keys, runs, alike, strict=True))
+    return list(zip(keys, estimators, runs, strict=True))
 
 
-def curve(
-    one: Series, text: str, x: Any, height: Any, colour: str, scale: float = 1.0, dash: str | list[int] = "solid"
-) -> Any:
-    """One curve, whose hover names it and its interval; `scale` divides the places."""
+def curve(one: Series, text: str, x: Any, height: Any, line: style.Stroke, scale: float = 1.0) -> Any:
+    """One curve, whose hover names it and its interval; `scale` divides its positions on the axis."""
     vdims = [height, hv.Dimension("lower"), hv.Dimension("upper"), hv.Dimension("curve")]
     columns = (one.x / scale, one.y, one.lower, one.upper, np.full(one.x.shape, text))
     return hv.Curve(columns, x, vdims, label=text).opts(
-        color=colour,
-        line_dash=dash,
-        line_width=1.5 if colour == style.EXACT else 2.2,
+        color=line.colour,
+        line_dash=line.dash,
+        line_width=line.width,
         tools=["hover"],
         hover_tooltips=[
             ("", "@curve"),
@@ -254,16 +278,16 @@ def _band(one: Series, text: str, x: Any, height: Any, colour: str) -> Any:
     return band.opts(color=colour, fill_alpha=0.2, line_alpha=0.0)
 
 
-def _bundled(found: list[Series], x: Any, height: Any) -> list[Any]:
+def _bundled(curves: list[Series], x: Any, height: Any) -> list[Any]:
     """Medians over the partitions of one family, with bands between the quartiles and between the extremes."""
-    dims = [dim for dim in varying([one.names for one in found]) if dim != "partition"]
+    dims = [dim for dim in varying([one.names for one in curves]) if dim != "partition"]
     groups: dict[tuple[str, str, bytes], list[Series]] = {}
-    for one in found:
+    for one in curves:
         groups.setdefault((one.family, label(one.names, dims), one.x.tobytes()), []).append(one)
     if len(groups) > style.MOST_CURVES:
         raise SpecentError(
-            f"{len(found)} curves make {len(groups)} medians, still more than {style.MOST_CURVES}; "
-            "select fewer with partition=, estimator=, guidance= or dimension="
+            f"{len(curves)} curves make {len(groups)} medians, still more than {style.MOST_CURVES}; "
+            "select fewer with partition=, estimator=, guidance=, dimension= or run="
         )
     medians = []
     for (family, text, _), members in groups.items():
@@ -271,10 +295,10 @@ def _bundled(found: list[Series], x: Any, height: Any) -> list[Any]:
         name = ", ".join(part for part in (f"{family} ({len(members)})", text) if part)
         names = {**members[0].names, "partition": family}
         medians.append((name, Series(names, family, members[0].x, levels[2], levels[1], levels[3]), levels))
-    bands, curves = [], []
-    for (name, one, levels), look in zip(medians, _looks([one for _, one, _ in medians]), strict=True):
+    bands, elements = [], []
+    for (name, one, levels), line in zip(medians, _lines([one for _, one, _ in medians]), strict=True):
         for low, high, alpha in ((levels[0], levels[4], 0.10), (levels[1], levels[3], 0.25)):
             band = hv.Area((one.x, low, high), x, [height, hv.Dimension("upper")], label=name)
-            bands.append(band.opts(color=look["color"], fill_alpha=alpha, line_alpha=0.0))
-        curves.append(curve(one, name, x, height, look["color"], dash=look["line_dash"]))
-    return bands + curves
+            bands.append(band.opts(color=line.colour, fill_alpha=alpha, line_alpha=0.0))
+        elements.append(curve(one, name, x, height, line))
+    return bands + elements

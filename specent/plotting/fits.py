@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import holoviews as hv
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 
 from specent.errors import SpecentError
 from specent.plotting import style
-from specent.plotting.select import Names, label, names_at, select, varying
-from specent.plotting.summaries import on_axis
+from specent.plotting.marks import on_axis
+from specent.plotting.select import Names, indices, label, names_at, select, varying
 from specent.schema import need
 
 Array = NDArray[np.float64]
 
-_FIT_DIMS = ("partition", "guidance", "estimator")
+_FIT_DIMS = ("run", "partition", "guidance", "estimator")
 
 
 def scaling(
@@ -28,8 +27,9 @@ def scaling(
     partition: Names = None,
     estimator: Names = None,
     guidance: Names = None,
+    run: Names = None,
 ) -> Any:
-    """Half-entropy places over the ambient dimension with the fitted law, and the residuals of the fit beneath.
+    """Half-entropy times or noise levels over the ambient dimension with the fitted law, and its residuals beneath.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def scaling(
         Of kind ``speciation``, with the dimension ``dimension``.
     fit : Dataset
         Of kind ``scaling``, fitted to `spec`.
-    partition, estimator, guidance : str or sequence, optional
+    partition, estimator, guidance, run : str or sequence, optional
         Names of what is drawn; all by default.
 
     Returns
@@ -51,19 +51,18 @@ def scaling(
     SpecentError
         If a dataset is of another kind, has no dimension to scale with, or a name is unknown.
     """
+    spec = need(spec, "speciation", "spec", ("half_entropy",))
     fit = need(fit, "scaling", "fit")
-    spec = on_axis(need(spec, "speciation", "spec"), "time" if fit.attrs["law"] == "log" else "sigma")
     if "dimension" not in spec.dims:
         raise SpecentError("spec has no dimension 'dimension'; a scaling needs speciation at several d")
-    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance}
-    wanted = {dim: names for dim, names in wanted.items() if names is not None}
+    selection = {"partition": partition, "estimator": estimator, "guidance": guidance, "run": run}
     logarithmic = fit.attrs["law"] == "log"
-    found = _fitted(select(spec, **wanted).compute(), select(fit, **wanted).compute(), logarithmic)
-    dims = varying([names for names, _ in found])
-    texts = [f"{label(names, dims)}: {one['text']}" if len(found) > 1 else label(names, dims) for names, one in found]
+    fits = _fits(select(spec, **selection).compute(), select(fit, **selection).compute(), logarithmic)
+    dims = varying([names for names, _ in fits])
+    texts = [f"{label(names, dims)}: {one['text']}" if len(fits) > 1 else label(names, dims) for names, one in fits]
     x, y = _axes(logarithmic)
     upper, lower = [], []
-    for (_, one), text, colour in zip(found, texts, style.colours(len(found)), strict=True):
+    for (_, one), text, colour in zip(fits, texts, style.colours(len(fits)), strict=True):
         upper += _law(one, text, x, y, colour)
         lower.append(
             hv.Scatter((one["x"], one["residual"]), x, hv.Dimension("residual", label="residual")).opts(
@@ -71,27 +70,27 @@ def scaling(
             )
         )
     lower.append(hv.HLine(0.0).opts(color="gray", line_width=1))
-    title = found[0][1]["text"] + " (± standard error)" if len(found) == 1 else "fits with standard errors"
-    shared = _shared(np.concatenate([one["x"] for _, one in found]), logarithmic)
+    title = fits[0][1]["text"] + " (± standard error)" if len(fits) == 1 else "fits with standard errors"
+    shared = _shared(np.concatenate([one["x"] for _, one in fits]), logarithmic)
     names: dict[str, Any] = {"xlabel": x.label, "ylabel": y.label}
     if not logarithmic:
-        names |= {"logy": True, "yticks": style.ticks(np.concatenate([one["y"] for _, one in found]))}
-    top = hv.Overlay(upper).opts(**style.frame(**shared, **names), **style.legend(len(found)), title=title)
-    what = "half time minus fit" if logarithmic else "ln(noise level) minus fit"
+        names |= {"logy": True, "yticks": style.ticks(np.concatenate([one["y"] for _, one in fits]))}
+    top = hv.Overlay(upper).opts(**style.frame(**shared, **names), **style.legend(len(fits)), title=title)
+    what = "half-entropy time minus fit" if logarithmic else "ln(half-entropy noise level) minus fit"
     bottom = hv.Overlay(lower).opts(
         **style.frame(height=130, **shared, yformatter="%.2g"), show_legend=False, title=f"Residuals: {what}"
     )
     return hv.Layout([top, bottom]).cols(1).opts(shared_axes=False)
 
 
-def _shared(places: Array, logarithmic: bool) -> dict[str, Any]:
+def _shared(sizes: Array, logarithmic: bool) -> dict[str, Any]:
     """Options of the horizontal axis, the same for both panels."""
-    low, high = float(places.min()), float(places.max())
+    low, high = float(sizes.min()), float(sizes.max())
     if logarithmic:
         margin = 0.05 * (high - low)
         return {"xlim": (low - margin, high + margin)}
     margin = (high / low) ** 0.05
-    return {"xlim": (low / margin, high * margin), **style.noise_axis(places, True)}
+    return {"xlim": (low / margin, high * margin), **style.noise_axis(sizes, True)}
 
 
 def _axes(logarithmic: bool) -> tuple[Any, Any]:
@@ -104,39 +103,33 @@ def _axes(logarithmic: bool) -> tuple[Any, Any]:
     )
 
 
-def _fitted(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[dict[str, str], dict[str, Any]]]:
-    """Points, line and residuals of everything that was fitted, over the dimensions that the fit used."""
+def _fits(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    """Points, line and residuals of every fit, over the ambient dimensions."""
     name = "slope" if logarithmic else "exponent"
-    axis = "time" if logarithmic else "sigma"
-    origin = str(spec.attrs["time_axis"])
+    marks = on_axis(spec, "time" if logarithmic else "sigma")
     size = np.asarray(spec["dimension"].values, dtype=float)
-    found = []
-    for index in itertools.product(*(range(fit.sizes[dim]) for dim in _FIT_DIMS)):
-        at = dict(zip(_FIT_DIMS, index, strict=True))
+    x = np.log(size) / 2 if logarithmic else size
+    fits = []
+    for at in indices(fit, [dim for dim in _FIT_DIMS if dim in fit[name].dims]):
         one = fit.isel(at)
         try:
-            points = spec.sel({dim: fit[dim].values[place] for dim, place in at.items()})
+            points = marks.sel({dim: fit[dim].values[i] for dim, i in at.items()})
         except KeyError as error:
             raise SpecentError(f"fit holds {error.args[0]!r}, spec does not: give the spec that was fitted") from error
         slope, intercept = float(one[name]), float(one["intercept"])
         if not np.isfinite(slope):
             continue
-        place, *ends = (
-            style.moved(np.asarray(points[f"half_entropy{part}"].values, dtype=float), origin, axis)
-            for part in ("", "_lower", "_upper")
-        )
-        x = np.log(size) / 2 if logarithmic else size
-        line = intercept + slope * x if logarithmic else np.exp(intercept + slope * np.log(size))
-        residual = one["residual"].reindex(dimension=spec["dimension"].values).values
-        used = np.isfinite(residual)
-        text = f"{name} {slope:.4f} ± {float(one[f'{name}_standard_error']):.1g}"
-        found.append((names_at(fit, at), {
-            "x": x, "y": place, "lower": np.minimum(*ends), "upper": np.maximum(*ends), "line": line,
-            "residual": np.asarray(residual, dtype=float), "used": used, "text": text,
+        half, lower, upper = (points[f"half_entropy{bound}"].values for bound in ("", "_lower", "_upper"))
+        residual = np.asarray(one["residual"].reindex(dimension=spec["dimension"].values).values, dtype=float)
+        fits.append((names_at(fit, at), {
+            "x": x, "y": half, "lower": lower, "upper": upper,
+            "line": intercept + slope * x if logarithmic else np.exp(intercept + slope * np.log(size)),
+            "residual": residual, "used": np.isfinite(residual),
+            "text": f"{name} {slope:.4f} ± {float(one[f'{name}_standard_error']):.1g}",
         }))  # fmt: skip
-    if not found:
+    if not fits:
         raise SpecentError(f"nothing to draw: no {name} is finite in this selection")
-    return found
+    return fits
 
 
 def _law(one: dict[str, Any], text: str, x: Any, y: Any, colour: str) -> list[Any]:

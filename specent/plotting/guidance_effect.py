@@ -16,12 +16,10 @@ from specent.plotting.curves import curve, in_view, stretch
 from specent.plotting.select import Names, Series, label, select, series, varying
 from specent.schema import need
 
-Look = tuple[str, str | list[int]]
-
 QUANTITIES = ("entropy_rate", "entropy")
 
 
-def differences(
+def guidance_effect(
     diff: xr.Dataset,
     quantity: str = "entropy_rate",
     axis: str | None = None,
@@ -66,38 +64,37 @@ def differences(
     >>> runs = sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(16),
     ...                  samples=20, guidance=[sp.Guidance(), sp.Guidance(2.0)], progress=False)
     >>> diff = sp.analysis.differences(sp.entropy(runs, "left|right", "path"))
-    >>> [type(part).__name__ for part in differences(diff)]
+    >>> [type(part).__name__ for part in guidance_effect(diff)]
     ['Area', 'HLine', 'Curve', 'Segments']
     """
-    need(diff, "differences", "diff")
-    style.heading(title)
     if quantity not in QUANTITIES:
         raise SpecentError(f"quantity={brief(quantity)} is not one of {', '.join(QUANTITIES)}")
+    diff = need(diff, "differences", "diff")
+    style.heading(title)
     axis = axis or str(diff.attrs["rate_axis"])
-    wanted = {"partition": partition, "estimator": estimator, "guidance": guidance}
-    chosen = select(diff, **{dim: names for dim, names in wanted.items() if names is not None})
-    single = partition is not None or chosen.sizes["partition"] == 1
+    part = select(diff, partition=partition, estimator=estimator, guidance=guidance)
+    single = partition is not None or part.sizes["partition"] == 1
     name = f"{quantity}_difference"
-    found = series(chosen, name if single else f"median_{name}", axis)
-    if len(found) > style.MOST_CURVES:
-        raise SpecentError(f"{len(found)} curves are too many; select fewer with partition=, estimator= or guidance=")
-    quartiles = [] if single else _quartiles(chosen, name, axis)
-    looks = _looks(found)
+    curves = series(part, name if single else f"median_{name}", axis)
+    if len(curves) > style.MOST_CURVES:
+        raise SpecentError(f"{len(curves)} curves are too many; select fewer with partition=, estimator= or guidance=")
+    quartiles = [] if single else _quartiles(part, name, axis)
+    lines = _lines(curves)
     dims = [style.axis_dimension(axis), _height(diff, quantity)]
-    parts = [_band(one, look, dims, 0.15) for one, look in zip(quartiles, looks, strict=not single)]
-    parts += [_band(one, look, dims, 0.3) for one, look in zip(found, looks, strict=True)]
-    parts.append(hv.HLine(0.0).opts(color="#888888", line_width=1))
-    told = varying([one.names for one in found])
-    for one, (colour, dash) in zip(found, looks, strict=True):
-        parts.append(curve(one, label(one.names, told), dims[0], dims[1], colour, dash=dash))
-    hue = {one.names["guidance"]: colour for one, (colour, _) in zip(reversed(found), reversed(looks), strict=True)}
-    parts += _bars(chosen, axis, _foot([*found, *quartiles]), hue, dims)
-    note = f"median of {chosen.sizes['partition']} partitions, its interval (dark), quartiles (pale)"
+    elements = [_band(one, line, dims, 0.15) for one, line in zip(quartiles, lines, strict=not single)]
+    elements += [_band(one, line, dims, 0.3) for one, line in zip(curves, lines, strict=True)]
+    elements.append(hv.HLine(0.0).opts(color="#888888", line_width=1))
+    differing = varying([one.names for one in curves])
+    for one, line in zip(curves, lines, strict=True):
+        elements.append(curve(one, label(one.names, differing), dims[0], dims[1], line))
+    hue = {one.names["guidance"]: line.colour for one, line in zip(reversed(curves), reversed(lines), strict=True)}
+    elements += _bars(part, axis, _foot([*curves, *quartiles]), hue, dims)
+    note = f"median of {part.sizes['partition']} partitions, its interval (dark), quartiles (pale)"
     log = style.logarithmic(diff, axis)
-    return hv.Overlay(parts).opts(
-        **style.frame(**in_view(stretch(found, log), log)),
-        **style.legend(len(found)),
-        title="; ".join(part for part in (title, "" if single else note) if part),
+    return hv.Overlay(elements).opts(
+        **style.frame(**in_view(stretch(curves, log), log)),
+        **style.legend(len(curves)),
+        title="; ".join(text for text in (title, "" if single else note) if text),
     )
 
 
@@ -108,47 +105,47 @@ def _height(diff: xr.Dataset, quantity: str) -> Any:
     return hv.Dimension(quantity, label=f"{what} less {diff.attrs['reference']}", unit=f"bit{per}")
 
 
-def _looks(found: Sequence[Series]) -> list[Look]:
+def _lines(curves: Sequence[Series]) -> list[style.Stroke]:
     """Colour by guidance setting and partition, dash by estimator."""
-    keys = [(one.names["guidance"], one.names.get("partition")) for one in found]
+    keys = [(one.names["guidance"], one.names.get("partition")) for one in curves]
     hue = dict(zip(dict.fromkeys(keys), style.colours(len(set(keys))), strict=True))
-    estimators = list(dict.fromkeys(one.names["estimator"] for one in found))
+    estimators = list(dict.fromkeys(one.names["estimator"] for one in curves))
     return [
-        (hue[key], style.DASHES[estimators.index(one.names["estimator"]) % len(style.DASHES)])
-        for key, one in zip(keys, found, strict=True)
+        style.Stroke(hue[key], style.DASHES[estimators.index(one.names["estimator"]) % len(style.DASHES)])
+        for key, one in zip(keys, curves, strict=True)
     ]
 
 
-def _quartiles(chosen: xr.Dataset, name: str, axis: str) -> list[Series]:
+def _quartiles(part: xr.Dataset, name: str, axis: str) -> list[Series]:
     """The stretch between the quartiles over the partitions, as the bounds of a series."""
-    low, high = (series(chosen, f"{which}_quartile_{name}", axis) for which in ("lower", "upper"))
+    low, high = (series(part, f"{which}_quartile_{name}", axis) for which in ("lower", "upper"))
     return [
         Series(one.names, "", one.x, 0.5 * (one.y + other.y), one.y, other.y)
         for one, other in zip(low, high, strict=True)
     ]
 
 
-def _band(one: Series, look: Look, dims: list[Any], alpha: float) -> Any:
+def _band(one: Series, line: style.Stroke, dims: list[Any], alpha: float) -> Any:
     band = hv.Area((one.x, one.lower, one.upper), dims[0], [dims[1], hv.Dimension("upper")])
-    return band.opts(color=look[0], fill_alpha=alpha, line_alpha=0.0)
+    return band.opts(color=line.colour, fill_alpha=alpha, line_alpha=0.0)
 
 
-def _foot(drawn: Sequence[Series]) -> tuple[float, float]:
-    """Height of the lowest thing drawn, and of a row beneath it."""
-    low, high = min(float(one.lower.min()) for one in drawn), max(float(one.upper.max()) for one in drawn)
+def _foot(curves: Sequence[Series]) -> tuple[float, float]:
+    """Height of the lowest bound, and of a row of bars beneath it."""
+    low, high = min(float(one.lower.min()) for one in curves), max(float(one.upper.max()) for one in curves)
     return low, 0.04 * ((high - low) or 1.0)
 
 
-def _bars(chosen: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str, str], dims: list[Any]) -> list[Any]:
+def _bars(part: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str, str], dims: list[Any]) -> list[Any]:
     """A row per guidance setting, over the noise levels at which it guides."""
-    level = np.exp(-0.5 * chosen["log_snr"].values)
-    limits = np.clip([chosen["sigma_lo"].values, chosen["sigma_hi"].values], level.min(), level.max())
+    level = np.exp(-0.5 * part["log_snr"].values)
+    limits = np.clip([part["sigma_lo"].values, part["sigma_hi"].values], level.min(), level.max())
     # only the times of the grid are known by their levels
-    clock = (np.log(level), style.places(chosen, axis))
-    first, last = np.interp(np.log(limits), *clock) if axis == "time" else style.moved(limits, "sigma", axis)
+    grid = (np.log(level), style.positions(part, axis))
+    first, last = np.interp(np.log(limits), *grid) if axis == "time" else style.convert(limits, "sigma", axis)
     ends = [dims[0], dims[1], hv.Dimension("end"), hv.Dimension("foot")]
     bars = []
-    for row, setting in enumerate(str(name) for name in chosen["guidance"].values):
+    for row, setting in enumerate(str(name) for name in part["guidance"].values):
         y = foot[0] - (row + 1) * foot[1]
         bar = hv.Segments([(first[row], y, last[row], y, setting)], ends, hv.Dimension("guidance"))
         bars.append(

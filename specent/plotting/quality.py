@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from specent.plotting import style
-from specent.plotting.select import Names, select
+from specent.plotting.select import Names, indices, label, names_at, select
 from specent.schema import need
 
-# what each panel shows, its label, and whether less is better
+# the label of the panel of every measure, which says whether less is better
 _PANELS = {
     "frechet_limit": "Fréchet distance  (less is better)",
     "precision": "precision  (more is better)",
@@ -22,22 +22,23 @@ _PANELS = {
 _WIDTH = 200
 
 
-def quality(table: xr.Dataset, *, guidance: Names = None, title: str | None = None) -> Any:
-    """Frechet distance, precision, recall and accuracy of the samples, a row per guidance setting.
+def quality(table: xr.Dataset, *, guidance: Names = None, run: Names = None, title: str | None = None) -> Any:
+    """Frechet distance, precision, recall and accuracy of the samples, a row per guidance setting (and run).
 
     Parameters
     ----------
     table : Dataset
         Of kind ``quality``.
-    guidance : str or sequence, optional
-        Names of the settings that are drawn; all by default.
+    guidance, run : str or sequence, optional
+        Names of what is drawn; all by default.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
     holoviews.Layout
-        One panel per measure: dots with whiskers over the interval, a line at the unguided value. The Frechet distance
+        One panel per measure: dots with whiskers over the interval, a line at the unguided value of every
+        run. The Frechet distance
         is the one extrapolated to many samples; a diamond marks that of the samples as they are.
 
     Raises
@@ -45,55 +46,54 @@ def quality(table: xr.Dataset, *, guidance: Names = None, title: str | None = No
     SpecentError
         If the dataset is of another kind, or a name is unknown.
     """
-    need(table, "quality", "table")
+    table = need(table, "quality", "table")
     style.heading(title)
-    chosen = (table if guidance is None else select(table, guidance=guidance)).compute()
-    names = [str(name) for name in chosen["guidance"].values]
-    panels = [
-        _panel(chosen, table, name, label, names if place == 0 else [])
-        for place, (name, label) in enumerate((key, text) for key, text in _PANELS.items() if key in chosen)
-    ]
-    made = hv.Layout(panels).cols(len(panels)).opts(shared_axes=False, toolbar=None)
-    return made.opts(title=title) if title else made
+    part = select(table, guidance=guidance, run=run).compute()
+    dims = [dim for dim in ("run", "guidance") if dim in part.dims]
+    rows = [names_at(part, at) for at in indices(part, dims)]
+    differing = [dim for dim in dims if dim == "guidance" or part.sizes[dim] > 1]
+    names = [label(row, differing) for row in rows]
+    measures = [name for name in _PANELS if name in part]
+    panels = [_panel(part.transpose(*dims), table, name, names, first=name == measures[0]) for name in measures]
+    layout = hv.Layout(panels).cols(len(panels)).opts(shared_axes=False, toolbar=None)
+    return layout.opts(title=title) if title else layout
 
 
-def _panel(chosen: xr.Dataset, table: xr.Dataset, name: str, label: str, names: list[str]) -> Any:
-    x, row = hv.Dimension(name, label=label), hv.Dimension("row", label=" ")
-    y = -np.arange(chosen.sizes["guidance"], dtype=float)
-    value, lower, upper = (chosen[f"{name}{part}"].values for part in ("", "_lower", "_upper"))
-    who = chosen["guidance"].values.astype(str)
+def _panel(part: xr.Dataset, table: xr.Dataset, name: str, names: list[str], *, first: bool) -> Any:
+    x, row = hv.Dimension(name, label=_PANELS[name]), hv.Dimension("row", label=" ")
+    y = -np.arange(len(names), dtype=float)
+    value, lower, upper = (part[f"{name}{bound}"].values.ravel() for bound in ("", "_lower", "_upper"))
     ends = [hv.Dimension(key) for key in ("lower", "y0", "upper", "y1")]
     extra = [row, hv.Dimension("who"), hv.Dimension("lower"), hv.Dimension("upper")]
     colour = style.PALETTE[list(_PANELS).index(name)]
-    dots = hv.Scatter((value, y, who, lower, upper), x, extra).opts(
+    dots = hv.Scatter((value, y, np.array(names), lower, upper), x, extra).opts(
         color=colour, size=9, line_color="white", tools=["hover"],
         hover_tooltips=[("", "@who"), (name, f"@{{{name}}} [@lower, @upper]")],
     )  # fmt: skip
-    parts: list[Any] = [hv.Segments((lower, y, upper, y), ends).opts(color=colour, line_width=2.5)]
-    reached = [lower, upper]
+    elements: list[Any] = [hv.Segments((lower, y, upper, y), ends).opts(color=colour, line_width=2.5)]
+    positions = [lower, upper]
     if name == "frechet_limit":
-        plain = chosen["frechet_distance"].values
-        parts.append(
+        plain = part["frechet_distance"].values.ravel()
+        elements.append(
             hv.Scatter((plain, y), x, row).opts(color="white", line_color=colour, marker="diamond", size=9, alpha=0.9)
         )
-        reached.append(plain)
-    unguided = table[name].values[table["guidance_scale"].values == 1.0]
-    if unguided.size:
-        parts.insert(0, hv.VLine(float(unguided[0])).opts(color="gray", line_width=1, line_dash="dashed"))
-        reached.append(unguided[:1])
-    low, high = np.min(np.concatenate(reached)), np.max(np.concatenate(reached))
+        positions.append(plain)
+    unguided = table[name].isel(guidance=table["guidance_scale"].values == 1.0).values.ravel()
+    for reference in unguided:
+        elements.insert(0, hv.VLine(float(reference)).opts(color="gray", line_width=1, line_dash="dashed"))
+    low, high = np.nanmin(np.concatenate([*positions, unguided])), np.nanmax(np.concatenate([*positions, unguided]))
     margin = 0.06 * max(high - low, 1e-3)
-    return hv.Overlay([*parts, dots]).opts(
+    return hv.Overlay([*elements, dots]).opts(
         **style.frame(
             height=30 + 26 * len(y), frame_width=_WIDTH, toolbar=None, backend_opts={"plot.min_border_left": 30}
         ),
         xlim=(low - margin, high + margin),
         ylim=(float(y[-1]) - 0.6, 0.6),
-        yticks=[(float(place), text) for place, text in zip(y, names, strict=False)] if names else [],
-        xlabel=label,
+        yticks=list(zip(y.tolist(), names, strict=True)) if first else [],
+        xlabel=_PANELS[name],
         xticks=4,
         ylabel="",
         show_legend=False,
         # the names stand once, on the left
-        yaxis="left" if names else "bare",
+        yaxis="left" if first else "bare",
     )

@@ -1,8 +1,8 @@
 """Entropy over ambient dimensions, on raw and on rescaled time (arXiv 2602.09651).
 
-Two equiprobable components with squared mean d and unit variance speciate at ln(d)/2 on a variance-preserving clock and
-at the noise level sqrt(d) on a variance-exploding one. Over time in units of the first, curves steepen with d and cross
-at 1; over the noise level in units of the second they fall onto one curve.
+Two equiprobable components with squared mean d and unit variance speciate at the time ln(d)/2 of a variance-preserving
+schedule and at the noise level sqrt(d) of a variance-exploding one. Over time in units of the first, curves steepen
+with d and cross at 1; over the noise level in units of the second they fall onto one curve.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Law:
-    """A scale of time: its axis, how it is written, and what is shown of the rescaled axis."""
+    """A scale of time: its axis, its words, and the limits of the rescaled axis."""
 
     axis: str
     word: str
@@ -38,7 +38,7 @@ class _Law:
 
 
 _LAWS = {
-    "log": _Law("time", "time (variance-preserving clock)", "t / t_s,  t_s = ln(d)/2", (0.0, 2.0)),
+    "log": _Law("time", "time (variance-preserving schedule)", "t / t_s,  t_s = ln(d)/2", (0.0, 2.0)),
     "sqrt": _Law("sigma", "noise level", "σ / σ_s,  σ_s = √d", (0.05, 20.0)),
 }
 
@@ -51,6 +51,7 @@ def rescaled(
     estimator: Names = None,
     guidance: Names = None,
     dimension: Names = None,
+    run: Names = None,
 ) -> Any:
     """Entropy over ambient dimensions, against time and against time over the predicted speciation time.
 
@@ -61,7 +62,7 @@ def rescaled(
     law : {"log", "sqrt"}, optional
         "log": time of the variance-preserving schedule over ``ln(d)/2``; "sqrt": noise level over ``sqrt(d)``. By
         default "log" for profiles on that schedule, "sqrt" for others; those of any can be drawn with either.
-    partition, estimator, guidance, dimension
+    partition, estimator, guidance, dimension, run
         As for `entropy`; one of each must remain, but for the dimension.
 
     Returns
@@ -74,7 +75,7 @@ def rescaled(
     SpecentError
         If there is no dimension to scale with, several curves per dimension remain, or the law is unknown.
     """
-    need(prof, "profiles", "prof")
+    prof = need(prof, "profiles", "prof", ("entropy",))
     schedule = style.schedule_of(prof)
     if law is None:
         law = (schedule and schedule.scaling_law) or "sqrt"
@@ -83,36 +84,39 @@ def rescaled(
     if "dimension" not in prof.dims:
         raise SpecentError("prof has no dimension 'dimension' to rescale with; it must hold profiles at several d")
     # ln(1)/2 is no scale
-    some = prof.sel(dimension=prof["dimension"].values > 1)
-    chosen = select(some, partition=partition, estimator=estimator, guidance=guidance, dimension=dimension)
-    raw, scaled = _panels(_one_per_dimension(chosen, law), law)
+    large = prof.sel(dimension=prof["dimension"].values > 1)
+    part = select(large, partition=partition, estimator=estimator, guidance=guidance, dimension=dimension, run=run)
+    raw, scaled = _panels(_one_per_dimension(part, law), law)
     return hv.Layout([raw, scaled]).cols(1).opts(shared_axes=False)
 
 
 def _one_per_dimension(prof: xr.Dataset, law: str) -> list[tuple[Series, float]]:
     """Curve of every dimension, on the axis of the law, and the scale of its time."""
-    log_snr = style.places(prof, "log_snr")
+    log_snr = style.positions(prof, "log_snr")
     x = position("time", log_snr, VP()) if law == "log" else position("sigma", log_snr)
-    found = []
+    curves = []
     for size in prof["dimension"].values:
         several = series(prof.sel(dimension=[size]), "entropy", "log_snr")
         if len(several) > 1:
-            raise SpecentError("rescaled draws one curve per dimension: choose one partition, estimator and guidance")
-        found.append((replace(several[0], x=x), float(np.log(size) / 2 if law == "log" else np.sqrt(size))))
-    return found
+            raise SpecentError(
+                "rescaled draws one curve per dimension: choose one partition, estimator, guidance and run"
+            )
+        curves.append((replace(several[0], x=x), float(np.log(size) / 2 if law == "log" else np.sqrt(size))))
+    return curves
 
 
-def _panels(found: list[tuple[Series, float]], law: str) -> tuple[Any, Any]:
+def _panels(curves: list[tuple[Series, float]], law: str) -> tuple[Any, Any]:
     kind = _LAWS[law]
     height = hv.Dimension("entropy", label="conditional entropy H[Z|X_t]", unit="bit")
     x, u = style.axis_dimension(kind.axis), hv.Dimension("u", label=f"{kind.text}  (data ⟵ noise)")
-    marked = list(zip(found, style.colours(len(found), ordered=True), strict=True))
-    raw = [curve(one, one.names["dimension"], x, height, hue) for (one, _), hue in marked]
-    scaled = [curve(one, one.names["dimension"], u, height, hue, scale) for (one, scale), hue in marked]
+    lines = [style.Stroke(hue) for hue in style.colours(len(curves), ordered=True)]
+    pairs = list(zip(curves, lines, strict=True))
+    raw = [curve(one, one.names["dimension"], x, height, line) for (one, _), line in pairs]
+    scaled = [curve(one, one.names["dimension"], u, height, line, scale) for (one, scale), line in pairs]
     mark = hv.VLine(1.0).opts(color="gray", line_width=1, line_dash="dotted")
-    whole = style.frame(height=300) | style.legend(len(found))
+    whole = style.frame(height=300) | style.legend(len(curves))
     raw_axis, scaled_axis = (
-        style.noise_axis(places, law == "sqrt") for places in (found[0][0].x, np.array(kind.limits))
+        style.noise_axis(positions, law == "sqrt") for positions in (curves[0][0].x, np.array(kind.limits))
     )
     return (
         hv.Overlay(raw).opts(**whole, **raw_axis, title=f"Raw {kind.word}"),

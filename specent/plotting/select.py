@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -12,19 +14,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent.errors import SpecentError
-from specent.partitions import Partition
-from specent.plotting.style import dimension_text, joined, places
-from specent.schema import NULL
+from specent.partitions import NULL, Partition
+from specent.plotting.style import dimension_text, name_list, positions
+from specent.schema.reading import REDUCED
 
 Array = NDArray[np.float64]
 Names = str | Partition | Iterable[Any] | None
 
-SERIES_DIMS = ("dimension", "partition", "guidance", "estimator")
+SERIES_DIMS = ("run", "dimension", "partition", "guidance", "estimator")
 
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: which one it is by name, and its places, values and bounds, all of shape (time,)."""
+    """One curve: its names by dimension, its family of partitions, and its numbers, all of shape (time,)."""
 
     names: dict[str, str]
     family: str
@@ -44,31 +46,31 @@ class Series:
         return bool(np.any(np.isfinite(self.upper - self.lower) & (self.upper > self.lower)))
 
 
-def select(dataset: xr.Dataset, **wanted: Names) -> xr.Dataset:
+def select(dataset: xr.Dataset, **selection: Names) -> xr.Dataset:
     """The part of `dataset` with the named coordinates, in the order in which they are named.
 
     Parameters
     ----------
     dataset : Dataset
         With the dimensions named by the keywords.
-    **wanted : str, Partition, Guidance, number or sequence of them, optional
-        Per dimension, what is kept; None keeps all.
+    **selection : str, Partition, Guidance, number or sequence of them, optional
+        Names per dimension; None selects all.
 
     Returns
     -------
     Dataset
-        All dimensions kept.
+        With all its dimensions.
 
     Raises
     ------
     SpecentError
         Naming the selection that is not there, and the choices.
     """
-    (selected,) = select_each([dataset], **wanted)
-    return selected
+    (part,) = select_each([dataset], **selection)
+    return part
 
 
-def select_each(datasets: Sequence[xr.Dataset], **wanted: Names) -> list[xr.Dataset]:
+def select_each(datasets: Sequence[xr.Dataset], **selection: Names) -> list[xr.Dataset]:
     """The named parts of several datasets; a name must be in one of them, and those that have none are left out.
 
     Raises
@@ -76,28 +78,28 @@ def select_each(datasets: Sequence[xr.Dataset], **wanted: Names) -> list[xr.Data
     SpecentError
         Naming the selection that is in none of them, and the choices.
     """
-    left = list(datasets)
-    for dim, names in wanted.items():
-        if names is None:
+    parts = list(datasets)
+    for dim, value in selection.items():
+        if value is None:
             continue
-        chosen = [_text(name) for name in _listed(names)]
-        choices = list(dict.fromkeys(text for one in left for text in _choices(one, dim)))
+        names = [_text(name) for name in _as_list(value)]
+        choices = list(dict.fromkeys(text for part in parts for text in _choices(part, dim)))
         if not choices:
-            raise SpecentError(f"{dim}={names!r} cannot be selected: there is no dimension {dim!r}")
-        unknown = [name for name in chosen if name not in choices]
-        if unknown or not chosen:
+            raise SpecentError(f"{dim}={value!r} cannot be selected: there is no dimension {dim!r}")
+        unknown = [name for name in names if name not in choices]
+        if unknown or not names:
             what = repr(unknown[0]) if unknown else "an empty selection"
-            raise SpecentError(f"{dim}: {what} is not in the dataset; choose from {joined(choices, 60)}")
-        places = [[_choices(one, dim).index(name) for name in chosen if name in _choices(one, dim)] for one in left]
-        left = [one.isel({dim: place}) for one, place in zip(left, places, strict=True) if place]
-    return left
+            raise SpecentError(f"{dim}: {what} is not in the dataset; choose from {name_list(choices, 60)}")
+        indices = [[_choices(part, dim).index(name) for name in names if name in _choices(part, dim)] for part in parts]
+        parts = [part.isel({dim: index}) for part, index in zip(parts, indices, strict=True) if index]
+    return parts
 
 
 def _choices(dataset: xr.Dataset, dim: str) -> list[str]:
     return [_text(value) for value in dataset[dim].values] if dim in dataset.dims else []
 
 
-def _listed(names: Any) -> list[Any]:
+def _as_list(names: Any) -> list[Any]:
     if isinstance(names, (np.ndarray, xr.DataArray)):
         return list(np.atleast_1d(np.asarray(names)).ravel())
     if isinstance(names, (str, Partition)) or not isinstance(names, Iterable):
@@ -115,42 +117,76 @@ def _text(value: Any) -> str:
 
 def series(dataset: xr.Dataset, name: str, axis: str) -> list[Series]:
     """Every curve of the variable `name` that holds a finite number, the exact ones last so that they lie on top."""
-    bounded = [name, *(bound for bound in (f"{name}_lower", f"{name}_upper") if bound in dataset)]
-    data = dataset[bounded].compute()
-    x, family = places(dataset, axis), families(dataset)
-    dims = [dim for dim in SERIES_DIMS if dim in data.dims]
-    found = []
-    for index in itertools.product(*(range(data.sizes[dim]) for dim in dims)):
+    dims = [dim for dim in SERIES_DIMS if dim in dataset[name].dims]
+    bounds = [bound if bound in dataset else name for bound in (f"{name}_lower", f"{name}_upper")]
+    values, lower, upper = (
+        np.asarray(dataset[key].transpose(*dims, "time").values, dtype=np.float64) for key in (name, *bounds)
+    )
+    x, family = positions(dataset, axis), families(dataset)
+    curves = []
+    for index in np.ndindex(values.shape[:-1]):
         at = dict(zip(dims, index, strict=True))
-        one = data.isel(at).transpose("time", ...)
-        y = np.asarray(one[name].values, dtype=np.float64)
-        if np.isfinite(y).any():
-            lower, upper = (
-                np.asarray(one[b].values, float) if b in one else y for b in (f"{name}_lower", f"{name}_upper")
-            )
+        if np.isfinite(values[index]).any():
             group = family[at["partition"]] if "partition" in at else ""
-            found.append(Series(names_at(dataset, at), group, x, y, lower, upper))
-    if not found:
+            curves.append(Series(names_at(dataset, at), group, x, values[index], lower[index], upper[index]))
+    if not curves:
         raise SpecentError(f"nothing to draw: {name!r} holds no finite number in this selection")
-    return sorted(found, key=lambda one: one.exact)
+    return sorted(curves, key=lambda one: one.exact)
 
 
-def names_at(dataset: xr.Dataset, at: dict[str, int]) -> dict[str, str]:
+def series_of_all(datasets: Sequence[xr.Dataset], name: str, axis: str) -> list[Series]:
+    """Every curve of several datasets, the exact ones last.
+
+    Datasets that hold curves of the same names are told apart like the runs of a comparison: the name of the run is
+    the title of the dataset, or its number where titles are alike.
+    """
+    groups = [series(dataset, name, axis) for dataset in datasets]
+    keys = [{tuple(one.names.items()) for one in group} for group in groups]
+    counts = Counter(key for group in keys for key in group)
+    owners = _dataset_names(datasets)
+    curves = []
+    for group, own, owner in zip(groups, keys, owners, strict=True):
+        shared = any(counts[key] > 1 for key in own)
+        curves += [_of_dataset(one, owner) if shared else one for one in group]
+    return sorted(curves, key=lambda one: one.exact)
+
+
+def _of_dataset(one: Series, owner: str) -> Series:
+    run = ", ".join(name for name in (owner, one.names.get("run", "")) if name)
+    return replace(one, names={**one.names, "run": run})
+
+
+def _dataset_names(datasets: Sequence[xr.Dataset]) -> list[str]:
+    """Titles short enough for a legend where they differ, otherwise numbers."""
+    titles = [shorten(str(one.attrs.get("title", "")), 40, placeholder="…") for one in datasets]
+    if all(titles) and len(set(titles)) == len(titles):
+        return titles
+    return [f"dataset {number}" for number in range(1, len(titles) + 1)]
+
+
+def indices(dataset: xr.Dataset, dims: Sequence[str]) -> list[dict[str, int]]:
+    """Every index over some dimensions of a dataset."""
+    ranges = (range(dataset.sizes[dim]) for dim in dims)
+    return [dict(zip(dims, index, strict=True)) for index in itertools.product(*ranges)]
+
+
+def names_at(dataset: xr.Dataset, at: Mapping[str, int]) -> dict[str, str]:
     """Names of the coordinates at an index, as they are written in a legend."""
     names = {}
     for dim, index in at.items():
         value = dataset[dim].values[index]
-        names[dim] = dimension_text(float(value)) if dim == "dimension" else str(value)
+        text = dimension_text(float(value)) if dim == "dimension" else str(value)
+        names[dim] = f"over {dim}s" if text == REDUCED else text
     return names
 
 
-def varying(found: Sequence[dict[str, str]]) -> list[str]:
+def varying(names: Sequence[dict[str, str]]) -> list[str]:
     """The dimensions in which the named things differ; the partition if they differ in none."""
-    dims = [dim for dim in SERIES_DIMS if len({names.get(dim) for names in found}) > 1]
+    dims = [dim for dim in SERIES_DIMS if len({one.get(dim) for one in names}) > 1]
     return dims or ["partition"]
 
 
-def label(names: dict[str, str], dims: Sequence[str]) -> str:
+def label(names: Mapping[str, str], dims: Sequence[str]) -> str:
     """Text of a legend entry."""
     return ", ".join(names[dim] for dim in dims if dim in names)
 
@@ -163,7 +199,7 @@ def definitions(dataset: xr.Dataset) -> list[Partition | None]:
 
 
 def families(dataset: xr.Dataset) -> list[str]:
-    """What sort of question each partition asks; only curves of one family are summarised together."""
+    """The sort of every partition; only curves of one family are summarised together."""
     return [_family(partition) for partition in definitions(dataset)]
 
 

@@ -1,4 +1,4 @@
-"""What the denoiser predicts along the way, beneath the profile it belongs to (arXiv 2602.09651, Fig. 1b)."""
+"""What the denoiser predicts along the reverse path, beneath the profile of the path (arXiv 2602.09651, Fig. 1b)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def predictions(
     title : str, optional
         Title of the strip.
     **selection
-        ``partition``, ``estimator``, ``dimension`` of the profile, as for `entropy`.
+        ``partition``, ``estimator``, ``dimension``, ``run`` of the profile, as for `entropy`.
 
     Returns
     -------
@@ -68,27 +68,27 @@ def predictions(
     SpecentError
         If the runs hold no pictures, or a name is unknown.
     """
-    need(runs, "trajectories", "runs")
+    runs = need(runs, "trajectories", "runs")
     style.heading(title)
-    chosen = _pictures(runs, class_label, arguments.whole(sample, "sample"), guidance)
+    pictures = _pictures(runs, class_label, arguments.whole(sample, "sample"), guidance)
     above = None if prof is None else entropy(prof, axis, guidance=guidance, **selection)
     ends = None if above is None else above.opts.get("plot").kwargs["xlim"]
-    moments = _moments(runs, chosen, axis)
+    moments = _moments(runs, pictures, axis)
     ruler = _Ruler.of(runs, axis, moments, arguments.whole(most, "most", least=1), ends)
     centres = ruler.flat(moments)
-    shown = ruler.apart(centres)
-    data = chosen["picture"].isel(guidance=0, prediction_time=shown)
+    separate = ruler.apart(centres)
+    data = pictures["picture"].isel(guidance=0, prediction_time=separate)
     data = data.transpose("class_label", "prediction_time", "channel", "y", "x")
     values = np.asarray(data.compute().values, dtype=float)
-    drivers = [str(name) for name in chosen["class_label"].values]
+    drivers = [str(name) for name in pictures["class_label"].values]
     cleanest = int(np.argmin(data["prediction_time"].values))
     tiles = []
     for row in range(len(drivers)):
         # the shades of the cleanest picture serve the whole row: early ones under guidance may overshoot it
         best = values[row, cleanest]
         limits = (0.0, 255.0) if _PREVIEW in runs else (float(np.nanmin(best)), float(np.nanmax(best)))
-        for picture, centre in zip(values[row], centres[shown], strict=True):
-            left, right = ruler.drawn(centre + ruler.width * np.array([-0.48, 0.48]))
+        for picture, centre in zip(values[row], centres[separate], strict=True):
+            left, right = ruler.on_axis(centre + ruler.width * np.array([-0.48, 0.48]))
             tiles.append(_tile(picture, (left, -row - 0.95, right, -row - 0.05), limits, style.axis_dimension(axis)))
     # a tile takes 0.96 of its width and 0.9 of the height of its row: make it as high in pixels as it is wide
     pixels = style.FRAME_WIDTH * 0.96 * ruler.width / (ruler.high - ruler.low) / 0.9
@@ -97,7 +97,7 @@ def predictions(
         yticks=[(-row - 0.5, driver) for row, driver in enumerate(drivers)],
         ylim=(-len(drivers), 0.0),
         ylabel="driver",
-        title=title or f"Predicted data along the path, {chosen['guidance'].values[0]}, sample {sample}",
+        title=title or f"Predicted data along the path, {pictures['guidance'].values[0]}, sample {sample}",
         show_legend=False,
     )
     return strip if above is None else hv.Layout([above.opts(**ruler.options()), strip]).cols(1)
@@ -117,8 +117,8 @@ class _Ruler:
         """The ruler over `ends`, or the whole run; as wide a picture as the moments on it leave room for."""
         log = style.logarithmic(runs, axis)
         even = np.log if log else np.asarray
-        places = even(style.places(runs, axis) if ends is None else np.array(ends))
-        low, high = float(places.min()), float(places.max())
+        positions = even(style.positions(runs, axis) if ends is None else np.array(ends))
+        low, high = float(positions.min()), float(positions.max())
         inside = np.sort(even(moments)[(even(moments) >= low) & (even(moments) <= high)])
         if not inside.size:
             return cls.of(runs, axis, moments, most, None)
@@ -128,54 +128,52 @@ class _Ruler:
         # half a picture hangs over each end
         return cls(low - width / 2, high + width / 2, width, log)
 
-    def flat(self, places: Array) -> Array:
-        """Places on the axis in even coordinates."""
-        return np.log(places) if self.log else places
+    def flat(self, positions: Array) -> Array:
+        """Positions on the axis in even coordinates."""
+        return np.log(positions) if self.log else positions
 
-    def drawn(self, even: Array) -> tuple[float, ...]:
-        """Even coordinates as places on the axis."""
-        return tuple(float(place) for place in (np.exp(even) if self.log else even))
+    def on_axis(self, even: Array) -> tuple[float, ...]:
+        """Even coordinates as positions on the axis."""
+        return tuple(float(position) for position in (np.exp(even) if self.log else even))
 
     def apart(self, centres: Array) -> list[int]:
         """Indices of the centres on the ruler that are at least a width apart, from the low end."""
-        shown: list[int] = []
+        separate: list[int] = []
         for i in np.argsort(centres):
             inside = self.low + self.width / 2 <= centres[i] <= self.high - self.width / 2
-            if inside and (not shown or centres[i] - centres[shown[-1]] >= 0.999 * self.width):
-                shown.append(int(i))
-        return shown
+            if inside and (not separate or centres[i] - centres[separate[-1]] >= 0.999 * self.width):
+                separate.append(int(i))
+        return separate
 
     def options(self) -> dict[str, Any]:
         """Options of a figure drawn on this stretch."""
-        ends = self.drawn(np.array([self.low, self.high]))
+        ends = self.on_axis(np.array([self.low, self.high]))
         return in_view((ends[0], ends[1]), self.log)
 
 
 def _pictures(runs: xr.Dataset, class_label: Names, sample: int, guidance: Names) -> xr.Dataset:
     """The predictions of one sample per driver under one guidance setting, decoded ones if there are any."""
     if _PREVIEW in runs:
-        shown = runs[[_PREVIEW]].rename({_PREVIEW: "picture", **{f"preview_{dim}": dim for dim in _DIMS}})
+        pictures = runs[[_PREVIEW]].rename({_PREVIEW: "picture", **{f"preview_{dim}": dim for dim in _DIMS}})
     elif "prediction" in runs and set(_DIMS) <= set(runs["prediction"].dims):
-        shown = runs[["prediction"]].rename(prediction="picture")
+        pictures = runs[["prediction"]].rename(prediction="picture")
     else:
         raise SpecentError(
-            "runs hold no predictions of pictures over (channel, y, x); sample a model of images and keep predictions"
+            "runs hold no predictions of pictures over (channel, y, x); sample a model of images and record predictions"
         )
     if sample not in runs["sample"].values:
         raise SpecentError(f"sample={sample!r} is not among the {runs.sizes['sample']} samples of runs")
-    some = shown if class_label is not None else shown.isel(class_label=slice(0, 5))
-    wanted = {"class_label": class_label, "guidance": guidance}
-    picked = select(some, **{dim: names for dim, names in wanted.items() if names is not None})
-    return picked.isel(guidance=[0]).sel(sample=sample)
+    rows = pictures if class_label is not None else pictures.isel(class_label=slice(0, 5))
+    return select(rows, class_label=class_label, guidance=guidance).isel(guidance=[0]).sel(sample=sample)
 
 
-def _moments(runs: xr.Dataset, chosen: xr.Dataset, axis: str) -> Array:
-    """Places of the predictions on the axis, through the clock that the times of the run carry."""
-    times = np.asarray(chosen["prediction_time"].values, dtype=float)
+def _moments(runs: xr.Dataset, pictures: xr.Dataset, axis: str) -> Array:
+    """Positions of the predictions on the axis, by the log-SNR at the times of the run."""
+    times = np.asarray(pictures["prediction_time"].values, dtype=float)
     if axis == "time":
         return times
     log_snr = np.interp(times, runs["time"].values, runs["log_snr"].values)
-    return style.moved(log_snr, "log_snr", axis)
+    return style.convert(log_snr, "log_snr", axis)
 
 
 def _tile(values: Array, bounds: tuple[float, ...], limits: tuple[float, float], x: Any) -> Any:

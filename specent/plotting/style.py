@@ -1,8 +1,9 @@
-"""Looks shared by all figures: palette, dashes, sizes, axis dimensions and labels."""
+"""The style shared by all figures: palette, dashes, sizes, axis dimensions and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import holoviews as hv
@@ -16,6 +17,7 @@ from specent.arguments import brief
 from specent.axes import check_axis, position
 from specent.errors import SpecentError
 from specent.schedules import Schedule, from_json
+from specent.schema import KINDS
 
 # registers the Bokeh backend and, in a notebook, loads what displays it
 hv.extension("bokeh", logo=False)
@@ -26,7 +28,7 @@ MOST_CURVES = 30
 """More curves than this are shown as medians and bands, never as curves."""
 
 EASY = 12
-"""More curves than this are hard to read: references are drawn faintly, and pages thin out what was not asked for."""
+"""More curves than this are hard to read: references are drawn faintly, and pages leave out what nobody selected."""
 
 # Okabe and Ito's palette for all kinds of colour vision, without black (exact references) and yellow (too pale)
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -53,21 +55,22 @@ AXIS_LABELS = {
 
 
 def axis_dimension(axis: str) -> Any:
-    """Dimension of a figure's noise axis, its label saying where the noise and where the data are."""
+    """Dimension of a figure's noise axis, whose label says at which end the noise lies and at which the data."""
     return hv.Dimension(check_axis(axis), label=AXIS_LABELS[axis])
 
 
 def value_dimension(dataset: xr.Dataset, name: str) -> Any:
     """Dimension of a variable, labelled by its ``long_name`` and ``units``; a rate names the axis it is taken along."""
-    attrs = dataset[name].attrs
+    # arithmetic on a dataset may have dropped the attributes
+    attrs = {**KINDS["profiles"][name].attributes({}), **dataset[name].attrs}
     units = "" if attrs["units"] == "1" else str(attrs["units"])
     if name.startswith(("entropy_rate", "peak_rate")):
         units += f" per unit of {dataset.attrs['rate_axis']}"
     return hv.Dimension(name, label=str(attrs["long_name"]).partition(",")[0], unit=units or None)
 
 
-def places(dataset: xr.Dataset, axis: str) -> Array:
-    """Place of every time of `dataset` on `axis`, shape (time,)."""
+def positions(dataset: xr.Dataset, axis: str) -> Array:
+    """Position of every time of `dataset` on `axis`, shape (time,)."""
     if check_axis(axis) == "time":
         return np.asarray(dataset["time"].values, dtype=np.float64)
     if "log_snr" not in dataset.coords:
@@ -75,12 +78,12 @@ def places(dataset: xr.Dataset, axis: str) -> Array:
     return position(axis, dataset["log_snr"].values)
 
 
-def moved(values: Array, origin: str, axis: str) -> Array:
-    """Places on the axis `origin` as places on `axis`; possible wherever no clock is needed."""
+def convert(values: Array, origin: str, axis: str) -> Array:
+    """Positions on the axis `origin` as positions on `axis`; possible wherever no schedule is needed."""
     if origin == check_axis(axis):
         return values
     if "time" in (origin, axis):
-        raise SpecentError(f"axis={axis!r}: places along {origin!r} cannot be moved there without the schedule")
+        raise SpecentError(f"axis={axis!r}: positions along {origin!r} cannot be converted to it without the schedule")
     if origin == "sigma":
         # a bootstrap bound may be 0, which lies infinitely far on the side of the data
         with np.errstate(divide="ignore"):
@@ -95,17 +98,17 @@ def logarithmic(dataset: xr.Dataset, axis: str) -> bool:
 
 
 def schedule_of(dataset: xr.Dataset) -> Schedule | None:
-    """The schedule a dataset was made with; None if it does not say, or names one that is not known."""
+    """The noise schedule of a dataset; None if the dataset does not name it, or names an unknown one."""
     try:
         return from_json(str(dataset.attrs.get("schedule", "")))
     except SpecentError:
         return None
 
 
-def ticks(places: Array) -> list[tuple[float, str]]:
-    """Ticks of a logarithmic axis over the positive ones of some places: at decades, at 1, 2 and 5, or closer."""
-    some = places[np.isfinite(places) & (places > 0)]
-    low, high = np.log10(some.min()), np.log10(some.max())
+def ticks(values: Array) -> list[tuple[float, str]]:
+    """Ticks of a logarithmic axis over the positive ones of `values`: at decades, at 1, 2 and 5, or closer."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    low, high = np.log10(positive.min()), np.log10(positive.max())
     digits: tuple[float, ...] = (1, 2, 5) if high - low < 3 else (1,)
     if high - low < 0.8:
         digits = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -115,9 +118,9 @@ def ticks(places: Array) -> list[tuple[float, str]]:
     return [(digit * 10.0**power, f"{digit * 10.0**power:g}") for power in powers for digit in digits]
 
 
-def noise_axis(places: Array, log: bool) -> dict[str, Any]:
-    """Options of the horizontal axis for the places drawn on it."""
-    return {"logx": True, "xticks": ticks(places)} if log else {}
+def noise_axis(values: Array, log: bool) -> dict[str, Any]:
+    """Options of the horizontal axis for the positions drawn on it."""
+    return {"logx": True, "xticks": ticks(values)} if log else {}
 
 
 def heading(title: str | None) -> str | None:
@@ -157,6 +160,18 @@ def legend(entries: int = 1) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Stroke:
+    """How a curve is drawn."""
+
+    colour: str
+    dash: str | list[int] = "solid"
+    width: float = 2.2
+
+
+REFERENCE = Stroke(EXACT, EXACT_DASH, 1.5)
+
+
 def colours(count: int, ordered: bool = False) -> list[str]:
     """`count` colours: shades of one scale if `ordered`, otherwise the palette, repeated."""
     if ordered:
@@ -171,7 +186,7 @@ def dimension_text(value: float) -> str:
     return f"d = 2^{power:.0f}" if value >= 1024 and power == round(power) else f"d = {value:g}"
 
 
-def joined(names: Sequence[str], most: int = 8) -> str:
+def name_list(names: Sequence[str], most: int = 8) -> str:
     """Names for an error message, cut after a few."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f", ... ({len(names)} in all)" if len(names) > most else "")
+    text = ", ".join(repr(name) for name in names[:most])
+    return text + (f", ... ({len(names)} in all)" if len(names) > most else "")

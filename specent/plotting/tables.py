@@ -3,73 +3,63 @@
 from __future__ import annotations
 
 import html
-import itertools
 import json
 
 import numpy as np
 import xarray as xr
 
 from specent.plotting import style
-from specent.plotting.select import names_at
-from specent.plotting.summaries import natural_axis, on_axis
+from specent.plotting.marks import natural_axis, on_axis
+from specent.plotting.select import indices, names_at
 
-_SHOWN = ("specent_kind", "seed", "model", "schedule", "versions")
+_TERMS = ("specent_kind", "seed", "model", "schedule", "versions")
 _LONG = 20
 _FOLDED = ("seed_rule", "guidance_formula", "history", "settings_sha256")
 
 
-def half_places(spec: xr.Dataset) -> str:
-    """Table of the half-entropy places with their intervals: a row per partition, a column per estimator and setting.
+def half_entropy_table(spec: xr.Dataset, axis: str | None = None) -> str:
+    """Table of the half-entropy noise levels (or times) with their intervals.
 
     Parameters
     ----------
     spec : Dataset
         Of kind ``speciation``.
+    axis : {"log_snr", "sigma", "log_sigma", "time"}, optional
+        Axis of the numbers; the noise level by default, or the time for summaries in time only.
 
     Returns
     -------
     str
-        HTML.
+        HTML: a row per partition and ambient dimension, a column per run, guidance setting and estimator; a dash
+        stands where the entropy never falls to half. Columns without any number are left out.
     """
-    spec = on_axis(spec).compute()
-    axis, origin = natural_axis(spec), str(spec.attrs["time_axis"])
-    values = {
-        part: style.moved(np.asarray(spec[f"half_entropy{part}"].values, dtype=float), origin, axis)
-        for part in ("", "_lower", "_upper")
-    }
-    lower, upper = np.minimum(values["_lower"], values["_upper"]), np.maximum(values["_lower"], values["_upper"])
-    dims = [str(dim) for dim in spec["half_entropy"].dims]
-    across = [dim for dim in dims if dim in ("estimator", "guidance")]
-    down = [dim for dim in dims if dim in ("dimension", "partition")]
+    axis = axis or natural_axis(spec)
+    marks = on_axis(spec.compute(), axis)
+    dims = [str(dim) for dim in marks["half_entropy"].dims]
+    columns = indices(marks, [dim for dim in ("run", "estimator", "guidance") if dim in dims])
+    rows = indices(marks, [dim for dim in dims if dim in ("dimension", "partition")])
+    values = {bound: marks[f"half_entropy{bound}"].values for bound in ("", "_lower", "_upper")}
 
     def cell(at: dict[str, int]) -> str:
         index = tuple(at[dim] for dim in dims)
-        place = values[""][index]
-        if not np.isfinite(place):
-            return ""
-        if not upper[index] > lower[index]:
-            return f"{place:.4g}"
-        return f"{place:.4g} [{lower[index]:.4g}, {upper[index]:.4g}]"
+        value, lower, upper = (values[bound][index] for bound in ("", "_lower", "_upper"))
+        if not np.isfinite(value):
+            return "–"
+        return f"{value:.4g} [{lower:.4g}, {upper:.4g}]" if upper > lower else f"{value:.4g}"
 
-    columns, rows = _indices(spec, across), _indices(spec, down)
-    columns = [column for column in columns if any(cell(row | column) for row in rows)]
-    head = "".join(f"<th>{html.escape(', '.join(names_at(spec, column).values()))}</th>" for column in columns)
+    columns = [column for column in columns if any(cell(row | column) != "–" for row in rows)]
+    head = "".join(f"<th>{html.escape(', '.join(names_at(marks, column).values()))}</th>" for column in columns)
     lines = []
     for row in rows:
         cells = "".join(f"<td>{cell(row | column)}</td>" for column in columns)
-        lines.append(f"<tr><td>{html.escape(', '.join(names_at(spec, row).values()))}</td>{cells}</tr>")
-    name = style.AXIS_LABELS[axis].partition("  (")[0]
+        lines.append(f"<tr><td>{html.escape(', '.join(names_at(marks, row).values()))}</td>{cells}</tr>")
+    name = html.escape(style.AXIS_LABELS[axis].partition("  (")[0])
     # a long table would push the figures after it out of sight
     unfolded = "" if len(lines) > _LONG else " open"
     return (
-        f"<details{unfolded}><summary>Table: half-entropy places ({html.escape(name)}), intervals in brackets</summary>"
+        f"<details{unfolded}><summary>Table: half-entropy {name}, intervals in brackets</summary>"
         f'<table class="half"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></details>'
     )
-
-
-def _indices(spec: xr.Dataset, dims: list[str]) -> list[dict[str, int]]:
-    ranges = (range(spec.sizes[dim]) for dim in dims)
-    return [dict(zip(dims, index, strict=True)) for index in itertools.product(*ranges)]
 
 
 def provenance(datasets: list[xr.Dataset]) -> str:
@@ -89,7 +79,7 @@ def provenance(datasets: list[xr.Dataset]) -> str:
     for one in datasets:
         settings = html.escape(json.dumps(json.loads(str(one.attrs["settings"])), indent=1, ensure_ascii=False))
         parts.append(
-            f"<h3>{html.escape(str(one.attrs['title']))}</h3>{_terms(one, _SHOWN)}"
+            f"<h3>{html.escape(str(one.attrs['title']))}</h3>{_terms(one, _TERMS)}"
             f"<details><summary>history and settings</summary>{_terms(one, _FOLDED)}<pre>{settings}</pre></details>"
         )
     return f"<footer><h2>Where the numbers come from</h2>{''.join(parts)}</footer>"

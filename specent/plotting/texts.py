@@ -2,66 +2,59 @@
 
 from __future__ import annotations
 
-HOW_TO_READ = """<p class="lead">How much of the question <i>which side does the sample belong to?</i> is still open, in
-bits, while noise turns into data. Arrows in the axis labels point in the direction of generation. Where a curve falls,
-the samples decide. Colours tell partitions (or guidance settings, or dimensions) apart, dashes tell estimators apart,
-black dashed curves are exact references, bands are intervals of uncertainty. Click an entry of a legend to hide its
-curve. A figure shows the stretch on which its curves change; drag it to see the rest.</p>"""
+HOW_TO_READ = """<p class="lead">How uncertain it is which side of a partition a noisy sample belongs to, in bits, while
+noise turns into data. Arrows in the axis labels point in the direction of generation. Where a curve falls, the
+samples decide. Colours tell partitions (or guidance settings, or ambient dimensions) apart, dashes tell estimators
+apart, black dashed curves are exact references, bands are intervals of uncertainty. Runs that are compared differ in
+colour, dash or width, and the legend names them. Click an entry of a legend to hide its curve. A figure shows the
+stretch on which its curves change; drag it to see the rest.</p>"""
 
-_ENTROPY = (
+ENTROPY = (
     "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has "
     "decided. Estimators of unguided runs that lie apart by more than their bands say that the model or the "
     "discretisation is off; under guidance the cross-entropy of the driver falls earlier than the entropy by design. "
     "The denoiser gap is an integral: errors made at high noise stay in its tail."
 )
-_RATE = (
-    "Entropy rate: where uncertainty is resolved. The place of a peak depends on the axis the rate is taken along, "
-    "which the label names; over that axis the area under a curve is the entropy."
+RATE = (
+    "Entropy rate: where uncertainty is resolved. The position of a peak depends on the axis along which the rate is "
+    "taken, which the label names; over that axis the area under a curve is the entropy."
 )
-_RESCALED = (
+RESCALED = (
     "The same entropy over raw and over rescaled time. Curves of larger dimension (lighter) decide at higher noise; "
     "over time in units of the predicted speciation time they cross at 1."
 )
-_WINDOWS = (
+WINDOWS = (
     "Transition windows (bars): where the entropy falls from the upper to the lower level, 60 to 40 % of its start if "
-    "not set otherwise. Dots are half-entropy places with their intervals, diamonds are peaks of the rate, whose "
-    "place depends on the axis and lies outside the window on most. The further on the noise side, the earlier in "
-    "generation the question is decided."
+    "not set otherwise. Dots are half-entropy noise levels (or times) with their intervals, diamonds are peaks of "
+    "the rate, whose position depends on the axis and lies outside the window on most. The further on the noise side, "
+    "the earlier in generation the side is decided. Where a curve never falls to a level, its mark is left out."
 )
-_PAIR_MATRIX = (
-    "Where the entropy of a pair of labels is half its start. Unlike labels part at higher noise than like ones: they "
-    "are decided earlier in generation."
+PAIR_MATRIX = (
+    "The noise level (or time) at which the entropy of a pair of labels is half its start. Unlike labels part at "
+    "higher noise than like ones: they are decided earlier in generation. A pair whose "
+    "entropy never falls to half is grey."
 )
-_SCALING = "Half-entropy place over the ambient dimension, with the fitted law and its residuals. Bars are intervals."
-_PREDICTIONS = (
+SCALING = (
+    "Half-entropy noise level or time over the ambient dimension, with the fitted law and its residuals. Bars are "
+    "intervals."
+)
+PREDICTIONS = (
     "What the denoiser of the driving class takes the clean data to be, along one path of each class; the curve above "
     "is the mean over all runs. The class is given to the denoiser, so that even the first picture shows it: the "
     "curve says when the path itself gives the class away. A picture is centred on the noise at which it was "
     "predicted."
 )
-_DIFFERENCES = (
+GUIDANCE_EFFECT = (
     "What guidance changes, along the same noise: above zero the guided runs produce more than the unguided ones, "
     "below it less. Curves are medians over the partitions, their intervals dark, the quartiles pale; a single "
     "partition is drawn with its interval. Bars at the foot mark the noise levels at which each setting guides."
 )
-_QUALITY = (
+QUALITY = (
     "Quality of the final samples in a feature space, a row per guidance setting, with intervals; the dashed line is "
     "the unguided value. Precision says how many samples lie where the data lie, recall how much of the data is "
     "reached, accuracy how many are taken for their class. Dots of the Fréchet distance are extrapolated to many "
     "samples, diamonds are distances of the samples as they are, larger by a bias that shrinks with their number."
 )
-
-CAPTIONS = {
-    "entropy": _ENTROPY,
-    "rate": _RATE,
-    "rescaled": _RESCALED,
-    "windows": _WINDOWS,
-    "pair_matrix": _PAIR_MATRIX,
-    "scaling": _SCALING,
-    "predictions": _PREDICTIONS,
-    "differences": _DIFFERENCES,
-    "quality": _QUALITY,
-}
 
 PAGE = """<!doctype html>
 <html lang="en">

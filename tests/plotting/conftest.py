@@ -69,42 +69,42 @@ def profiles_of(
     )
 
 
-def summary_of(prof: xr.Dataset, time_axis: str = "log_snr") -> xr.Dataset:
+def summary_of(prof: xr.Dataset, axis: str = "log_snr") -> xr.Dataset:
     """Half times, peaks and windows read off the stored curves by interpolation; enough for a figure."""
-    place = {"log_snr": -prof["log_snr"].values, "time": prof["time"].values}[time_axis]
-    sign = -1.0 if time_axis == "log_snr" else 1.0
+    positions = {"log_snr": -prof["log_snr"].values, "time": prof["time"].values}[axis]
+    sign = -1.0 if axis == "log_snr" else 1.0
     start = prof["entropy"].isel(time=-1)
 
     def crossing(part: str, level: float) -> xr.DataArray:
         def one(curve: np.ndarray, top: float) -> float:
             if not np.isfinite(curve).all():
                 return np.nan
-            return sign * float(np.interp(level * top, np.maximum.accumulate(curve), place))
+            return sign * float(np.interp(level * top, np.maximum.accumulate(curve), positions))
 
         return xr.apply_ufunc(
             one, prof[f"entropy{part}"], start, input_core_dims=[["time"], []], vectorize=True, output_dtypes=[float]
         )
 
     half = {f"half_entropy{part}": crossing(part, 0.5) for part in ("", "_lower", "_upper")}
-    if time_axis != "log_snr":
+    if axis != "log_snr":
         half["half_entropy_lower"], half["half_entropy_upper"] = half["half_entropy_upper"], half["half_entropy_lower"]
     rate = prof["entropy_rate"].fillna(-1.0)
     peak = xr.where(
-        np.isfinite(half["half_entropy"]), sign * xr.DataArray(place, dims="time")[rate.argmax("time")], np.nan
+        np.isfinite(half["half_entropy"]), sign * xr.DataArray(positions, dims="time")[rate.argmax("time")], np.nan
     )
-    made = {**half}
+    marks = {**half}
     for name, value in {
         "peak": peak,
         "peak_rate": rate.max("time"),
         "window_start": crossing("", 0.6),
         "window_end": crossing("", 0.4),
     }.items():
-        made |= {f"{name}{part}": value for part in ("", "_lower", "_upper")}
+        marks |= {f"{name}{part}": value for part in ("", "_lower", "_upper")}
     drop = ("time", "sigma", "alpha", "log_snr")
-    data = xr.Dataset({name: value.drop_vars(drop, errors="ignore") for name, value in made.items()})
+    data = xr.Dataset({name: value.drop_vars(drop, errors="ignore") for name, value in marks.items()})
     coords = {name: prof[name] for name in prof.coords if name not in drop}
     return schema.finish(
-        data.expand_dims({"axis": [time_axis]}).assign_coords(coords), "speciation",
+        data.expand_dims({"axis": [axis]}).assign_coords(coords), "speciation",
         title="Speciation of " + str(prof.attrs["title"]), settings={}, missing=0,
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def digit_profiles() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def vp_profiles() -> xr.Dataset:
-    """The exact two-component mixture over dimensions on the variance-preserving clock."""
+    """The exact two-component mixture over dimensions on the variance-preserving schedule."""
     return scaling_profiles(SIZES, VP(), time_grid(VP(), 120, 0.02, 7.0), rate_axis="time")
 
 
@@ -155,7 +155,7 @@ def vp_fit(vp_profiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Half times with slope 1 by construction, up to the grid, and the fit of a straight line through them."""
     spec = summary_of(vp_profiles, "time")
     x = np.log(np.array(SIZES)) / 2
-    half = spec["half_entropy"].values[:, 0, 0, 0, 0]
+    half = spec["half_entropy"].values.ravel()
     (slope, intercept), covariance = np.polyfit(x, half, 1, cov=True)
     error = np.sqrt(np.diag(covariance))
     dims = ("estimator", "guidance", "partition")
@@ -213,7 +213,7 @@ def picture_runs() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def guided_differences() -> xr.Dataset:
-    """Two settings less unguided, for five classes against the rest: humps of known height at known places."""
+    """Two settings less unguided, for five classes against the rest: humps of known height at known noise levels."""
     settings = [Guidance(2.0), Guidance(3.0, (0.5, 5.0))]
     labels = DIGITS[:5]
     time = edm_grid(48)

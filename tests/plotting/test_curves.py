@@ -13,8 +13,6 @@ import specent as sp
 from specent.errors import SpecentError
 from specent.plotting import style
 
-Made = tuple[xr.Dataset, xr.Dataset]
-
 
 def curves(figure: Any) -> list[Any]:
     return [part for part in figure if type(part) is hv.Curve]
@@ -24,7 +22,7 @@ def bands(figure: Any) -> list[Any]:
     return [part for part in figure if isinstance(part, hv.Area)]
 
 
-def look(element: Any, group: str = "style") -> dict[str, Any]:
+def options(element: Any, group: str = "style") -> dict[str, Any]:
     return dict(hv.Store.lookup_options("bokeh", element, group).kwargs)
 
 
@@ -41,30 +39,32 @@ def test_a_curve_and_its_band_hold_the_numbers_of_the_dataset(pair_profiles: xr.
         ("entropy_lower", band, "entropy"),
         ("entropy_upper", band, "upper"),
     ):
-        place = np.argsort(element.dimension_values("log_snr"))
-        np.testing.assert_array_equal(element.dimension_values(column)[place], one[name].values[order])
+        order_of = np.argsort(element.dimension_values("log_snr"))
+        np.testing.assert_array_equal(element.dimension_values(column)[order_of], one[name].values[order])
 
 
 @pytest.mark.parametrize(
-    ("axis", "places"),
+    ("axis", "positions"),
     [
         ("log_snr", lambda prof: prof["log_snr"]),
         ("time", lambda prof: prof["time"]),
-        # on a variance-exploding clock the noise level is the time
+        # on a variance-exploding schedule the noise level is the time
         ("sigma", lambda prof: prof["time"]),
         ("log_sigma", lambda prof: np.log(prof["time"])),
     ],
 )
-def test_every_axis_has_its_places_and_says_where_the_data_are(
-    axis: str, places: Any, pair_profiles: xr.Dataset
+def test_every_axis_has_its_positions_and_says_where_the_data_are(
+    axis: str, positions: Any, pair_profiles: xr.Dataset
 ) -> None:
     figure = sp.plot.entropy(pair_profiles, axis, partition="cat | dog", estimator="path", guidance="unguided")
     (curve,) = curves(figure)
-    np.testing.assert_allclose(np.sort(curve.dimension_values(axis)), np.sort(places(pair_profiles).values), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(curve.dimension_values(axis)), np.sort(positions(pair_profiles).values), rtol=1e-12
+    )
     text = curve.kdims[0].label
     assert ("noise ⟶ data" in text) == (axis == "log_snr")
     assert ("data ⟵ noise" in text) == (axis != "log_snr")
-    assert look(figure, "plot").get("logx", False) == (axis in ("sigma", "time"))
+    assert options(figure, "plot").get("logx", False) == (axis in ("sigma", "time"))
 
 
 def test_labels_carry_name_and_unit_of_the_registry(pair_profiles: xr.Dataset) -> None:
@@ -77,7 +77,7 @@ def test_labels_carry_name_and_unit_of_the_registry(pair_profiles: xr.Dataset) -
     assert curves(sp.plot.mutual_information(pair_profiles))[0].vdims[0].unit == "bit"
 
 
-def test_a_rate_is_drawn_over_its_own_axis_unless_told_otherwise(vp_profiles: xr.Dataset) -> None:
+def test_a_rate_is_drawn_over_its_own_axis_unless_another_is_given(vp_profiles: xr.Dataset) -> None:
     assert curves(sp.plot.rate(vp_profiles))[0].kdims[0].name == "time"
     assert curves(sp.plot.rate(vp_profiles, "log_snr"))[0].kdims[0].name == "log_snr"
 
@@ -88,23 +88,23 @@ def test_rates_along_different_axes_are_not_mixed(vp_profiles: xr.Dataset, ve_pr
 
 
 def test_exact_references_are_black_dashed_and_on_top(pair_profiles: xr.Dataset) -> None:
-    drawn = curves(sp.plot.entropy(pair_profiles))
-    exact = [curve for curve in drawn if "exact" in curve.label]
-    assert exact == drawn[-2:]
-    assert {(look(curve)["color"], look(curve)["line_dash"]) for curve in exact} == {("#000000", "dashed")}
-    others = drawn[:-2]
-    assert all(look(curve)["line_dash"] != "dashed" and look(curve)["color"] != "#000000" for curve in others)
+    lines = curves(sp.plot.entropy(pair_profiles))
+    exact = [curve for curve in lines if "exact" in curve.label]
+    assert exact == lines[-2:]
+    assert {(options(curve)["color"], options(curve)["line_dash"]) for curve in exact} == {("#000000", "dashed")}
+    others = lines[:-2]
+    assert all(options(curve)["line_dash"] != "dashed" and options(curve)["color"] != "#000000" for curve in others)
 
 
 def test_an_exact_profile_by_itself_is_no_reference(pair_profiles: xr.Dataset) -> None:
-    drawn = curves(sp.plot.entropy(pair_profiles, estimator="exact"))
-    assert [look(curve)["color"] for curve in drawn] == list(style.PALETTE[:2])
+    lines = curves(sp.plot.entropy(pair_profiles, estimator="exact"))
+    assert [options(curve)["color"] for curve in lines] == list(style.PALETTE[:2])
 
 
 def test_colour_tells_partitions_and_settings_apart_and_dash_the_estimators(pair_profiles: xr.Dataset) -> None:
-    drawn = curves(sp.plot.entropy(pair_profiles, estimator=["path", "denoiser_gap"]))
-    assert len(drawn) == 8
-    of = {curve.label: look(curve) for curve in drawn}
+    lines = curves(sp.plot.entropy(pair_profiles, estimator=["path", "denoiser_gap"]))
+    assert len(lines) == 8
+    of = {curve.label: options(curve) for curve in lines}
     assert of["cat | dog, w=2, path"]["color"] == of["cat | dog, w=2, denoiser_gap"]["color"]
     assert len({one["color"] for one in of.values()}) == 4
     assert of["cat | dog, w=2, path"]["line_dash"] != of["cat | dog, w=2, denoiser_gap"]["line_dash"]
@@ -113,15 +113,15 @@ def test_colour_tells_partitions_and_settings_apart_and_dash_the_estimators(pair
 
 def test_no_two_curves_of_one_figure_look_alike(digit_profiles: xr.Dataset) -> None:
     names = [f"{digit} | rest" for digit in range(10)]
-    drawn = curves(sp.plot.entropy(digit_profiles, partition=names, estimator=["path", "denoiser_gap"], guidance="w=2"))
-    assert len(drawn) == 20
-    assert len({(look(curve)["color"], str(look(curve)["line_dash"])) for curve in drawn}) == 20
+    lines = curves(sp.plot.entropy(digit_profiles, partition=names, estimator=["path", "denoiser_gap"], guidance="w=2"))
+    assert len(lines) == 20
+    assert len({(options(curve)["color"], str(options(curve)["line_dash"])) for curve in lines}) == 20
 
 
 def test_dimensions_are_shades_of_one_scale(ve_profiles: xr.Dataset) -> None:
-    drawn = curves(sp.plot.entropy(ve_profiles))
-    assert [curve.label for curve in drawn] == ["d = 4", "d = 16", "d = 64", "d = 256", "d = 2^10", "d = 2^12"]
-    shades = [int(look(curve)["color"][1:], 16) for curve in drawn]
+    lines = curves(sp.plot.entropy(ve_profiles))
+    assert [curve.label for curve in lines] == ["d = 4", "d = 16", "d = 64", "d = 256", "d = 2^10", "d = 2^12"]
+    shades = [int(options(curve)["color"][1:], 16) for curve in lines]
     assert len(set(shades)) == 6
     # the green of Viridis rises all along the scale
     green = [(shade >> 8) & 255 for shade in shades]
@@ -132,8 +132,7 @@ def test_the_legend_stands_outside_and_is_never_dropped(digit_profiles: xr.Datas
     names = [f"{digit} | rest" for digit in range(10)]
     figure = sp.plot.entropy(digit_profiles, partition=names, estimator=["exact", "path"])
     assert len(curves(figure)) == 30
-    options = look(figure, "plot")
-    assert options["legend_position"] == "right"
+    assert options(figure, "plot")["legend_position"] == "right"
     rendered = hv.renderer("bokeh").get_plot(figure).state
     (legend,) = rendered.right
     # one for each of the measured curves; the references, which look alike, share theirs
@@ -143,12 +142,12 @@ def test_the_legend_stands_outside_and_is_never_dropped(digit_profiles: xr.Datas
 
 
 def test_a_figure_shows_the_stretch_on_which_its_curves_change(pair_profiles: xr.Dataset) -> None:
-    chosen = {"partition": "cat | dog", "estimator": "path", "guidance": "unguided"}
+    selection = {"partition": "cat | dog", "estimator": "path", "guidance": "unguided"}
     for axis in ("log_snr", "sigma", "time"):
-        figure = sp.plot.entropy(pair_profiles, axis, **chosen)
+        figure = sp.plot.entropy(pair_profiles, axis, **selection)
         (curve,) = curves(figure)
         x, y = curve.dimension_values(axis), curve.dimension_values("entropy")
-        low, high = look(figure, "plot")["xlim"]
+        low, high = options(figure, "plot")["xlim"]
         assert x.min() <= low < high < x.max()
         seen = (x >= low) & (x <= high)
         # what lies outside is less than 3 % of the range away from an end of the curve
@@ -162,15 +161,15 @@ def test_a_figure_shows_the_stretch_on_which_its_curves_change(pair_profiles: xr
 def test_curves_that_do_not_change_are_shown_whole(ve_profiles: xr.Dataset) -> None:
     flat = ve_profiles.isel(time=slice(-3, None), dimension=[0])
     figure = sp.plot.entropy(flat.map(lambda one: one * 0 + 1, keep_attrs=True), axis="log_snr")
-    assert look(figure, "plot")["xlim"] == (float(flat["log_snr"].min()), float(flat["log_snr"].max()))
+    assert options(figure, "plot")["xlim"] == (float(flat["log_snr"].min()), float(flat["log_snr"].max()))
 
 
 def test_many_references_are_drawn_faintly(digit_profiles: xr.Dataset) -> None:
     names = [f"{digit} | rest" for digit in range(10)]
     many = curves(sp.plot.entropy(digit_profiles, partition=names, estimator=["exact", "path"], guidance="unguided"))
     few = curves(sp.plot.entropy(digit_profiles, partition=names[0], estimator=["exact", "path"], guidance="unguided"))
-    assert look(many[-1])["color"] == look(few[-1])["color"] == style.EXACT
-    assert look(many[-1])["line_width"] < look(few[-1])["line_width"] < look(many[0])["line_width"]
+    assert options(many[-1])["color"] == options(few[-1])["color"] == style.EXACT
+    assert options(many[-1])["line_width"] < options(few[-1])["line_width"] < options(many[0])["line_width"]
 
 
 def test_curves_without_uncertainty_have_no_band(ve_profiles: xr.Dataset) -> None:
@@ -186,11 +185,11 @@ def test_more_than_thirty_curves_become_medians_with_bands(digit_profiles: xr.Da
     back = slice(None, None, -1)
     np.testing.assert_allclose(curve.dimension_values("entropy")[order], values.median("partition")[back], rtol=1e-12)
     for band, low, high in ((extremes, 0.0, 1.0), (quartiles, 0.25, 0.75)):
-        place = np.argsort(band.dimension_values("log_snr"))
-        np.testing.assert_allclose(band.dimension_values("entropy")[place], values.quantile(low, "partition")[back])
-        np.testing.assert_allclose(band.dimension_values("upper")[place], values.quantile(high, "partition")[back])
-    assert "median" in look(figure, "plot")["title"]
-    assert "45 curves" in look(figure, "plot")["title"]
+        order_of = np.argsort(band.dimension_values("log_snr"))
+        np.testing.assert_allclose(band.dimension_values("entropy")[order_of], values.quantile(low, "partition")[back])
+        np.testing.assert_allclose(band.dimension_values("upper")[order_of], values.quantile(high, "partition")[back])
+    assert "median" in options(figure, "plot")["title"]
+    assert "45 curves" in options(figure, "plot")["title"]
     assert curve.label == "pairs (45)"
 
 
@@ -203,9 +202,9 @@ def test_families_of_partitions_are_summarised_apart(digit_profiles: xr.Dataset)
 def test_measured_and_exact_datasets_are_drawn_together(pair_profiles: xr.Dataset) -> None:
     measured = pair_profiles.sel(estimator=["path"], guidance=["unguided"], partition=["cat | dog"])
     truth = pair_profiles.sel(estimator=["exact"], guidance=["unguided"], partition=["cat | dog"])
-    drawn = curves(sp.plot.entropy([truth, measured]))
-    assert [look(curve)["color"] for curve in drawn] == [style.PALETTE[0], style.EXACT]
-    assert [curve.label for curve in drawn] == ["path", "exact"]
+    lines = curves(sp.plot.entropy([truth, measured]))
+    assert [options(curve)["color"] for curve in lines] == [style.PALETTE[0], style.EXACT]
+    assert [curve.label for curve in lines] == ["path", "exact"]
 
 
 def test_dask_and_transposed_input_draw_the_same(pair_profiles: xr.Dataset) -> None:
@@ -219,7 +218,7 @@ def test_dask_and_transposed_input_draw_the_same(pair_profiles: xr.Dataset) -> N
 
 
 @pytest.mark.parametrize(
-    ("chosen", "message"),
+    ("selection", "message"),
     [
         ({"partition": "cat | fish"}, "partition: 'cat | fish'.*'cat | dog', 'cat | car'"),
         ({"estimator": "psth"}, "estimator: 'psth'.*'exact', 'path', 'denoiser_gap'"),
@@ -236,10 +235,10 @@ def test_dask_and_transposed_input_draw_the_same(pair_profiles: xr.Dataset) -> N
     ],
 )
 def test_an_unknown_choice_is_named_with_the_choices(
-    chosen: dict[str, Any], message: str, pair_profiles: xr.Dataset
+    selection: dict[str, Any], message: str, pair_profiles: xr.Dataset
 ) -> None:
     with pytest.raises(SpecentError, match=message):
-        sp.plot.entropy(pair_profiles, **chosen)
+        sp.plot.entropy(pair_profiles, **selection)
 
 
 def test_another_kind_of_dataset_is_refused(picture_runs: xr.Dataset) -> None:
@@ -251,7 +250,7 @@ def test_another_kind_of_dataset_is_refused(picture_runs: xr.Dataset) -> None:
         sp.plot.entropy([])
 
 
-def test_partitions_and_guidance_can_be_chosen_as_objects(pair_profiles: xr.Dataset) -> None:
+def test_partitions_and_guidance_can_be_selection_as_objects(pair_profiles: xr.Dataset) -> None:
     figure = sp.plot.entropy(
         pair_profiles, partition=sp.Partition.pair("cat", "dog"), guidance=sp.Guidance(2.0), estimator="path"
     )
@@ -274,12 +273,12 @@ def test_rescaled_curves_cross_at_one(vp_profiles: xr.Dataset) -> None:
     assert scaled.get_dimension("u").label.startswith("t / t_s")
 
 
-def test_rescaling_follows_the_clock_and_can_be_told(ve_profiles: xr.Dataset) -> None:
+def test_rescaling_follows_the_schedule_unless_a_law_is_given(ve_profiles: xr.Dataset) -> None:
     _, scaled = sp.plot.rescaled(ve_profiles)
     last = curves(scaled)[-1]
     np.testing.assert_allclose(last.dimension_values("u") * 64.0, ve_profiles["time"].values, rtol=1e-9)
     raw, _ = sp.plot.rescaled(ve_profiles, "log")
-    # the same noise level on the variance-preserving clock: sigma^2/alpha^2 = exp(2t) - 1
+    # the same noise level on the variance-preserving schedule: sigma^2/alpha^2 = exp(2t) - 1
     expected = np.log1p(ve_profiles["time"].values ** 2) / 2
     np.testing.assert_allclose(curves(raw)[0].dimension_values("time"), expected, rtol=1e-9)
     for law in ("cubic", [], 0):

@@ -23,13 +23,13 @@ def parts(figure: Any, kind: type) -> list[Any]:
 
 
 def test_curves_are_the_medians_and_bands_the_quartiles_and_intervals(guided_differences: xr.Dataset) -> None:
-    figure = sp.plot.differences(guided_differences, estimator="path")
+    figure = sp.plot.guidance_effect(guided_differences, estimator="path")
     curves, bands = parts(figure, hv.Curve), parts(figure, hv.Area)
     assert [curve.label for curve in curves] == ["w=2", "w=3 for 0.5<sigma<=5"]
     assert len(bands) == 4
-    chosen = guided_differences.sel(estimator="path")
+    selection = guided_differences.sel(estimator="path")
     for i, curve in enumerate(curves):
-        one = chosen.isel(guidance=i)
+        one = selection.isel(guidance=i)
         np.testing.assert_array_equal(curve.dimension_values("log_snr"), one.log_snr)
         np.testing.assert_array_equal(curve.dimension_values("entropy_rate"), one.median_entropy_rate_difference)
         quartiles, interval = bands[i], bands[2 + i]
@@ -41,7 +41,7 @@ def test_curves_are_the_medians_and_bands_the_quartiles_and_intervals(guided_dif
 
 
 def test_bars_at_the_foot_span_the_levels_at_which_a_setting_guides(guided_differences: xr.Dataset) -> None:
-    figure = sp.plot.differences(guided_differences, "entropy", "sigma")
+    figure = sp.plot.guidance_effect(guided_differences, "entropy", "sigma")
     everywhere, limited = parts(figure, hv.Segments)
     level = guided_differences.sigma.values
     np.testing.assert_allclose(everywhere.dimension_values("sigma"), level.min())
@@ -58,19 +58,19 @@ def test_bars_at_the_foot_span_the_levels_at_which_a_setting_guides(guided_diffe
 
 
 def test_named_partitions_are_drawn_one_by_one(guided_differences: xr.Dataset) -> None:
-    figure = sp.plot.differences(
+    figure = sp.plot.guidance_effect(
         guided_differences, partition=["1 | rest", "3 | rest"], guidance="w=2", estimator="path"
     )
     first, second = parts(figure, hv.Curve)
     assert [first.label, second.label] == ["1 | rest", "3 | rest"]
-    wanted = guided_differences.entropy_rate_difference.sel(guidance="w=2", estimator="path", partition="3 | rest")
-    np.testing.assert_array_equal(second.dimension_values("entropy_rate"), wanted)
+    expected = guided_differences.entropy_rate_difference.sel(guidance="w=2", estimator="path", partition="3 | rest")
+    np.testing.assert_array_equal(second.dimension_values("entropy_rate"), expected)
     assert len(parts(figure, hv.Area)) == 2
     assert options(figure)["title"] == ""
 
 
 def test_estimators_differ_by_their_dash(guided_differences: xr.Dataset) -> None:
-    curves = parts(sp.plot.differences(guided_differences), hv.Curve)
+    curves = parts(sp.plot.guidance_effect(guided_differences), hv.Curve)
     assert len(curves) == 4
     dashes = {(curve.label.split(", ")[-1], options(curve, "style")["line_dash"]) for curve in curves}
     assert dashes == {("path", "solid"), ("cross_entropy", "dotted")}
@@ -79,24 +79,26 @@ def test_estimators_differ_by_their_dash(guided_differences: xr.Dataset) -> None
 def test_a_page_of_selected_partitions_shows_no_median_of_all(guided_differences: xr.Dataset, tmp_path: Path) -> None:
     path = sp.plot.page([guided_differences], tmp_path / "page.html", partition="1 | rest")
     text = path.read_text(encoding="utf-8")
-    assert text.count('<figure class="differences">') == 2
+    assert text.count('<figure class="guidance_effect">') == 2
     assert "median of" not in text
     assert "median of 5 partitions" in sp.plot.page([guided_differences], tmp_path / "all.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ({"quantity": "rate"}, "quantity='rate' is not one of entropy_rate, entropy"),
         ({"axis": "noise"}, "axis='noise'"),
         ({"guidance": "w=9"}, "'w=9' is not in the dataset"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(guided_differences: xr.Dataset, given: dict[str, str], message: str) -> None:
+def test_what_cannot_be_drawn_is_refused(
+    guided_differences: xr.Dataset, arguments: dict[str, str], message: str
+) -> None:
     with pytest.raises(SpecentError, match=message):
-        sp.plot.differences(guided_differences, **given)
+        sp.plot.guidance_effect(guided_differences, **arguments)
 
 
 def test_another_kind_is_refused(pair_profiles: xr.Dataset) -> None:
     with pytest.raises(SpecentError, match="kind 'differences' is needed"):
-        sp.plot.differences(pair_profiles)
+        sp.plot.guidance_effect(pair_profiles)

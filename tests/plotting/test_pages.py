@@ -19,8 +19,7 @@ from PIL import Image
 import specent as sp
 from specent.errors import SpecentError
 from specent.files import write_whole
-from specent.plotting import export
-from specent.plotting.pages import FIGURES
+from specent.plotting import FIGURES, browser
 
 Summary = Callable[..., xr.Dataset]
 
@@ -37,10 +36,10 @@ class Reader(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.loaded += [str(given[name]) for name in ("src", "href") if name in given]
+        attributes = dict(attrs)
+        self.loaded += [str(attributes[name]) for name in ("src", "href") if name in attributes]
         if tag == "figure":
-            self.figures.append(str(given["class"]))
+            self.figures.append(str(attributes["class"]))
         if tag in ("script", "style"):
             self.inside.append(tag)
 
@@ -94,17 +93,19 @@ def test_a_page_says_how_to_read_it_and_where_it_comes_from(whole: Path, digit_p
     assert re.search(r"seed\W+3\b", words)
 
 
-def test_the_table_holds_half_places_with_their_intervals(
+def test_the_table_holds_half_entropy_noise_levels_with_their_intervals(
     tmp_path: Path, pair_profiles: xr.Dataset, summary: Summary
 ) -> None:
     spec = summary(pair_profiles)
     words = read(sp.plot.page([pair_profiles, spec], tmp_path / "page.html")).words
     one = spec.sel(axis="log_snr", partition="cat | car", estimator="path", guidance="w=2")
-    place, a, b = (np.exp(-float(one[f"half_entropy{end}"]) / 2) for end in ("", "_lower", "_upper"))
-    assert f"{place:.4g} [{min(a, b):.4g}, {max(a, b):.4g}]" in words
-    # an exact place has no interval, and no guided column
-    other = spec.sel(axis="log_snr", partition="cat | car", estimator="exact", guidance="unguided")
-    exact = np.exp(-float(other["half_entropy"]) / 2)
+    level, a, b = (np.exp(-float(one[f"half_entropy{end}"]) / 2) for end in ("", "_lower", "_upper"))
+    assert f"{level:.4g} [{min(a, b):.4g}, {max(a, b):.4g}]" in words
+    # an exact number has no interval, and no guided column
+    exact = np.exp(
+        -float(spec["half_entropy"].sel(axis="log_snr", partition="cat | car", estimator="exact", guidance="unguided"))
+        / 2
+    )
     assert f"{exact:.4g}" in words
     assert "exact, unguided" in words
     assert "exact, w=2" not in words
@@ -126,32 +127,32 @@ def browsed(text: str, folder: Path) -> tuple[str, list[str]]:
     path = folder / "page.html"
     path.write_text(text.replace("</body>", COUNT), encoding="utf-8")
     # Chromium is part of continuous integration: without it this fails, it is not skipped
-    command = [export.browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    command = [browser.browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     offline = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}"]
     rest = ["--virtual-time-budget=30000", "--enable-logging=stderr", "--dump-dom", path.as_uri()]
-    done = subprocess.run([*command, *offline, *rest], capture_output=True, text=True, timeout=180, check=True)
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    process = subprocess.run([*command, *offline, *rest], capture_output=True, text=True, timeout=180, check=True)
+    return process.stdout, [line for line in process.stderr.splitlines() if "CONSOLE" in line]
 
 
-def complaints(told: list[str]) -> list[str]:
-    return [line for line in told if re.search("error|uncaught|refused|failed", line, re.IGNORECASE)]
+def complaints(console: list[str]) -> list[str]:
+    return [line for line in console if re.search("error|uncaught|refused|failed", line, re.IGNORECASE)]
 
 
 def test_the_browser_draws_every_figure_without_an_error(whole: Path, tmp_path: Path) -> None:
-    page, told = browsed(whole.read_text(encoding="utf-8"), tmp_path / "good")
-    assert complaints(told) == []
+    page, console = browsed(whole.read_text(encoding="utf-8"), tmp_path / "good")
+    assert complaints(console) == []
     figures = page.count("<figure class=")
     assert f'data-drawn="{figures}"' in page
-    found = re.search(r'data-canvases="(\d+)"', page)
-    assert found is not None
-    assert int(found[1]) >= figures > 10
+    canvases = re.search(r'data-canvases="(\d+)"', page)
+    assert canvases is not None
+    assert int(canvases[1]) >= figures > 10
 
 
 def test_a_page_that_cannot_be_drawn_is_noticed(pair_profiles: xr.Dataset, tmp_path: Path) -> None:
     path = sp.plot.page(pair_profiles, tmp_path / "page.html", figures=["entropy"])
     broken = path.read_text(encoding="utf-8").replace('"name":"Line"', '"name":"Lyne"')
-    page, told = browsed(broken, tmp_path / "bad")
-    assert complaints(told) != []
+    page, console = browsed(broken, tmp_path / "bad")
+    assert complaints(console) != []
     assert "data-drawn=" not in page
 
 
@@ -185,7 +186,7 @@ def test_a_measured_profile_stands_beside_its_exact_reference(tmp_path: Path, pa
     assert "cat | dog, w=2, path" in text
 
 
-def test_exact_profiles_of_other_questions_are_no_reference(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+def test_exact_profiles_of_other_partitions_are_no_reference(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
     measured = pair_profiles.sel(estimator=["path"], partition=["cat | dog"])
     truth = pair_profiles.sel(estimator=["exact"], guidance=["unguided"], partition=["cat | car"])
     path = sp.plot.page([truth, measured], tmp_path / "both.html", figures=["entropy"])
@@ -205,7 +206,7 @@ def test_plain_pages_hold_figures_only(tmp_path: Path, pair_profiles: xr.Dataset
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("arguments", "message"),
     [
         ({"figures": ["entropi"]}, "choose from entropy, rate"),
         ({"figures": ["pair_matrix"]}, "nothing to draw: datasets of kind profiles"),
@@ -214,10 +215,10 @@ def test_plain_pages_hold_figures_only(tmp_path: Path, pair_profiles: xr.Dataset
     ],
 )
 def test_a_wrong_choice_writes_nothing(
-    given: dict[str, Any], message: str, tmp_path: Path, pair_profiles: xr.Dataset
+    arguments: dict[str, Any], message: str, tmp_path: Path, pair_profiles: xr.Dataset
 ) -> None:
     with pytest.raises(SpecentError, match=re.escape(message)):
-        sp.plot.page(pair_profiles, tmp_path / "page.html", **given)
+        sp.plot.page(pair_profiles, tmp_path / "page.html", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -230,7 +231,7 @@ def test_pages_of_nothing_are_refused(tmp_path: Path, pair_profiles: xr.Dataset)
         sp.plot.page(xr.Dataset(), tmp_path / "page.html")
 
 
-def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
+def test_an_existing_file_stays_unless_it_may_be_replaced(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
     path = tmp_path / "page.html"
     path.write_text("mine")
     with pytest.raises(SpecentError, match="exists; pass overwrite=True to replace it, or choose another name"):
@@ -249,7 +250,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path, pair_pro
         ("folder.html", "is a folder"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_refused_early(name: str, message: str, tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_written_is_refused_early(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
     with pytest.raises(SpecentError, match=message):
         sp.plot.figure_path(tmp_path / name)
@@ -273,7 +274,7 @@ def test_a_failed_write_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_appears_while_figures_are_drawn_is_kept(
+def test_a_file_that_appears_while_figures_are_drawn_stays(
     tmp_path: Path, pair_profiles: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "page.html"
@@ -282,7 +283,7 @@ def test_a_file_that_appears_while_figures_are_drawn_is_kept(
         path.write_text("mine")
         return write_whole(data, target, **options)
 
-    monkeypatch.setattr("specent.plotting.pages.write_whole", slow)
+    monkeypatch.setattr("specent.files.write_whole", slow)
     with pytest.raises(SpecentError, match="exists"):
         sp.plot.page(pair_profiles, path, figures=["entropy"])
     assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
@@ -294,7 +295,7 @@ def test_a_file_that_appears_while_figures_are_drawn_is_kept(
 )
 def test_what_is_no_name_of_a_file_is_refused(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SpecentError, match="output="):
+    with pytest.raises(SpecentError, match="path="):
         sp.plot.figure_path(name)
 
 
@@ -304,7 +305,7 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path, pair_profiles: xr
 
 
 @pytest.mark.parametrize(
-    ("datasets", "given"),
+    ("datasets", "arguments"),
     [
         (None, {}),
         (5, {}),
@@ -318,10 +319,10 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path, pair_profiles: xr
     ],
 )
 def test_arguments_of_a_wrong_type_are_refused(
-    datasets: Any, given: dict[str, Any], tmp_path: Path, pair_profiles: xr.Dataset
+    datasets: Any, arguments: dict[str, Any], tmp_path: Path, pair_profiles: xr.Dataset
 ) -> None:
-    with pytest.raises(SpecentError, match=next(iter(given), "datasets")):
-        sp.plot.page(pair_profiles if datasets == "profiles" else datasets, tmp_path / "page.html", **given)
+    with pytest.raises(SpecentError, match=next(iter(arguments), "datasets")):
+        sp.plot.page(pair_profiles if datasets == "profiles" else datasets, tmp_path / "page.html", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -329,8 +330,8 @@ def test_every_section_has_its_heading_its_captions_and_its_table(
     tmp_path: Path, pair_profiles: xr.Dataset, summary: Summary
 ) -> None:
     spec = summary(pair_profiles)
-    made = {"First <study>": [pair_profiles, spec], "Second": pair_profiles}
-    text = sp.plot.page(made, tmp_path / "page.html").read_text(encoding="utf-8").partition("<body>")[2]
+    sections = {"First <study>": [pair_profiles, spec], "Second": pair_profiles}
+    text = sp.plot.page(sections, tmp_path / "page.html").read_text(encoding="utf-8").partition("<body>")[2]
     first, second = text.split("<h2>Second</h2>")
     assert "<h2>First &lt;study&gt;</h2>" in first
     for part in (first, second.partition("<footer>")[0]):
@@ -341,14 +342,14 @@ def test_every_section_has_its_heading_its_captions_and_its_table(
 
 def test_figures_of_one_dataset_share_their_axis(tmp_path: Path, digit_profiles: xr.Dataset) -> None:
     path = sp.plot.page(digit_profiles, tmp_path / "page.html", figures=["entropy"], estimator="path", plain=True)
-    found = re.findall(
+    ranges = re.findall(
         r'"x_range":\{"type":"object","name":"Range1d".*?"start":([-.\d]+),"end":([-.\d]+)', path.read_text()
     )
-    assert len(found) >= 3
-    assert len(set(found)) == 1
+    assert len(ranges) >= 3
+    assert len(set(ranges)) == 1
 
 
-def test_a_picture_without_a_browser_says_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_without_a_browser_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SpecentError, match="install one"):
         sp.plot.figure_path(tmp_path / "figure.png")
@@ -375,7 +376,7 @@ def test_a_browser_that_fails_is_reported(
 ) -> None:
     (tmp_path / "bin").mkdir()
     name = fake_browser(tmp_path / "bin", script)
-    monkeypatch.setattr(export, "browser", lambda: name)
+    monkeypatch.setattr(browser, "browser", lambda: name)
     with pytest.raises(SpecentError, match=message):
         sp.plot.picture(ve_profiles, tmp_path / "figure.png", figures=["entropy"])
     assert not (tmp_path / "figure.png").exists()
@@ -383,10 +384,10 @@ def test_a_browser_that_fails_is_reported(
 
 def test_estimators_of_ones_own_are_all_drawn_where_the_best_of_ours_is_missing(tmp_path: Path) -> None:
     mix = sp.exact.GaussianMixture([[-9.0], [-3.0], [3.0], [9.0]], labels=list("abcd"))
-    asked = [sp.Partition.one_vs_rest(label, mix.labels) for label in mix.labels]
-    exact = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(12, 0.1), asked)
+    partitions = [sp.Partition.one_vs_rest(label, mix.labels) for label in mix.labels]
+    exact = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(12, 0.1), partitions)
     own = [exact.assign_coords(estimator=[name]) for name in ("mixture", "complement", "shortcut")]
-    made = xr.concat([exact, *own], "estimator", data_vars="minimal", coords="minimal", compat="override")
-    text = sp.plot.page(made, tmp_path / "page.html", figures=["entropy"]).read_text()
+    profiles = xr.concat([exact, *own], "estimator", data_vars="minimal", coords="minimal", compat="override")
+    text = sp.plot.page(profiles, tmp_path / "page.html", figures=["entropy"]).read_text()
     assert "estimator path" not in text
     assert "shortcut" in text

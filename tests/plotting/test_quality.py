@@ -39,7 +39,7 @@ def test_every_measure_has_a_panel_with_its_numbers_and_intervals(table: xr.Data
     np.testing.assert_array_equal(plain.dimension_values("frechet_limit"), table.frechet_distance)
 
 
-def test_settings_can_be_chosen_and_the_unguided_line_stays(table: xr.Dataset) -> None:
+def test_settings_can_be_selection_and_the_unguided_line_stays(table: xr.Dataset) -> None:
     name = str(table.guidance.values[1])
     panel = next(iter(sp.plot.quality(table, guidance=name)))
     (line,) = [part for part in panel if isinstance(part, hv.VLine)]
@@ -60,13 +60,13 @@ def test_tables_without_accuracy_or_an_unguided_row_can_be_drawn(table: xr.Datas
     assert "how much of the data is reached" in page
 
 
-def test_on_a_page_a_table_stays_whatever_is_chosen_of_the_curves(
+def test_on_a_page_a_table_stays_whatever_is_selection_of_the_curves(
     table: xr.Dataset, guided_differences: xr.Dataset, tmp_path: Path
 ) -> None:
-    chosen = {"estimator": "path", "partition": "0 | rest", "guidance": ["unguided", "w=2"]}
-    page = sp.plot.page([guided_differences, table], tmp_path / "page.html", **chosen).read_text(encoding="utf-8")
+    selection = {"estimator": "path", "partition": "0 | rest", "guidance": ["unguided", "w=2"]}
+    page = sp.plot.page([guided_differences, table], tmp_path / "page.html", **selection).read_text(encoding="utf-8")
     assert '<figure class="quality">' in page
-    assert '<figure class="differences">' in page
+    assert '<figure class="guidance_effect">' in page
     with pytest.raises(SpecentError, match="guidance: 'w=9'"):
         sp.plot.page([guided_differences, table], tmp_path / "other.html", guidance="w=9")
 

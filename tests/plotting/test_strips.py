@@ -18,19 +18,19 @@ def decoded_runs(picture_runs: xr.Dataset) -> xr.Dataset:
     large = value.repeat(2, axis=-1).repeat(2, axis=-2)
     row = np.broadcast_to(np.arange(16, dtype=np.uint8)[:, None], large.shape)
     dims = (*picture_runs["prediction"].dims[:4], "preview_channel", "preview_y", "preview_x")
-    made = picture_runs.assign(preview=(dims, np.concatenate([large, 255 - large, row], axis=-3)))
-    made = made.assign_coords({dim: np.arange(made.sizes[dim]) for dim in dims[4:]})
+    runs = picture_runs.assign(preview=(dims, np.concatenate([large, 255 - large, row], axis=-3)))
+    runs = runs.assign_coords({dim: np.arange(runs.sizes[dim]) for dim in dims[4:]})
     for name in dims[4:]:
-        made[name].attrs = schema.COORDINATES[name].attributes({})
-    made["preview"].attrs = schema.KINDS["trajectories"]["preview"].attributes({})
-    return made
+        runs[name].attrs = schema.COORDINATES[name].attributes({})
+    runs["preview"].attrs = schema.KINDS["trajectories"]["preview"].attributes({})
+    return runs
 
 
 def left(tile: hv.Element) -> float:
     return float(tile.bounds.lbrt()[0])
 
 
-def test_decoded_pictures_are_shown_in_place_of_predictions_with_the_shades_they_have(
+def test_decoded_pictures_replace_the_predictions_with_the_shades_they_have(
     decoded_runs: xr.Dataset, picture_runs: xr.Dataset
 ) -> None:
     tiles = sorted(sp.plot.predictions(decoded_runs, class_label="0", sample=1, most=30), key=left)
@@ -53,7 +53,7 @@ def test_a_grey_decoded_picture_runs_from_black_to_white(decoded_runs: xr.Datase
 def test_latents_with_previews_need_not_be_pictures_themselves(decoded_runs: xr.Dataset) -> None:
     latents = decoded_runs.isel(channel=[0, 0, 0, 0]).drop_vars("channel")
     latents = latents.assign_coords(channel=("channel", np.arange(4), decoded_runs["channel"].attrs))
-    shown, wanted = (list(sp.plot.predictions(runs)) for runs in (latents, decoded_runs))
-    assert len(shown) == len(wanted)
-    for one, other in zip(shown, wanted, strict=True):
+    pictures, expected = (list(sp.plot.predictions(runs)) for runs in (latents, decoded_runs))
+    assert len(pictures) == len(expected)
+    for one, other in zip(pictures, expected, strict=True):
         np.testing.assert_array_equal(one.dimension_values("R"), other.dimension_values("R"))
