@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
+from specent.models.modules import visible_tensors
 from specent.models.outputs import checked
 from specent.schema import NULL
+
+# labels that are named when a model is printed
+_NAMED = 4
 
 
 class Model(ABC):
@@ -59,6 +63,20 @@ class Model(ABC):
                 "divide them by their sum in double precision"
             )
 
+    def __repr__(self) -> str:
+        names = [*map(repr, self.labels[:_NAMED]), *(["..."] if len(self.labels) > _NAMED else [])]
+        tensors = visible_tensors(self)
+        weights = sum(tensor.numel() for tensor in tensors if isinstance(tensor, nn.Parameter))
+        devices = sorted({str(tensor.device) for tensor in tensors})
+        parts = [
+            f"{len(self.labels)} label{'s' if len(self.labels) > 1 else ''} ({', '.join(names)})",
+            f"shape {self.shape}",
+            "with the null condition" if self.null else "without a null condition",
+            *([f"{weights:,} weights"] if weights else []),
+            *([f"on {', '.join(devices)}"] if devices else []),
+        ]
+        return f"<{type(self).__name__} {self.identity['name']!r}: {', '.join(parts)}>"
+
     @property
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -66,7 +84,12 @@ class Model(ABC):
 
     @abstractmethod
     def to(self, device: torch.device) -> Model:
-        """The same model on another device."""
+        """The same model on another device.
+
+        It returns a model and changes nothing: a network, an object or a schedule of the caller stays on its device, in
+        its mode, with its weights. What is on the device already is shared, the rest is copied there. Where the weights
+        cannot be seen, in a function, they stay where they are: make the model of a function that is on the device.
+        """
 
     @abstractmethod
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ the preconditioned ones). Which t has a given ratio is found by bisection.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
 from specent.models.network import NetworkModel, check_weights
 from specent.models.outputs import reason
-from specent.models.protocol import move_parts, state_type
+from specent.models.protocol import moved_object, state_type
 from specent.schedules import Array, Schedule
 
 # ends of the time that are looked for at both ends, where alpha or sigma may vanish at 0 and 1 themselves
@@ -66,6 +67,12 @@ class ForeignSchedule(Schedule):
                 f"the schedule of the denoiser: alpha / sigma does not fall with t near t={place:.4g}; time must run "
                 "from 0 (data) to 1 (noise)"
             )
+
+    def on(self, function: Callable[[Tensor], Any], device: torch.device) -> ForeignSchedule:
+        """The same schedule, from a function that takes and returns tensors of another device."""
+        twin = copy.copy(self)
+        twin.function, twin.device = function, device
+        return twin
 
     @property
     def time_range(self) -> tuple[float, float]:
@@ -148,10 +155,10 @@ class ForeignModel(NetworkModel):
     schedule: ForeignSchedule
 
     def to(self, device: torch.device) -> ForeignModel:
-        move_parts(self.net.denoiser, device)
-        move_parts(self.net.denoiser.schedule, device)
-        self.schedule.device = device
-        return self
+        denoiser = moved_object(self.net.denoiser, device, "denoiser")
+        twin = self.with_net(_Mean(denoiser, self.net.arguments))
+        twin.schedule = self.schedule.on(denoiser.schedule, device)
+        return twin
 
 
 def _by_label(condition: Tensor) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
 from specent.models.base import Model
+from specent.models.modules import copied_to, evaluation_mode, visible_modules
 from specent.models.outputs import checked, reason
 from specent.models.predictions import Prediction, check_prediction, to_data
 from specent.schedules import VE, Schedule
@@ -100,7 +101,7 @@ class PerceptronModel(Model):
         identity: dict[str, Any],
     ) -> None:  # fmt: skip
         super().__init__(labels, shape, label_prior)
-        self.net = net.eval()
+        self.net = net
         self._identity = identity
 
     @property
@@ -108,7 +109,8 @@ class PerceptronModel(Model):
         return self._identity
 
     def to(self, device: torch.device) -> PerceptronModel:
-        return PerceptronModel(self.net.to(device), self.labels, self.shape, self.label_prior, self._identity)
+        net = copied_to(self.net, device, "net")
+        return PerceptronModel(net, self.labels, self.shape, self.label_prior, self._identity)
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
@@ -143,26 +145,33 @@ class NetworkModel(Model):
         self.integer_times = integer_times
         self._order = torch.preserve_format
         self._identity = identity
+        self._modules = visible_modules(net)
 
     @property
     def identity(self) -> dict[str, Any]:
         return self._identity
 
     def to(self, device: torch.device) -> NetworkModel:
-        if isinstance(self.net, nn.Module):
-            self.net.to(device)
-            if device.type == "cuda" and len(self.shape) == 3:
-                # the order in which convolutions on a GPU are fastest
-                self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                self._order = torch.channels_last
-        return self
+        if not isinstance(self.net, nn.Module):
+            return self.with_net(self.net)
+        twin = self.with_net(copied_to(self.net, device, "net"))
+        if device.type == "cuda" and len(self.shape) == 3:
+            # the order in which convolutions on a GPU are fastest; weights of the caller keep theirs
+            twin._order = torch.channels_last
+            if twin.net is not self.net:
+                twin.net.to(memory_format=torch.channels_last)  # type: ignore[attr-defined]
+        return twin
+
+    def with_net(self, net: Any) -> Self:
+        """The same model around another network."""
+        twin = copy.copy(self)
+        twin.net, twin._modules = net, visible_modules(net)
+        return twin
 
     def compiled(self) -> Model:
         if not isinstance(self.net, nn.Module):
             return super().compiled()
-        made = copy.copy(self)
-        made.net = torch.compile(self.net)
-        return made
+        return self.with_net(torch.compile(self.net))
 
     @torch.no_grad()
     def raw(self, x: Tensor, sigma: float, condition: Tensor) -> Raw:
@@ -246,7 +255,7 @@ class NetworkModel(Model):
             # copies: the state is needed afterwards, and a network may work in place on what it is given
             given = state.clone(memory_format=self._order), times, condition.clone()
             # a function may need gradients inside, as the score of an energy does
-            with torch.inference_mode(isinstance(self.net, nn.Module)):
+            with torch.inference_mode(isinstance(self.net, nn.Module)), evaluation_mode(self._modules):
                 output = self.net(*given)
         except Exception as error:
             hint = ""
@@ -310,7 +319,8 @@ def network(
     net : callable
         Called as ``net(x, time, condition)`` with states of shape ``(batch, *shape)`` in the coordinates of `schedule`,
         times of shape (batch,) and conditions of shape (batch,): int64, 0 .. K-1 for the labels, K for the null
-        condition. A `torch.nn.Module` is moved to the device that is sampled on; put it in evaluation mode.
+        condition. A `torch.nn.Module` is run in evaluation mode, and copied to the device that is sampled on if it is
+        elsewhere: it stays where and as it is. A function is called as it is.
     labels : sequence of str
         The K class labels.
     shape : sequence of int

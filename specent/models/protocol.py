@@ -16,6 +16,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.base import Model
+from specent.models.modules import copied_to, visible_tensors
 from specent.models.network import NetworkModel, check_weights
 from specent.models.outputs import reason
 from specent.schedules import Schedule
@@ -29,7 +30,8 @@ class Denoiser(Protocol):
     Beside the attributes below an object may have ``null_condition`` (True if it was trained without a label under the
     number of conditions as index; False by default), ``label_prior`` (uniform by default), ``name`` or ``identity``
     (for archives; the name of its class by default), ``integer_times`` (see `network`), ``to(device)``, and
-    ``decode(x)`` for pictures. ``labels`` is another name for ``conditions``.
+    ``decode(x)`` for pictures. ``labels`` is another name for ``conditions``. An object whose weights are on another
+    device is copied there, and its ``to`` is called on the copy.
 
     Attributes
     ----------
@@ -68,8 +70,7 @@ class ProtocolModel(NetworkModel):
     """An object that follows the protocol, as a model; see `as_model`."""
 
     def to(self, device: torch.device) -> ProtocolModel:
-        move_parts(self.net, device)
-        return self
+        return self.with_net(moved_object(self.net, device, "model"))
 
     def decode(self, x: Tensor) -> Tensor:
         own = _part(self.net, "decode")
@@ -110,7 +111,7 @@ def as_model(thing: Any) -> Model:
     kind = type(thing).__name__
     missing = _missing(thing)
     if missing:
-        raise ModelError(f"model={brief(thing)} is {_article(kind)}: {'; '.join(missing)}; {_mend(thing)}")
+        raise ModelError(f"model={brief(thing)} is {_article(kind)}: {'; '.join(missing)}; {_alternative(thing)}")
     check_weights(thing)
     conditions = _part(thing, "conditions", _ABSENT)
     labels = _part(thing, "labels") if conditions is _ABSENT else conditions
@@ -122,16 +123,18 @@ def as_model(thing: Any) -> Model:
     )
 
 
-def move_parts(thing: Any, device: torch.device) -> None:
-    """Move an object: by its own method ``to``, or the torch modules and tensors that it holds."""
-    if callable(_part(thing, "to")):
-        thing.to(device)
-        return
-    for name, value in list(vars(thing).items()) if hasattr(thing, "__dict__") else ():
-        if isinstance(value, nn.Module):
-            value.to(device)
-        elif isinstance(value, Tensor):
-            setattr(thing, name, value.to(device))
+def moved_object(thing: Any, device: torch.device, what: str) -> Any:
+    """An object whose tensors are on a device: itself if they are there already, otherwise a copy.
+
+    A method ``to`` of its own is called on the copy, so that it may move what cannot be seen, or keep the device. An
+    object without tensors among its attributes is not copied, and its ``to`` must return what is to be used.
+    """
+    own = None if isinstance(thing, nn.Module) else _part(thing, "to")
+    copied = copied_to(thing, device, what)
+    if not callable(own) or (copied is thing and visible_tensors(thing)):
+        return copied
+    returned = copied.to(device)
+    return copied if returned is None else returned
 
 
 def state_type(thing: Any) -> torch.dtype:
@@ -147,7 +150,9 @@ def _part(thing: Any, name: str, absent: Any = None) -> Any:
     try:
         return getattr(thing, name, absent)
     except Exception as error:
-        raise ModelError(f"model: {type(thing).__name__}.{name} raised {reason(error)}; mend that attribute") from error
+        raise ModelError(
+            f"model: {type(thing).__name__}.{name} raised {reason(error)}; correct that attribute"
+        ) from error
 
 
 def _missing(thing: Any) -> list[str]:
@@ -167,7 +172,7 @@ def _missing(thing: Any) -> list[str]:
     return found
 
 
-def _mend(thing: Any) -> str:
+def _alternative(thing: Any) -> str:
     """How else the object becomes a model."""
     if type(thing).__module__.partition(".")[0] == "diffusers":
         return "load its folder or hub name with specent.models.pipeline(...)"

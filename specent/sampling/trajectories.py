@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from specent import arguments, memory
 from specent.guidance import Guidance, Setting
 from specent.models.base import Model
+from specent.models.modules import evaluation_mode, visible_modules
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
 from specent.sampling.dataset import run_settings, trajectories_dataset
@@ -140,7 +141,8 @@ def sample(
     refuse_impossible_result(plan, settings)
     plan = replace(plan, model=model_on(model, plan.device, compiles))
     size = size or fitting_batch(plan)
-    with limited(number or suitable_threads(plan, size)) as used:
+    # a network left in training mode is run in evaluation mode, and gets its mode back
+    with evaluation_mode(visible_modules(plan.model)), limited(number or suitable_threads(plan, size)) as used:
         if arithmetic_name != "float32":
             probe(plan, arithmetic_name)
         with arithmetic(arithmetic_name, plan.device):

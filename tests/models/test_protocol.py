@@ -74,9 +74,10 @@ def test_double_weights_get_double_states_and_parts_are_moved() -> None:
     assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
     meta = torch.device("meta")
     assert single.to(meta).net.layer.weight.device == meta
-    held = Own(layer=torch.nn.Linear(1, 1), table=torch.zeros(3))
-    as_model(held).to(meta)
-    assert (held.layer.weight.device, held.table.device) == (meta, meta)
+    parts = Own(layer=torch.nn.Linear(1, 1), table=torch.zeros(3))
+    copied = as_model(parts).to(meta).net
+    assert (copied.layer.weight.device, copied.table.device) == (meta, meta)
+    assert (parts.layer.weight.device, parts.table.device) == (torch.device("cpu"),) * 2
 
 
 def test_its_own_pictures_are_used_where_it_has_them() -> None:

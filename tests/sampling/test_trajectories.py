@@ -228,3 +228,39 @@ def test_a_grid_that_does_not_start_in_pure_noise_is_warned_about() -> None:
     exact = sp.exact.profiles(mix, VE(), [8.0, 9.0], [sp.Partition.full(mix.labels)])
     assert 0.02 < float(exact.mutual_information[0, 0, 0, 0]) < 0.05
     runs_of(mix, 8, 4, time=edm_grid(8, 0.05, 8.0))
+
+
+def test_a_network_left_in_training_mode_is_sampled_in_evaluation_mode() -> None:
+    class Dropping(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.exact, self.drop = sp.models.mixture(two_points(2.0, dimension=2)), torch.nn.Dropout(0.2)
+
+        def forward(self, x: torch.Tensor, sigma: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            return self.drop(self.exact.denoise(x, float(sigma[0]), condition))
+
+    class Own(sp.models.Model):
+        """A model of one's own around such a network."""
+
+        def __init__(self, net: torch.nn.Module) -> None:
+            super().__init__(["left", "right"], (2,))
+            self.net = net
+
+        identity = property(lambda self: {"name": "own"})
+
+        def to(self, device: torch.device) -> "Own":
+            return self
+
+        def denoise(self, x: torch.Tensor, sigma: float, condition: torch.Tensor) -> torch.Tensor:
+            return self.net(x, torch.full((len(x),), sigma), condition)
+
+    # with active dropout the evidence is that of noise: 36 bit for 0.7
+    net = Dropping().train()
+    expected = runs_of(two_points(2.0, dimension=2), 16, 20)
+    options = {"schedule": VE(), "time": edm_grid(16), "samples": 20, "partitions": "full", "progress": False}
+    wrapped = sp.models.network(net, ["left", "right"], (2,), prediction="data", dtype=torch.float64)
+    for model in (wrapped, Own(net)):
+        runs = sp.sample(model, **options)
+        np.testing.assert_allclose(runs.log_likelihood, expected.log_likelihood, rtol=1e-9, atol=1e-9)
+        assert net.training
+        assert net.drop.training
