@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specent.errors import PartitionError
-from specent.partitions import Partition
+from specent.partitions import Partition, parse_all
 
 LABELS = ("cat", "dog", "car", "bus")
 PRIOR = (0.1, 0.2, 0.3, 0.4)
@@ -260,3 +261,43 @@ def test_whole_numbers_arrays_and_lists_become_the_same_partition() -> None:
     lists = Partition("q", [["a", ["x"]], ["b", ["y"]]], [0.5, 0.5])  # type: ignore[arg-type]
     assert lists == Partition("q", SIDES, (0.5, 0.5))
     assert hash(lists) == hash(Partition("q", SIDES, (0.5, 0.5)))
+
+
+# ---- many labels
+
+
+class Counted(str):
+    """A label that counts how often it is compared with another text."""
+
+    __slots__ = ()
+    comparisons: ClassVar[int] = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.comparisons += 1
+        return str.__eq__(self, other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("operation", ["check", "covers", "weights"])
+def test_what_a_partition_does_compares_every_label_a_few_times_only(operation: str) -> None:
+    labels = [f"label {i}" for i in range(500)]
+    partition = Partition.one_vs_rest(labels[-1], labels)
+    counted = tuple((name, tuple(Counted(label) for label in side)) for name, side in partition.sides)
+    object.__setattr__(partition, "sides", counted)
+    Counted.comparisons = 0
+    getattr(partition, operation)(labels)
+    # a search through the list for each label would be 125 000 comparisons
+    assert Counted.comparisons <= 4 * len(labels)
+
+
+def test_a_thousand_partitions_of_a_thousand_labels_are_read_in_linear_time() -> None:
+    labels = [f"label {i}" for i in range(1000)]
+
+    def seconds(count: int) -> float:
+        start = time.process_time()
+        parse_all([f"{label}|rest" for label in labels[:100]], labels[:count])
+        return time.process_time() - start
+
+    # ten times the labels: 10 times the work if it is linear, 100 times if it is quadratic
+    assert min(seconds(1000) for _ in range(3)) < 40 * min(seconds(100) for _ in range(3))
+    assert len(parse_all([f"{label}|rest" for label in labels], labels)) == 1000

@@ -89,22 +89,22 @@ class GaussianMixture:
         labels: Sequence[str] | None = None,
         dimension: int | None = None,
     ) -> None:
-        place = _checked_means(means)
-        count = len(place)
+        centres = _checked_means(means)
+        count = len(centres)
         share = _checked_weights(weights, count)
         names = _checked_labels(labels, count)
         unique = tuple(dict.fromkeys(names))
-        prior = np.array([share[[name == label for name in names]].sum() for label in unique])
-        made: dict[str, Any] = {
-            "means": place,
+        prior = np.bincount(_label_indices(unique, names), share, len(unique))
+        fields: dict[str, Any] = {
+            "means": centres,
             "variances": _checked_variances(variance, count),
             "weights": share,
             "component_labels": names,
             "labels": unique,
             "label_prior": prior,
-            "dimension": _checked_dimension(dimension, place.shape[1]),
+            "dimension": _checked_dimension(dimension, centres.shape[1]),
         }
-        for name, value in made.items():
+        for name, value in fields.items():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -179,7 +179,7 @@ class GaussianMixture:
         alpha, sigma : float
             Scale of the signal and standard deviation of the noise.
         partition : Partition
-            The question; everything is conditioned on the labels it covers.
+            The partition; everything is conditioned on the labels it covers.
 
         Returns
         -------
@@ -222,28 +222,34 @@ def component_weights(mix: GaussianMixture, partition: Partition, null: bool = F
     """
     hint = "give a specent.Partition, for example Partition.full(mix.labels)"
     arguments.instance(partition, Partition, "partition", hint)
-    place = np.array([mix.labels.index(label) for label in mix.component_labels])
-    prior = mix.label_prior[place]
+    owner = _label_indices(mix.labels, mix.component_labels)
+    prior = mix.label_prior[owner]
     within = np.divide(mix.weights, prior, out=np.zeros_like(prior), where=prior > 0)
     if not null:
-        return np.asarray(partition.weights(mix.labels, mix.label_prior)[:, place] * within)
+        return np.asarray(partition.weights(mix.labels, mix.label_prior)[:, owner] * within)
     joint = partition.weights([*mix.labels, NULL], [*mix.label_prior, 0.0])
-    return np.hstack([joint[:, place] * within, joint[:, -1:] * mix.weights])
+    return np.hstack([joint[:, owner] * within, joint[:, -1:] * mix.weights])
+
+
+def _label_indices(labels: tuple[str, ...], component_labels: tuple[str, ...]) -> NDArray[np.intp]:
+    """Index among the labels of the label of every component."""
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index[label] for label in component_labels], dtype=np.intp)
 
 
 def _checked_means(means: ArrayLike) -> Array:
-    place = arguments.array(means, "means")
-    if place.ndim != 2 or 0 in place.shape:
-        raise SpecentError(f"means has shape {place.shape}; it must be (components, coordinates), as [[-1.0], [1.0]]")
-    if not np.isfinite(place).all():
-        bad = int(np.argmin(np.isfinite(place).all(axis=1)))
-        raise SpecentError(f"means[{bad}]={brief(place[bad].tolist())} is not finite; every mean must be")
-    if np.abs(place).max() > _LARGEST:
-        bad = int(np.argmax(np.abs(place).max(axis=1)))
+    centres = arguments.array(means, "means")
+    if centres.ndim != 2 or 0 in centres.shape:
+        raise SpecentError(f"means has shape {centres.shape}; it must be (components, coordinates), as [[-1.0], [1.0]]")
+    if not np.isfinite(centres).all():
+        bad = int(np.argmin(np.isfinite(centres).all(axis=1)))
+        raise SpecentError(f"means[{bad}]={brief(centres[bad].tolist())} is not finite; every mean must be")
+    if np.abs(centres).max() > _LARGEST:
+        bad = int(np.argmax(np.abs(centres).max(axis=1)))
         raise SpecentError(
-            f"means[{bad}]={brief(place[bad].tolist())} is beyond {_LARGEST:g}; divide all means by one number"
+            f"means[{bad}]={brief(centres[bad].tolist())} is beyond {_LARGEST:g}; divide all means by one number"
         )
-    return place
+    return centres
 
 
 def _checked_variances(variance: ArrayLike, count: int) -> Array:
@@ -282,10 +288,10 @@ def _checked_labels(labels: Sequence[str] | None, count: int) -> tuple[str, ...]
 def _checked_dimension(dimension: int | None, named: int) -> int:
     if dimension is None:
         return named
-    found = arguments.whole(dimension, "dimension")
-    if found < named:
-        raise SpecentError(f"dimension={found} must be at least {named}, the number of coordinates of the means")
-    return found
+    ambient = arguments.whole(dimension, "dimension")
+    if ambient < named:
+        raise SpecentError(f"dimension={ambient} must be at least {named}, the number of coordinates of the means")
+    return ambient
 
 
 def _shown(array: Array) -> list[Any] | str:
