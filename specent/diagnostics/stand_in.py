@@ -39,7 +39,7 @@ class LinearDenoiser(Model):
         return LinearDenoiser(self, self.mean.to(device), self.variance)
 
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
-        mean = self.mean.to(x.dtype)
+        mean = self.mean.to(x)
         return mean + (x - mean) * (self.variance / (self.variance + sigma**2))
 
 
