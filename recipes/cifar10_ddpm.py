@@ -1,13 +1,13 @@
 """When a DDPM of CIFAR-10 decides between classes, and from the null condition (arXiv 2506.10433, sec. 4).
 
-A conditional and an unconditional network, the ancestral chain through all 1000 times, 1000 trajectories a side. Asked
-are pairs of classes (deer or automobile, deer or cat) and every class against the null condition. What is to be seen:
+A conditional and an unconditional network, the ancestral chain through all 1000 times, 1000 trajectories a side. The
+partitions are pairs of classes (deer or automobile, deer or cat) and every class against the null condition. Expected:
 production peaks at intermediate times and vanishes at both ends, unlike pairs decide earlier in generation than like
 ones, profiles differ by class.
 
 Networks come from specent run train_ddpm --data cifar10:PATH --networks two, or are pipelines of diffusers. Each
-question is sampled by itself, with its own two candidates; its trajectories are kept beside OUTPUT, which holds the
-profiles of all. A question takes 4 million evaluations of a network, which is work for a GPU.
+partition is sampled by itself, with its own two candidates; its trajectories are written beside OUTPUT, which holds the
+profiles of all. A partition takes 4 million evaluations of a network, which is work for a GPU.
 """
 
 from __future__ import annotations
@@ -27,11 +27,18 @@ from numpy.typing import NDArray
 import specent as sp
 from specent import arguments
 from specent.models import Model
-from specent.models.base import resolve_device
 from specent.models.ddpm_model import is_ddpm
 from specent.models.ddpm_network import TIMES, need_diffusers
 from specent.schema import NULL
-from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
+from specent.studies import (
+    SampledSettings,
+    limited_threads,
+    output_paths,
+    print_lines,
+    tiny_settings,
+    without_meaning,
+    write_results,
+)
 from specent.training.ddpm import DDPMSettings, Examples, Trainer
 from specent.training.run import Keeping, run
 
@@ -40,7 +47,7 @@ _WHERE = "the folder of specent run train_ddpm --data cifar10:PATH --networks tw
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the CIFAR-10 study.
 
     Parameters
@@ -52,13 +59,9 @@ class Settings:
     labels : tuple of str
         Names of the classes, if the network is no folder of train_ddpm.
     output : Path
-        Archive of profiles to write; the trajectories of each question are written beside it.
-    overwrite : bool
-        Replace existing archives.
+        Archive of profiles to write; the trajectories of each partition are written beside it.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works, without any network given.
-    seed : int
-        Seed of the random streams.
     samples : int
         Trajectories per side.
     steps : int
@@ -66,29 +69,23 @@ class Settings:
     pairs : tuple of str
         Pairs of classes, each as "one|other"; the unlike one first, for the comparison that is printed.
     against_null : tuple of str
-        Classes held against the null condition; "all", or "none".
+        Classes against the null condition; "all", or "none".
     batch_size : int, optional
         Trajectories at a time; the numbers do not depend on it.
-    device : {"cpu", "cuda"}
-        Where the networks run.
     """
 
     network: str = ""
     unconditional: str | None = None
     labels: tuple[str, ...] = CLASSES
     output: Path = Path("cifar10_ddpm.nc")
-    overwrite: bool = False
     tiny: bool = False
-    seed: int = 0
     samples: int = 1000
     steps: int = TIMES
     pairs: tuple[str, ...] = ("deer|automobile", "deer|cat")
     against_null: tuple[str, ...] = ("all",)
     batch_size: int | None = None
-    device: str = "cpu"
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
         arguments.whole(self.samples, "samples", least=2, most=1_000_000)
         arguments.whole(self.steps, "steps", least=4, most=TIMES)
         if self.batch_size is not None:
@@ -96,33 +93,31 @@ class Settings:
         if not self.network and not self.tiny:
             raise sp.SpecentError(f"network='' names no network; give {_WHERE}")
         if self.network and not is_ddpm(self.network):
-            questions(self, self.labels, null=True)
-        resolve_device(self.device)
+            partitions_of(self, self.labels, null=True)
+        super().__post_init__()
 
 
 def main(settings: Settings) -> tuple[Path, ...]:
-    """Sample every question, write its trajectories, and the profiles of all."""
+    """Sample every partition, write its trajectories, and the profiles of all."""
     if settings.tiny:
-        settings = tiny(settings, samples=4, steps=16, against_null=("deer", "cat"))
+        settings = tiny_settings(settings, samples=4, steps=16, against_null=("deer", "cat"))
     need_diffusers()
-    first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    tiny_network = None if settings.network else "random"
     with ExitStack() as stack:
-        stack.enter_context(meaningless(not settings.network))
-        place = settings.network or untrained(Path(stack.enter_context(tempfile.TemporaryDirectory())), settings.seed)
-        model = opened(settings, place)
-        asked = questions(settings, model.labels, model.null)
-        paths = [first.with_name(f"{first.stem}_{'_'.join(question.labels)}.nc") for question in asked]
-        for path in paths:
-            sp.archive.check_output(path, overwrite=settings.overwrite)
-        profiles = [study(settings, model, *each) for each in zip(asked, paths, strict=True)]
-    joined = beside(profiles)
-    joined = sp.schema.with_settings(joined, recipe="cifar10_ddpm", recipe_settings=recorded(settings))
-    sp.write(titled(joined, not settings.network), first, overwrite=settings.overwrite)
-    tell(lambda: table(joined, compared=bool(settings.network)))
+        stack.enter_context(without_meaning(tiny_network))
+        stack.enter_context(limited_threads(settings.threads))
+        network = settings.network or untrained(Path(stack.enter_context(tempfile.TemporaryDirectory())), settings.seed)
+        model = open_networks(settings, network)
+        partitions = partitions_of(settings, model.labels, model.null)
+        names = ["_".join(partition.labels) for partition in partitions]
+        first, *paths = output_paths(settings.output, *names, overwrite=settings.overwrite)
+        parts = [study(settings, model, *each) for each in zip(partitions, paths, strict=True)]
+    profiles = write_results(side_by_side(parts), first, "cifar10_ddpm", settings, tiny_network=tiny_network)
+    print_lines(lambda: table(profiles, compared=bool(settings.network)))
     return (first, *paths)
 
 
-def opened(settings: Settings, network: str) -> Model:
+def open_networks(settings: Settings, network: str) -> Model:
     """The networks as one model, whose last condition is the unconditional one."""
     if is_ddpm(network):
         if settings.unconditional is not None:
@@ -135,30 +130,33 @@ def opened(settings: Settings, network: str) -> Model:
     )
 
 
-def questions(settings: Settings, labels: tuple[str, ...], null: bool) -> list[sp.Partition]:
+def partitions_of(settings: Settings, labels: tuple[str, ...], null: bool) -> list[sp.Partition]:
     """The pairs of classes, and the classes against the null condition."""
-    held = settings.against_null
-    chosen = labels if held == ("all",) else () if held == ("none",) else held
-    if chosen and not null:
+    against = settings.against_null
+    classes = labels if against == ("all",) else () if against == ("none",) else against
+    if classes and not null:
         raise sp.SpecentError(
-            f"against_null={list(held)}: the network has no null condition; give unconditional=, or against_null=none"
+            f"against_null={list(against)}: the network has no null condition; give unconditional=, or "
+            "against_null=none"
         )
-    asked = [sp.Partition.parse(text, labels) for text in settings.pairs]
-    for partition in asked:
+    partitions = [sp.Partition.parse(text, labels) for text in settings.pairs]
+    for partition in partitions:
         if len(partition.sides) != 2 or len(partition.labels) != 2:
             raise sp.SpecentError(f"pairs: {partition.name!r} is no pair of two classes, such as 'deer|cat'")
-    asked += [sp.Partition.pair(label, NULL) for label in chosen]
-    for partition in asked[len(settings.pairs) :]:
+    partitions += [sp.Partition.pair(label, NULL) for label in classes]
+    for partition in partitions[len(settings.pairs) :]:
         partition.check([*labels, NULL])
-    if len({partition.name for partition in asked}) < len(asked) or not asked:
-        raise sp.SpecentError(f"pairs={settings.pairs} and against_null={held} ask a question twice, or none at all")
-    return asked
+    if len({partition.name for partition in partitions}) < len(partitions) or not partitions:
+        raise sp.SpecentError(
+            f"pairs={settings.pairs} and against_null={against} name a partition twice, or none at all; name each once"
+        )
+    return partitions
 
 
-def study(settings: Settings, model: Model, question: sp.Partition, path: Path) -> xr.Dataset:
-    """Sample one question, write its trajectories, and return their profiles."""
+def study(settings: Settings, model: Model, partition: sp.Partition, path: Path) -> xr.Dataset:
+    """Sample one partition, write its trajectories, and return their profiles."""
     # the two conditions drive the trajectories, and are scored along them
-    names = question.labels
+    names = partition.labels
     runs = sp.sample(
         model,
         schedule=sp.schedules.DDPM("linear"),
@@ -166,16 +164,15 @@ def study(settings: Settings, model: Model, question: sp.Partition, path: Path) 
         samples=settings.samples,
         classes=names,
         candidates=names,
-        partitions=[question],
+        partitions=[partition],
         record=sp.Record(distances=False),
         seed=settings.seed,
         device=settings.device,
         batch_size=settings.batch_size,
     )
-    runs = sp.schema.with_settings(runs, recipe="cifar10_ddpm", recipe_settings=recorded(settings))
     # each is written as soon as it is there, so that a later failure costs none
-    sp.write(titled(runs, not settings.network), path, overwrite=settings.overwrite)
-    return sp.entropy(runs)
+    tiny_network = None if settings.network else "random"
+    return sp.entropy(write_results(runs, path, "cifar10_ddpm", settings, tiny_network=tiny_network))
 
 
 def chain(steps: int) -> NDArray[np.float64]:
@@ -183,14 +180,14 @@ def chain(steps: int) -> NDArray[np.float64]:
     return np.unique(np.linspace(0, TIMES - 1, steps).round())
 
 
-def beside(profiles: list[xr.Dataset]) -> xr.Dataset:
-    """The profiles of all questions along one dimension."""
+def side_by_side(profiles: list[xr.Dataset]) -> xr.Dataset:
+    """The profiles of all partitions along one dimension."""
     joined = xr.concat(profiles, "partition", coords="minimal", compat="override", join="exact", combine_attrs="drop")
     first = profiles[0].attrs
     return sp.schema.finish(
         joined,
         "profiles",
-        title="Entropy profiles of a DDPM, each question from trajectories of its own",
+        title="Entropy profiles of a DDPM, each partition from trajectories of its own",
         settings={"function": "concat", "parts": [json.loads(part.attrs["settings"]) for part in profiles]},
         parents=profiles,
         rate_axis=first["rate_axis"],
@@ -199,33 +196,33 @@ def beside(profiles: list[xr.Dataset]) -> xr.Dataset:
 
 
 def table(profiles: xr.Dataset, compared: bool = True) -> Iterator[str]:
-    """Lines of text: where every question peaks and is half decided, and which of two pairs is decided earlier."""
+    """Lines of text: where every partition peaks and is half decided, and which of two pairs is decided earlier."""
     ends = profiles.log_snr.values[[0, -1]]
     path = profiles.sel(estimator=["path"])
-    yield "\nPeak of the entropy production per log-SNR, and half-entropy place, both as log-SNR, with 95 % intervals"
-    found = {}
+    yield "\nPeak of the entropy production per log-SNR, and half-entropy time, both as log-SNR, with 95 % intervals"
+    halves = {}
     for name in path.partition.values:
         summary = sp.speciation(path.sel(partition=[name]), axis="log_snr").squeeze()
         if np.isnan(summary.half_entropy):
             # half of the one bit may stay where networks tell two conditions apart badly
             yield f"{name:>22}  peak {interval(summary, 'peak', ends)}  never falls to half"
             continue
-        found[str(name)] = summary
+        halves[str(name)] = summary
         yield f"{name:>22}  peak {interval(summary, 'peak', ends)}  half {interval(summary, 'half_entropy', ends)}"
-    pairs = [name for name in found if NULL not in name]
+    pairs = [name for name in halves if NULL not in name]
     if compared and len(pairs) >= 2:
-        first, second = sorted(pairs[:2], key=lambda name: float(found[name].half_entropy))
-        gap = float(found[second].half_entropy - found[first].half_entropy)
-        apart = float(found[first].half_entropy_upper) < float(found[second].half_entropy_lower)
+        first, second = sorted(pairs[:2], key=lambda name: float(halves[name].half_entropy))
+        gap = float(halves[second].half_entropy - halves[first].half_entropy)
+        apart = float(halves[first].half_entropy_upper) < float(halves[second].half_entropy_lower)
         yield (
             f"In generation {first!r} is half decided {gap:.2f} of log-SNR before {second!r}; their intervals "
             f"{'do not overlap' if apart else 'overlap'}"
         )
 
 
-def interval(place: xr.Dataset, name: str, ends: NDArray[np.float64]) -> str:
-    """A place with its interval, or with what there is to say where it has none."""
-    value, low, high = (float(place[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
+def interval(summary: xr.Dataset, name: str, ends: NDArray[np.float64]) -> str:
+    """A log-SNR with its interval, or with the reason why it has none."""
+    value, low, high = (float(summary[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
     if np.isclose(value, ends, rtol=0, atol=1e-6).any():
         return f"{value:6.2f} (at the end of the grid)"
     if f"{low:.2f}" == f"{high:.2f}":
@@ -239,10 +236,10 @@ def untrained(folder: Path, seed: int) -> str:
     labels = torch.arange(len(CLASSES))
     images = torch.rand((len(CLASSES), 3, 8, 8), generator=generator) * 2 - 1
     options = DDPMSettings(steps=4, batch=8, channels=(8, 16), label_dropout=0.0, seed=seed)
-    for place, count, null in ((folder / "unconditional", None, "itself"), (folder, len(CLASSES), "network")):
+    for target, count, null in ((folder / "unconditional", None, "itself"), (folder, len(CLASSES), "network")):
         card = {
             "name": "untrained", "data": {"name": "noise"}, "null": null, "labels": list(CLASSES),
             "label_prior": [1 / len(CLASSES)] * len(CLASSES),
         }  # fmt: skip
-        run(place, Trainer(options, Examples(images, labels, count, None)), Keeping(4, 0), card, progress=False)
+        run(target, Trainer(options, Examples(images, labels, count, None)), Keeping(4, 0), card, progress=False)
     return str(folder)

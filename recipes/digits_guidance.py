@@ -20,25 +20,27 @@ import xarray as xr
 import specent as sp
 from specent import arguments
 from specent.guidance import Setting
-from specent.models.base import resolve_device
 from specent.models.digits import digits_data
-from specent.studies.shipped import recipe, recorded, tell, tiny
+from specent.studies import (
+    SampledSettings,
+    limited_threads,
+    output_paths,
+    print_lines,
+    tiny_settings,
+    write_results,
+)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the guidance study.
 
     Parameters
     ----------
     output : Path
         Archive of trajectories to write; profiles, differences and quality are written beside it.
-    overwrite : bool
-        Replace existing archives.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works.
-    seed : int
-        Seed of the random streams.
     samples : int
         Trajectories per class and guidance setting, at least 10.
     steps : int
@@ -58,24 +60,17 @@ class Settings:
     pi : float
         Share of the true conditional density in the learned one that it assumes.
     t_0 : float
-        Where its offset alone would reach the scale 3, from 1 (noise) to 0 (data).
+        Time at which its offset alone would reach the scale 3, from 1 (noise) to 0 (data).
     t_1 : float
-        Where a typical gap between predictions balances its offset.
+        Time at which a typical gap between predictions balances its offset.
     gap : float
         That gap, squared.
     largest : float
         Bound on its scale.
-    device : {"cpu", "cuda"}
-        Where the network runs.
-    threads : int
-        Processor threads of the network, which is so small that more of them wait for each other; 0 leaves the choice
-        to torch.
     """
 
     output: Path = Path("digits_guidance.nc")
-    overwrite: bool = False
     tiny: bool = False
-    seed: int = 0
     samples: int = 180
     steps: int = 64
     sigma_min: float = 0.02
@@ -89,17 +84,14 @@ class Settings:
     t_1: float = 0.4
     gap: float = 0.5
     largest: float = 10.0
-    device: str = "cpu"
-    threads: int = 1
+    threads: int | None = 1
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
+        super().__post_init__()
         arguments.whole(self.samples, "samples", least=10, most=1_000_000)
         arguments.whole(self.steps, "steps", least=2, most=100_000)
         arguments.number(self.sigma_min, "sigma_min", least=1e-6)
         arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
-        arguments.whole(self.threads, "threads", most=1024)
-        resolve_device(self.device)
         if len(guidance(self)) < 2:
             raise sp.SpecentError(
                 "scales and edges are empty and feedback is off: there is nothing to compare; set one"
@@ -109,45 +101,40 @@ class Settings:
 def main(settings: Settings) -> tuple[Path, ...]:
     """Sample under every setting, analyse, and write trajectories, profiles, differences and quality."""
     if settings.tiny:
-        settings = tiny(settings, samples=10, steps=12, scales=(3.0,), edges=(0.0, 0.5))
-    first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    beside = [first.with_name(f"{first.stem}_{what}.nc") for what in ("profiles", "differences", "quality")]
-    paths = [first, *(sp.archive.check_output(path, overwrite=settings.overwrite) for path in beside)]
+        settings = tiny_settings(settings, samples=10, steps=12, scales=(3.0,), edges=(0.0, 0.5))
+    paths = output_paths(settings.output, "profiles", "differences", "quality", overwrite=settings.overwrite)
     model = sp.models.digits()
     classes = [sp.Partition.one_vs_rest(label, model.labels) for label in model.labels]
 
-    def put(made: xr.Dataset, path: Path) -> Path:
-        made = sp.schema.with_settings(made, recipe="digits_guidance", recipe_settings=recorded(settings))
-        return sp.write(made, path, overwrite=settings.overwrite)
+    def write(dataset: xr.Dataset, path: Path) -> xr.Dataset:
+        return write_results(dataset, path, "digits_guidance", settings)
 
-    with recipe("digits").limited(settings.threads):
+    with limited_threads(settings.threads):
         # each is written as soon as it is there, so that a later failure costs no samples
-        runs = sampled(settings, model, [sp.Partition.full(model.labels), *classes])
-        put(runs, paths[0])
-        profiles = sp.entropy(runs)
-        put(profiles, paths[1])
-        names = [question.name for question in classes]
-        put(sp.analysis.differences(profiles.sel(partition=names)), paths[2])
+        runs = write(trajectories(settings, model, [sp.Partition.full(model.labels), *classes]), paths[0])
+        profiles = write(sp.entropy(runs), paths[1])
+        names = [partition.name for partition in classes]
+        write(sp.analysis.differences(profiles.sel(partition=names)), paths[2])
         table = sp.quality.measure(runs, digits_data()[0], sp.quality.digits_classifier(), seed=settings.seed)
-        put(table, paths[3])
-    tell(lambda: lines(profiles, table))
+        write(table, paths[3])
+    print_lines(lambda: lines(profiles, table))
     return tuple(paths)
 
 
 def guidance(settings: Settings) -> list[Setting]:
     """The settings that are compared, unguided first."""
-    made: list[Setting] = [sp.Guidance(), *(sp.Guidance(scale) for scale in settings.scales)]
-    made += [
+    rules: list[Setting] = [sp.Guidance(), *(sp.Guidance(scale) for scale in settings.scales)]
+    rules += [
         sp.Guidance(settings.limited_scale, pair) for pair in zip(settings.edges, settings.edges[1:], strict=False)
     ]
     if settings.feedback:
-        made.append(
+        rules.append(
             sp.FeedbackGuidance(settings.pi, settings.t_0, settings.t_1, largest=settings.largest, gap=settings.gap)
         )
-    return made
+    return rules
 
 
-def sampled(settings: Settings, model: sp.models.Model, partitions: list[sp.Partition]) -> xr.Dataset:
+def trajectories(settings: Settings, model: sp.models.Model, partitions: list[sp.Partition]) -> xr.Dataset:
     """Trajectories under every setting, from the same noise."""
     return sp.sample(
         model,
@@ -158,22 +145,22 @@ def sampled(settings: Settings, model: sp.models.Model, partitions: list[sp.Part
         guidance=guidance(settings),
         seed=settings.seed,
         device=settings.device,
-        # the questions are known; distances between eleven candidates would be most of the archive
+        # the partitions are known; distances between eleven candidates would be most of the archive
         record=sp.Record(distances=False),
     )
 
 
 def lines(profiles: xr.Dataset, table: xr.Dataset) -> Iterator[str]:
     """The table: when the class is decided, and how good the samples are."""
-    asked = {"partition": ["full"], "estimator": ["path", "cross_entropy"]}
-    places = sp.speciation(profiles.sel(asked), axis="sigma").squeeze("axis").sel(partition="full")
+    selection = {"partition": ["full"], "estimator": ["path", "cross_entropy"]}
+    summary = sp.speciation(profiles.sel(selection), axis="sigma").squeeze("axis").sel(partition="full")
     measures = [name for name in ("frechet_limit", "precision", "recall", "accuracy") if name in table]
     heads = ["entropy half at sigma", "cross-entropy half at", "Frechet, limit", "less unguided", *measures[1:]]
     wide = max(len(str(name)) for name in table["guidance"].values)
     yield "Which digit? " + f"{len(profiles['guidance'])} guidance settings, 95 % intervals"
     yield "  ".join([" " * wide, *(f"{head:>22}" for head in heads)])
     for name in table["guidance"].values:
-        halves = [places.sel(guidance=name, estimator=one) for one in ("path", "cross_entropy")]
+        halves = [summary.sel(guidance=name, estimator=one) for one in ("path", "cross_entropy")]
         row = table.sel(guidance=name)
         cells = [_cell(one, "half_entropy") for one in halves]
         cells += [_cell(row, key) for key in ("frechet_limit", "frechet_limit_difference", *measures[1:])]

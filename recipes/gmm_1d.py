@@ -1,8 +1,8 @@
 """One-dimensional Gaussian mixtures: the entropy rate beside the bifurcation points (arXiv 2506.10433, Fig. 1).
 
-A hierarchy of four narrow components: two far groups, each of two near members. The exact profile of every question
+A hierarchy of four narrow components: two far groups, each of two near members. The exact profile of every partition
 (which component, which group, which member) stands beside the estimates from a sampled chain. The printed table shows
-where each rate peaks on several axes: the place depends on the axis, and does not coincide with the bifurcation of
+where each rate peaks on several axes: the peak depends on the axis, and does not coincide with the bifurcation of
 the drift. Takes a few seconds.
 """
 
@@ -17,21 +17,17 @@ import xarray as xr
 
 import specent as sp
 from specent import arguments
-from specent.studies.shipped import recorded, tell
+from specent.studies import SampledSettings, limited_threads, output_paths, print_lines, write_results
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the one-dimensional study.
 
     Parameters
     ----------
     output : Path
         Archive of profiles to write.
-    overwrite : bool
-        Replace an existing archive.
-    seed : int
-        Seed of the random streams.
     means : tuple of float
         Means of the components, the two halves of the list being the two groups.
     deviation : float
@@ -47,22 +43,21 @@ class Settings:
     """
 
     output: Path = Path("gmm_1d.nc")
-    overwrite: bool = False
-    seed: int = 0
     means: tuple[float, ...] = (-1.2, -0.8, 0.8, 1.2)
     deviation: float = 0.05
     steps: int = 256
     log_snr_min: float = -8.0
     log_snr_max: float = 8.0
     samples: int = 500
+    threads: int | None = 1
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
+        super().__post_init__()
         # beyond these the squares, and what is divided by them, leave the range of numbers
         for mean in self.means:
             arguments.number(mean, "means", least=-1e6, most=1e6)
-        if len(self.means) < 2 or len(set(named(self.means))) < len(self.means):
-            raise sp.SpecentError(f"means={self.means}: at least two components are needed, all at different places")
+        if len(self.means) < 2 or len(set(component_labels(self.means))) < len(self.means):
+            raise sp.SpecentError(f"means={self.means}: at least two components are needed, all different")
         arguments.number(self.deviation, "deviation", least=1e-6, most=1e6)
         arguments.whole(self.steps, "steps", least=2, most=100_000)
         arguments.number(self.log_snr_min, "log_snr_min", least=-50)
@@ -72,8 +67,8 @@ class Settings:
 
 def main(settings: Settings) -> Path:
     """Compute the exact and the sampled profiles, write them to one archive, and print where the rates peak."""
-    path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    labels = named(settings.means)
+    (path,) = output_paths(settings.output, overwrite=settings.overwrite)
+    labels = component_labels(settings.means)
     mix = sp.exact.GaussianMixture(np.array(settings.means)[:, None], settings.deviation**2, labels=labels)
     partitions = [sp.Partition.full(labels)]
     if len(labels) >= 4:
@@ -82,23 +77,24 @@ def main(settings: Settings) -> Path:
         partitions.append(sp.Partition.pair(labels[0], labels[1]))
     schedule = sp.schedules.VP()
     time = sp.schedules.log_snr_grid(schedule, settings.steps, settings.log_snr_min, settings.log_snr_max)
-    runs = sp.sample(
-        sp.models.mixture(mix),
-        schedule=schedule,
-        time=time,
-        samples=settings.samples,
-        partitions=partitions,
-        seed=settings.seed,
-    )
+    with limited_threads(settings.threads):
+        runs = sp.sample(
+            sp.models.mixture(mix),
+            schedule=schedule,
+            time=time,
+            samples=settings.samples,
+            partitions=partitions,
+            seed=settings.seed,
+            device=settings.device,
+        )
     exact = sp.exact.profiles(mix, schedule, time, partitions)
-    made = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
-    made = sp.schema.with_settings(made, recipe="gmm_1d", recipe_settings=recorded(settings))
-    sp.write(made, path, overwrite=settings.overwrite)
-    tell(lambda: peaks(exact))
+    profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
+    write_results(profiles, path, "gmm_1d", settings)
+    print_lines(lambda: peaks(exact))
     return path
 
 
-def named(means: tuple[float, ...]) -> list[str]:
+def component_labels(means: tuple[float, ...]) -> list[str]:
     """A label for every component: where it stands."""
     return [f"{mean:+.12g}" for mean in means]
 
@@ -111,5 +107,6 @@ def peaks(exact: xr.Dataset) -> Iterator[str]:
     for name in by_time.partition.values:
         first, second = (spec.sel(partition=name).squeeze() for spec in (by_time, by_level))
         level = np.exp(float(second.peak))
-        yield f"{name:>16} {float(first.peak):12.4f} {level:24.4f} {float(first.half_entropy):16.4f}"
+        half = f"{float(first.half_entropy):.4f}" if np.isfinite(first.half_entropy) else "never"
+        yield f"{name:>16} {float(first.peak):12.4f} {level:24.4f} {half:>16}"
     yield f"bifurcation of the drift of two points at +-1: t = {float(sp.exact.symmetry_breaking_time()):.4f}"

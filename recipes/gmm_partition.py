@@ -1,4 +1,4 @@
-"""A Gaussian mixture asked two questions: all its labels, and one pair of them (arXiv 2602.09651, Fig. 1a).
+"""A Gaussian mixture and two partitions: all its labels, and one pair of them (arXiv 2602.09651, Fig. 1a).
 
 Which of all components, and which of two near ones: the entropy of the second falls later, and its rate peaks
 elsewhere. The exact profiles stand beside the estimates from a sampled chain, in a dimension where quadrature would
@@ -14,21 +14,17 @@ import numpy as np
 
 import specent as sp
 from specent import arguments
-from specent.studies.shipped import recorded
+from specent.studies import SampledSettings, limited_threads, output_paths, write_results
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of the two questions.
+class Settings(SampledSettings):
+    """Settings of the study of two partitions. The seed draws the means too.
 
     Parameters
     ----------
     output : Path
         Archive of profiles to write.
-    overwrite : bool
-        Replace an existing archive.
-    seed : int
-        Seed of the means and of the random streams.
     components : int
         Number of components, each a class.
     dimension : int
@@ -44,17 +40,16 @@ class Settings:
     """
 
     output: Path = Path("gmm_partition.nc")
-    overwrite: bool = False
-    seed: int = 0
     components: int = 6
     dimension: int = 32
     radius: float = 4.0
     near: float = 0.3
     steps: int = 128
     samples: int = 300
+    threads: int | None = 1
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
+        super().__post_init__()
         # a letter for every component
         arguments.whole(self.components, "components", least=3, most=26)
         arguments.whole(self.dimension, "dimension", least=2, most=100_000)
@@ -66,22 +61,24 @@ class Settings:
 
 def main(settings: Settings) -> Path:
     """Compute the exact and the sampled profiles and write them to one archive."""
-    path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    (path,) = output_paths(settings.output, overwrite=settings.overwrite)
     mix = mixture(settings)
     partitions = [sp.Partition.full(mix.labels), sp.Partition.pair(mix.labels[0], mix.labels[1])]
     schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, sigma_min=0.05, sigma_max=200.0)
-    runs = sp.sample(
-        sp.models.mixture(mix),
-        schedule=schedule,
-        time=time,
-        samples=settings.samples,
-        partitions=partitions,
-        seed=settings.seed,
-    )
+    with limited_threads(settings.threads):
+        runs = sp.sample(
+            sp.models.mixture(mix),
+            schedule=schedule,
+            time=time,
+            samples=settings.samples,
+            partitions=partitions,
+            seed=settings.seed,
+            device=settings.device,
+        )
     exact = sp.exact.profiles(mix, schedule, time, partitions, seed=settings.seed)
-    made = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
-    made = sp.schema.with_settings(made, recipe="gmm_partition", recipe_settings=recorded(settings))
-    return sp.write(made, path, overwrite=settings.overwrite)
+    profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
+    write_results(profiles, path, "gmm_partition", settings)
+    return path
 
 
 def mixture(settings: Settings) -> sp.exact.GaussianMixture:

@@ -1,7 +1,7 @@
 """Two components over many dimensions: speciation time and width, VP and VE (arXiv 2602.09651, Figs. 2 and 5).
 
 Two equally likely components at +-m with |m|^2 = d, in closed form. Everything depends on the log-SNR alone, so one
-sweep serves both clocks: under VP the half-entropy time grows as ln(d)/2 with slope 1, under VE the half-entropy
+sweep serves both schedules: under VP the half-entropy time grows as ln(d)/2 with slope 1, under VE the half-entropy
 noise level grows as d^0.5. The transition window keeps its width in t and in ln(sigma); on a linear sigma axis it
 broadens as sqrt(d), which is a property of that axis. Takes a second.
 """
@@ -16,19 +16,24 @@ import xarray as xr
 
 import specent as sp
 from specent import arguments
-from specent.studies.shipped import recorded, tell
+from specent.studies import (
+    StudySettings,
+    fit_both_laws,
+    limited_threads,
+    output_paths,
+    print_lines,
+    write_results,
+)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(StudySettings):
     """Settings of the sweep.
 
     Parameters
     ----------
     output : Path
-        Archive of profiles over dimensions to write, on the VE clock.
-    overwrite : bool
-        Replace an existing archive.
+        Archive of profiles over dimensions to write, on the VE schedule.
     exponent_min : int
         The smallest dimension is 2 to this power.
     exponent_max : int
@@ -42,14 +47,15 @@ class Settings:
     """
 
     output: Path = Path("gmm_scaling.nc")
-    overwrite: bool = False
     exponent_min: int = 1
     exponent_max: int = 20
     fit_from: int = 8
     variance: float = 1.0
     points_per_unit: int = 16
+    threads: int | None = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         arguments.whole(self.exponent_min, "exponent_min", least=1, most=58)
         # a fit needs three dimensions
         arguments.whole(self.exponent_max, "exponent_max", least=self.exponent_min + 2, most=60)
@@ -60,16 +66,11 @@ class Settings:
 
 def main(settings: Settings) -> Path:
     """Compute the sweep, write the profiles to one archive, and print the two fits."""
-    path = made(settings)
-    tell(lambda: report(sp.open(path), settings.fit_from))
+    (path,) = output_paths(settings.output, overwrite=settings.overwrite)
+    with limited_threads(settings.threads):
+        profiles = write_results(sweep(settings), path, "gmm_scaling", settings)
+    print_lines(lambda: report(profiles, settings.fit_from))
     return path
-
-
-def made(settings: Settings) -> Path:
-    """Compute the sweep and write it."""
-    path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    profiles = sp.schema.with_settings(sweep(settings), recipe="gmm_scaling", recipe_settings=recorded(settings))
-    return sp.write(profiles, path, overwrite=settings.overwrite)
 
 
 def sweep(settings: Settings) -> xr.Dataset:
@@ -81,17 +82,9 @@ def sweep(settings: Settings) -> xr.Dataset:
     return sp.exact.scaling_profiles(dimensions, sp.schedules.VE(), time, variance=settings.variance)
 
 
-def fits(profiles: xr.Dataset, fit_from: int) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Speciation and scaling fit under VP (times) and VE (noise levels)."""
-    large = profiles.sel(dimension=profiles.dimension >= 2**fit_from)
-    by_time = sp.speciation(sp.on_schedule(large, sp.schedules.VP()), axis="time")
-    by_level = sp.speciation(large, axis="sigma")
-    return by_time, sp.fit_scaling(by_time, law="log"), by_level, sp.fit_scaling(by_level, law="sqrt")
-
-
 def report(profiles: xr.Dataset, fit_from: int) -> list[str]:
     """Lines of text: the two fits, and the width of the band 0.4 <= H <= 0.6 bit."""
-    by_time, slope, by_level, exponent = fits(profiles, fit_from)
+    by_time, slope, by_level, exponent = fit_both_laws(profiles, 2**fit_from)
     last = [spec.isel(dimension=-1).squeeze() for spec in (by_time, by_level)]
     widths = [float(abs(spec.window_end - spec.window_start)) for spec in last]
     largest = float(by_time.dimension[-1])

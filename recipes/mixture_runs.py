@@ -1,6 +1,6 @@
 """Make the small archive of trajectories that ships with the package: cat, dog and car as a mixture in the plane.
 
-Two near classes and a far one, so that the coarse question (animal or vehicle) is decided before the fine one (cat or
+Two near classes and a far one, so that the coarse partition (animal or vehicle) is decided before the fine one (cat or
 dog). The archive is read by specent.archive.example(), by the documentation and by the tests. Takes a few seconds.
 """
 
@@ -15,21 +15,17 @@ import numpy as np
 import specent as sp
 from specent import arguments
 from specent.files import output_path, sha256, write_whole
-from specent.studies.shipped import recorded
+from specent.studies import SampledSettings, limited_threads, output_paths, stored_settings, write_results
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the shipped archive.
 
     Parameters
     ----------
     output : Path
         Archive of trajectories to write; a card of the same name ending in .json is written beside it.
-    overwrite : bool
-        Replace an existing archive.
-    seed : int
-        Seed of the random streams.
     samples : int
         Trajectories per class and guidance setting.
     steps : int
@@ -39,14 +35,13 @@ class Settings:
     """
 
     output: Path = Path("mixture_runs.nc")
-    overwrite: bool = False
-    seed: int = 0
     samples: int = 60
     steps: int = 32
     guidance_scale: float = 2.0
+    threads: int | None = 1
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
+        super().__post_init__()
         arguments.whole(self.samples, "samples", least=2, most=1_000_000)
         arguments.whole(self.steps, "steps", least=2, most=100_000)
         arguments.number(self.guidance_scale, "guidance_scale", least=0, most=1e3)
@@ -56,28 +51,28 @@ class Settings:
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Sample and write the archive and its card."""
-    path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
+    (path,) = output_paths(settings.output, overwrite=settings.overwrite)
     beside = output_path(path.with_suffix(".json"), ".json", overwrite=settings.overwrite, argument="output")
     mix = mixture()
     groups = {"animal": ["cat", "dog"], "vehicle": ["car"]}
-    runs = sp.sample(
-        sp.models.mixture(mix),
-        schedule=sp.schedules.VE(),
-        time=sp.schedules.edm_grid(settings.steps, 0.05, 80.0),
-        samples=settings.samples,
-        partitions=[sp.Partition.full(mix.labels), sp.Partition.groups(groups), sp.Partition.pair("cat", "dog")],
-        guidance=[sp.Guidance(), sp.Guidance(settings.guidance_scale)],
-        seed=settings.seed,
-    )
-    recipe = recorded(settings, "output")
-    runs = sp.schema.with_settings(runs, recipe="mixture_runs", recipe_settings=recipe)
-    sp.write(runs, path, overwrite=settings.overwrite)
+    with limited_threads(settings.threads):
+        runs = sp.sample(
+            sp.models.mixture(mix),
+            schedule=sp.schedules.VE(),
+            time=sp.schedules.edm_grid(settings.steps, 0.05, 80.0),
+            samples=settings.samples,
+            partitions=[sp.Partition.full(mix.labels), sp.Partition.groups(groups), sp.Partition.pair("cat", "dog")],
+            guidance=[sp.Guidance(), sp.Guidance(settings.guidance_scale)],
+            seed=settings.seed,
+            device=settings.device,
+        )
+    write_results(runs, path, "mixture_runs", settings)
     card = {
         "title": "Trajectories of a Gaussian mixture of three classes in the plane, unguided and guided",
         "origin": "synthetic",
         "made_by": "specent run mixture_runs",
         "licence": "BSD-3-Clause",
-        "settings": recipe,
+        "settings": stored_settings(settings, "output"),
         "seed": settings.seed,
         "sha256": sha256(path),
     }

@@ -2,8 +2,8 @@
 
 One class of K against the rest, at prior 1/2, in three ways: with the denoisers of all classes (mixture), with the null
 condition less the class (complement), and with the null condition as it is (shortcut), which has a floor in closed
-form. Three archives of profiles are written. OUTPUT holds Gaussian mixtures of up to 1000 classes, asked of their noisy
-states, where all is exact; ..._paths.nc the same questions asked of sampled paths, at two numbers of steps;
+form. Three archives of profiles are written. OUTPUT holds Gaussian mixtures of up to 1000 classes by their noisy
+states, where all is exact; ..._paths.nc the same partitions along sampled paths, at two numbers of steps;
 ..._digits.nc the trained model of the digits beside the exact posterior of its data. The tables give the error of each
 way at the clean end, at its largest, and in the half-entropy noise level. Takes about two minutes on one core.
 """
@@ -37,31 +37,27 @@ from specent.guidance import FORMULA
 from specent.models import FiniteModel, Model
 from specent.models.digits import digits_data
 from specent.schema import NULL, coordinates
-from specent.studies.shipped import recorded, tell, tiny
+from specent.studies import SampledSettings, limited_threads, output_paths, print_lines, tiny_settings, write_results
 
 Array = NDArray[np.float64]
-Made = tuple[xr.Dataset, list[float]]
+Floored = tuple[xr.Dataset, list[float]]
 
-CLOCK = sp.schedules.VE()
+SCHEDULE = sp.schedules.VE()
 WAYS = ("mixture", "complement", "shortcut")
 # length of the mean of every component, whose variance is 1: classes are far apart once the noise is gone
 RADIUS = 16.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the study of the null condition.
 
     Parameters
     ----------
     output : Path
         Archive of profiles of noisy states to write; those of paths and of the digits are written beside it.
-    overwrite : bool
-        Replace existing archives.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works.
-    seed : int
-        Seed of the random streams.
     classes : tuple of int
         Numbers of classes of the mixtures.
     draws : int
@@ -79,9 +75,7 @@ class Settings:
     """
 
     output: Path = Path("null_study.nc")
-    overwrite: bool = False
     tiny: bool = False
-    seed: int = 0
     classes: tuple[int, ...] = (2, 3, 4, 10, 32, 100, 1000)
     draws: int = 10000
     path_classes: tuple[int, ...] = (2, 10, 32)
@@ -89,9 +83,10 @@ class Settings:
     refinement: int = 4
     steps: int = 64
     digits_samples: int = 200
+    threads: int | None = 1
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
+        super().__post_init__()
         for name in ("classes", "path_classes"):
             numbers = [arguments.whole(value, name, least=2, most=100_000) for value in getattr(self, name)]
             if not numbers or len(set(numbers)) < len(numbers):
@@ -107,36 +102,34 @@ def main(settings: Settings) -> tuple[Path, ...]:
     """Work out the three archives, write each as soon as it is there, and print the tables."""
     if settings.tiny:
         small: dict[str, Any] = {"classes": (2, 10, 1000), "path_classes": (2, 10), "path_samples": 44}
-        settings = tiny(settings, draws=20, steps=12, refinement=2, digits_samples=4, **small)
-    first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    beside = [first.with_name(f"{first.stem}_{what}.nc") for what in ("paths", "digits")]
-    paths = [first, *(sp.archive.check_output(path, overwrite=settings.overwrite) for path in beside)]
+        settings = tiny_settings(settings, draws=20, steps=12, refinement=2, digits_samples=4, **small)
+    paths = output_paths(settings.output, "paths", "digits", overwrite=settings.overwrite)
     headings = (
         "Noisy states of Gaussian mixtures, exact",
         "Sampled paths of Gaussian mixtures, with the steps given and with finer ones",
         "Handwritten digits and their trained network, mean over the classes",
     )
-    for make, path, heading in zip((states, walks, digits), paths, headings, strict=True):
-        made, floors = make(settings)
-        made = sp.schema.with_settings(made, recipe="null_study", recipe_settings=recorded(settings))
-        sp.write(made, path, overwrite=settings.overwrite)
-        tell(partial(report, made, floors, heading))
+    with limited_threads(settings.threads):
+        for compute, path, heading in zip((states, walks, digits), paths, headings, strict=True):
+            curves, floors = compute(settings)
+            curves = write_results(curves, path, "null_study", settings)
+            print_lines(partial(report, curves, floors, heading))
     return tuple(paths)
 
 
-def states(settings: Settings) -> Made:
+def states(settings: Settings) -> Floored:
     """Profiles of mixtures from their noisy states, and their floors."""
     time = grid(settings)
-    found = [by_states(count, settings, time) for count in tqdm(settings.classes, desc="noisy states")]
+    parts = [by_states(count, settings, time) for count in tqdm(settings.classes, desc="noisy states")]
     names = {f"1 of {count}": float(sp.exact.null_floor(1 / count)) for count in settings.classes}
-    return profiles(found, names, "Class against rest of Gaussian mixtures, by noisy states", settings, time)
+    return profiles(parts, names, "Class against rest of Gaussian mixtures, by noisy states", settings, time)
 
 
-def walks(settings: Settings) -> Made:
+def walks(settings: Settings) -> Floored:
     """Profiles of mixtures from sampled paths, beside those from noisy states."""
     time, cut = grid(settings), settings.refinement
     fine = np.geomspace(time[0], time[-1], cut * (len(time) - 1) + 1)
-    found, names = [], {}
+    parts, names = [], {}
     for count in settings.path_classes:
         labels = [str(k) for k in range(count)]
         model = sp.models.mixture(sp.exact.GaussianMixture(RADIUS * np.eye(count), labels=labels))
@@ -144,12 +137,12 @@ def walks(settings: Settings) -> Made:
         for levels, every in ((time, 1), (fine, cut)):
             runs = sampled(model, levels, settings.path_samples // (count + 1), settings.seed)
             ways = three_ways(runs.isel(time=slice(None, None, every)), labels, labels)
-            found.append(xr.concat([exact, ways], "estimator"))
+            parts.append(xr.concat([exact, ways], "estimator"))
             names[f"1 of {count}, {len(levels)} steps"] = float(sp.exact.null_floor(1 / count))
-    return profiles(found, names, "Class against rest of Gaussian mixtures, by paths", settings, time)
+    return profiles(parts, names, "Class against rest of Gaussian mixtures, by paths", settings, time)
 
 
-def digits(settings: Settings) -> Made:
+def digits(settings: Settings) -> Floored:
     """Profiles of the digits from paths of the trained network, beside the exact ones of their data."""
     time = np.geomspace(0.02, 100.0, settings.steps)
     data, network = sp.models.finite(*digits_data(), name="digits"), sp.models.digits()
@@ -172,7 +165,13 @@ def sampled(model: Model, time: Array, samples: int, seed: int) -> xr.Dataset:
     """Paths of every class and of the null condition."""
     drivers = [*model.labels, NULL]
     return sp.sample(
-        model, schedule=CLOCK, time=time, samples=samples, classes=drivers, record=sp.Record(distances=False), seed=seed
+        model,
+        schedule=SCHEDULE,
+        time=time,
+        samples=samples,
+        classes=drivers,
+        record=sp.Record(distances=False),
+        seed=seed,
     )
 
 
@@ -180,8 +179,8 @@ def by_states(count: int, settings: Settings, time: Array) -> xr.Dataset:
     """The three ways for one class of a mixture from noisy states; that of all classes is exact."""
     prior = np.array([1 / count, 1 - 1 / count])
     labels = ("class", "rest")
-    made = evidence(simplex(count, settings, time), labels, prior, time, {"name": f"simplex of {count}"})
-    return three_ways(made, labels, labels[:1]).assign_coords(estimator=["exact", *WAYS[1:]])
+    states = evidence(simplex(count, settings, time), labels, prior, time, {"name": f"simplex of {count}"})
+    return three_ways(states, labels, labels[:1]).assign_coords(estimator=["exact", *WAYS[1:]])
 
 
 def simplex(count: int, settings: Settings, time: Array) -> Array:
@@ -214,8 +213,8 @@ def noisy(data: FiniteModel, settings: Settings, time: Array) -> Array:
     samples, sizes = settings.digits_samples, np.array(data.counts)
     mixed = stream.choice(len(sizes), samples, p=data.label_prior)
     label = np.append(np.arange(len(sizes)).repeat(samples), mixed)
-    picked = (np.cumsum(sizes) - sizes)[label] + (stream.random(len(label)) * sizes[label]).astype(int)
-    state = data.images[torch.as_tensor(picked)]
+    index = (np.cumsum(sizes) - sizes)[label] + (stream.random(len(label)) * sizes[label]).astype(int)
+    state = data.images[torch.as_tensor(index)]
     noise = torch.as_tensor(stream.standard_normal(tuple(state.shape)))
     density = np.stack([data.log_density(state + level * noise, float(level)).numpy() for level in time], axis=1)
     null = logsumexp(density + np.log(data.label_prior), axis=-1, keepdims=True)
@@ -229,7 +228,7 @@ def evidence(density: Array, labels: Sequence[str], prior: Array, time: Array, m
     """
     names, priors = [*labels, NULL], np.append(prior, 0.0)
     coords = {
-        **coordinates.of_schedule(CLOCK, time),
+        **coordinates.of_schedule(SCHEDULE, time),
         **coordinates.of_guidance([sp.Guidance()]),
         "class_label": names,
         "label_prior": ("class_label", priors),
@@ -246,7 +245,7 @@ def evidence(density: Array, labels: Sequence[str], prior: Array, time: Array, m
         "trajectories",
         title="Evidence of independent noisy states",
         settings={"function": "evidence", "model": model},
-        schedule=CLOCK.to_json(),
+        schedule=SCHEDULE.to_json(),
         model=json.dumps(model),
         guidance_formula=FORMULA,
         seed=0,
@@ -264,50 +263,50 @@ def three_ways(runs: xr.Dataset, labels: Sequence[str], ones: Sequence[str]) -> 
     with warnings.catch_warnings():
         # that the null condition disagrees is what is measured
         warnings.simplefilter("ignore", CalibrationWarning)
-        found = [
+        both = [
             sp.entropy(runs, rest, ("path", "null"), rate="differences"),
             sp.entropy(runs, null, "path", rate="differences"),
         ]
     curves, clipped = [], []
-    for made in found:
-        best = made.entropy.expand_dims(replicate=[-1])
-        curves.append(xr.concat([best, made.entropy_replicate.astype(np.float64)], "replicate").mean("partition"))
-        clipped.append(made.get("clipped_ratios", xr.zeros_like(made.entropy)).sum("partition"))
-    both = {name: xr.concat(parts, "estimator") for name, parts in (("curve", curves), ("clipped", clipped))}
-    made = xr.Dataset(both).isel(guidance=0).reset_coords(drop=True)
-    return made.drop_vars(["time", "replicate"]).assign_coords(estimator=list(WAYS))
+    for part in both:
+        best = part.entropy.expand_dims(replicate=[-1])
+        curves.append(xr.concat([best, part.entropy_replicate.astype(np.float64)], "replicate").mean("partition"))
+        clipped.append(part.get("clipped_ratios", xr.zeros_like(part.entropy)).sum("partition"))
+    joined = {name: xr.concat(parts, "estimator") for name, parts in (("curve", curves), ("clipped", clipped))}
+    ways = xr.Dataset(joined).isel(guidance=0).reset_coords(drop=True)
+    return ways.drop_vars(["time", "replicate"]).assign_coords(estimator=list(WAYS))
 
 
-def profiles(found: list[xr.Dataset], floors: dict[str, float], title: str, settings: Settings, time: Array) -> Made:
-    """The curves as profiles of partitions that are called as the floors are, and the floors."""
-    whole = xr.concat(found, "partition")
+def profiles(parts: list[xr.Dataset], floors: dict[str, float], title: str, settings: Settings, time: Array) -> Floored:
+    """The curves as profiles of partitions with the names of the floors, and the floors."""
+    whole = xr.concat(parts, "partition")
     sides = {"class": ["class"], "rest": ["rest"]}
-    made = assembled(
+    curves = assembled(
         whole.curve.transpose("replicate", "estimator", "partition", "time"),
         [1.0] * len(floors),
-        CLOCK,
+        SCHEDULE,
         time,
         [sp.Partition.groups(sides, prior=(0.5, 0.5), name=name) for name in floors],
         title=title,
         settings={"function": "null_study", "floors": floors, "seed": settings.seed},
         clipped=whole.clipped,
     )
-    return made, list(floors.values())
+    return curves, list(floors.values())
 
 
-def report(made: xr.Dataset, floors: list[float], heading: str) -> Iterator[str]:
+def report(curves: xr.Dataset, floors: list[float], heading: str) -> Iterator[str]:
     """Lines of text: each way at the clean end, its largest error, and that of its half-entropy noise level."""
     yield f"\n{heading}; bits and noise levels with 95 % intervals"
     titles = ("clean end", "floor", "largest error", "half-entropy sigma", "its error", "clipped")
     widths = (27, 8, 28, 26, 26, 9)
     yield f"{'':>18} {'way':>14}" + "".join(f"{text:>{width}}" for text, width in zip(titles, widths, strict=True))
-    for name, floor in zip(made.partition.values, floors, strict=True):
-        part = made.sel(partition=name).isel(guidance=0)
-        curves = {str(way): replicas(part.sel(estimator=way)) for way in part.estimator.values}
-        for way, curve in curves.items():
+    for name, floor in zip(curves.partition.values, floors, strict=True):
+        part = curves.sel(partition=name).isel(guidance=0)
+        replicates = {str(way): replicas(part.sel(estimator=way)) for way in part.estimator.values}
+        for way, curve in replicates.items():
             clipped = int(part.clipped_ratios.sel(estimator=way).max())
             cells = [interval(curve[:, 0], 4), f"{floor:.4f}" if way.endswith("shortcut") else ""]
-            cells += [*compared(part, curve, curves["exact"]), str(clipped) if clipped else ""]
+            cells += [*compared(part, curve, replicates["exact"]), str(clipped) if clipped else ""]
             row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
             yield f"{name:>18} {way:>14}{row}"
 

@@ -26,8 +26,16 @@ from numpy.typing import NDArray
 import specent as sp
 from specent import arguments
 from specent.models import PipelineModel
-from specent.models.base import resolve_device
-from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
+from specent.studies import (
+    SampledSettings,
+    half_entropy_text,
+    limited_threads,
+    output_paths,
+    print_lines,
+    tiny_settings,
+    without_meaning,
+    write_results,
+)
 
 Times = NDArray[np.float64]
 
@@ -36,7 +44,7 @@ _FLOW_LEVELS = (0.02, 50.0)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the study of attributes.
 
     Parameters
@@ -44,17 +52,13 @@ class Settings:
     model : str
         Folder of a text to image pipeline, or its name on the hub.
     variant : str, optional
-        Variant of its weights, for example fp16; they are held in single precision all the same.
+        Variant of its weights, for example fp16; they are read into single precision all the same.
     local_files_only : bool
         Fetch nothing: use what was fetched before.
     output : Path
         Archive of trajectories to write; profiles and pictures are written beside it.
-    overwrite : bool
-        Replace existing archives.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works, with a random network.
-    seed : int
-        Seed of the random streams.
     base : str
         The prompt.
     attributes : tuple of str
@@ -76,17 +80,13 @@ class Settings:
         Arithmetic of the network.
     batch_size : int, optional
         Trajectories at a time; the numbers do not depend on it.
-    device : {"cpu", "cuda"}
-        Where the network runs.
     """
 
     model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     variant: str | None = None
     local_files_only: bool = False
     output: Path = Path("sd15_attributes.nc")
-    overwrite: bool = False
     tiny: bool = False
-    seed: int = 0
     base: str = "A wooden chair"
     attributes: tuple[str, ...] = (
         "in front of a red wall", "in front of a blue wall", "with a cat on it", "with a book on it",
@@ -99,11 +99,9 @@ class Settings:
     predictions: int = 12
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
     batch_size: int | None = None
-    device: str = "cpu"
 
     def __post_init__(self) -> None:
         arguments.name(self.model, "model")
-        arguments.whole(self.seed, "seed")
         every = (self.base, *arguments.names(self.attributes, "attributes"))
         arguments.name(self.base, "base")
         if len(every) < 2 or len(set(every)) < len(every):
@@ -115,38 +113,34 @@ class Settings:
         for name, value in (("size", self.size), ("batch_size", self.batch_size)):
             if value is not None:
                 arguments.whole(value, name, least=1)
-        resolve_device(self.device)
+        super().__post_init__()
 
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Sample the prompts, write trajectories, profiles and pictures, and print where attributes are decided."""
     if settings.tiny:
-        settings = tiny(settings, samples=16, steps=16, pictures=2, predictions=6)
-    first = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    beside = [first.with_name(f"{first.stem}_{what}.nc") for what in ("profiles", "pictures")]
-    paths = [first, *(sp.archive.check_output(path, overwrite=settings.overwrite) for path in beside)]
+        settings = tiny_settings(settings, samples=16, steps=16, pictures=2, predictions=6)
+    paths = output_paths(settings.output, "profiles", "pictures", overwrite=settings.overwrite)
     with ExitStack() as stack:
         random = settings.tiny and settings.model == Settings.model
-        stack.enter_context(meaningless(random))
+        stack.enter_context(without_meaning("random" if random else None))
+        stack.enter_context(limited_threads(settings.threads))
         if random:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tiny_random_pipeline"
             settings = replace(settings, model=str(random_pipeline(folder)))
-        model = opened(settings)
+        model = open_pipeline(settings)
         time = times(settings, model.schedule)
         # archives know the pipeline, not this machine
-        kept = recorded(replace(settings, model=model.identity["name"]))
+        public = replace(settings, model=model.identity["name"])
 
-        def put(made: xr.Dataset, path: Path) -> None:
-            made = sp.schema.with_settings(made, recipe="sd15_attributes", recipe_settings=kept)
+        def write(dataset: xr.Dataset, path: Path) -> xr.Dataset:
             # each is written as soon as it is there, so that a later failure costs no samples
-            sp.write(titled(made, random), path, overwrite=settings.overwrite)
+            return write_results(dataset, path, "sd15_attributes", public, tiny_network="random" if random else None)
 
-        runs = sampled(settings, model, time)
-        put(runs, paths[0])
-        profiles = sp.entropy(runs)
-        put(profiles, paths[1])
-        put(pictures(settings, model, time), paths[2])
-    tell(lambda: table(profiles, ordered=not random))
+        runs = write(trajectories(settings, model, time), paths[0])
+        profiles = write(sp.entropy(runs), paths[1])
+        write(pictures(settings, model, time), paths[2])
+    print_lines(lambda: table(profiles, ordered=not random))
     return tuple(paths)
 
 
@@ -158,7 +152,7 @@ def random_pipeline(folder: Path) -> Path:
     return write_pipeline("sd2", folder)
 
 
-def opened(settings: Settings) -> PipelineModel:
+def open_pipeline(settings: Settings) -> PipelineModel:
     """The pipeline with its prompts: the base under its own words, the others under their attribute."""
     prompts = {settings.base: settings.base, **{more: f"{settings.base} {more}" for more in settings.attributes}}
     return sp.models.pipeline(
@@ -186,24 +180,24 @@ def times(settings: Settings, schedule: sp.schedules.Schedule) -> Times:
 
     if not discrete:
         return spread(settings.steps)
-    # rounding lets times at low noise fall together: ask for more of them until enough are left
+    # rounding lets times at low noise coincide: spread more of them until enough are left
     most = int(schedule.time_range[1]) + 1
-    wanted, asked = min(settings.steps, most), settings.steps
-    grid: Times = np.unique(spread(asked).round())
-    while len(grid) < wanted and asked < 100 * most:
-        asked += max(1, (wanted - len(grid)) // 2)
-        grid = np.unique(spread(asked).round())
+    steps, trial = min(settings.steps, most), settings.steps
+    grid: Times = np.unique(spread(trial).round())
+    while len(grid) < steps and trial < 100 * most:
+        trial += max(1, (steps - len(grid)) // 2)
+        grid = np.unique(spread(trial).round())
     return grid
 
 
-def sampled(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset:
+def trajectories(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset:
     """Trajectories of every prompt, all prompts scored along them, and the production of every pair."""
     return sp.sample(
         model,
         schedule=model.schedule,
         time=time,
         samples=settings.samples,
-        partitions=questions(settings),
+        partitions=partitions_of(settings),
         candidates=model.labels,
         # distances between all prompts would outweigh everything else; the production of the pairs is kept
         record=sp.Record(distances=False),
@@ -214,7 +208,7 @@ def sampled(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset
     )
 
 
-def questions(settings: Settings) -> list[sp.Partition]:
+def partitions_of(settings: Settings) -> list[sp.Partition]:
     """One pair per attribute: the prompt without and with it."""
     return [sp.Partition.pair(settings.base, attribute) for attribute in settings.attributes]
 
@@ -222,14 +216,14 @@ def questions(settings: Settings) -> list[sp.Partition]:
 def pictures(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset:
     """A few trajectories of every prompt with common noise, their predictions decoded."""
     levels = model.schedule.noise_level(time)
-    wanted = np.geomspace(levels[0], levels[-1], settings.predictions).clip(levels[0], levels[-1])
-    nearest = np.abs(np.log(levels) - np.log(wanted)[:, None]).argmin(axis=1)
+    spread = np.geomspace(levels[0], levels[-1], settings.predictions).clip(levels[0], levels[-1])
+    nearest = np.abs(np.log(levels) - np.log(spread)[:, None]).argmin(axis=1)
     runs = sp.sample(
         model,
         schedule=model.schedule,
         time=time,
         samples=settings.pictures,
-        partitions=questions(settings),
+        partitions=partitions_of(settings),
         candidates=model.labels,
         record=sp.Record(time[np.unique(nearest)], distances=False),
         seed=settings.seed,
@@ -243,26 +237,20 @@ def pictures(settings: Settings, model: PipelineModel, time: Times) -> xr.Datase
 
 def table(profiles: xr.Dataset, ordered: bool = True) -> Iterator[str]:
     """Lines of text: where every attribute is half decided, from high noise to low if their order means anything."""
-    found, never = {}, []
+    decided, never = {}, []
     for name in profiles.partition.values:
         attribute = str(name).partition(" | ")[2]
         one = profiles.sel(partition=[name], estimator=["path"])
         both = sp.speciation(one, axis=("sigma", "log_snr")).squeeze(("partition", "estimator", "guidance"))
         if bool(np.isfinite(both.half_entropy).all()):
-            found[attribute] = [both.sel(axis=axis) for axis in ("sigma", "log_snr")]
+            decided[attribute] = [both.sel(axis=axis) for axis in ("sigma", "log_snr")]
         else:
             left = float(one.entropy.isel(time=0).squeeze())
             never.append(f"{attribute:>28}  never: {left:.3f} bit of it are open at the end")
     order = ", in the order in which they are decided" if ordered else ""
-    yield f"\nHalf-entropy place of every attribute (95 % interval){order}"
+    yield f"\nHalf-entropy noise level and log-SNR of every attribute (95 % interval){order}"
     yield f"{'attribute':>28} {'sigma/alpha':>24} {'log-SNR':>24}"
-    for attribute in sorted(found, key=lambda name: -float(found[name][0].half_entropy)) if ordered else found:
-        level, log_snr = found[attribute]
-        yield f"{attribute:>28} {interval(level):>24} {interval(log_snr):>24}"
+    for attribute in sorted(decided, key=lambda name: -float(decided[name][0].half_entropy)) if ordered else decided:
+        level, log_snr = decided[attribute]
+        yield f"{attribute:>28} {half_entropy_text(level):>24} {half_entropy_text(log_snr):>24}"
     yield from never
-
-
-def interval(place: xr.Dataset) -> str:
-    """A half-entropy place with its bounds."""
-    low, high = sorted((float(place.half_entropy_lower), float(place.half_entropy_upper)))
-    return f"{float(place.half_entropy):.3f} ({low:.3f} .. {high:.3f})"

@@ -29,31 +29,35 @@ from specent.analysis.assembling import assembled
 from specent.analysis.posterior import trajectory_entropies
 from specent.models import FiniteModel
 from specent.schema import NULL
-from specent.studies.shipped import recorded, tell, tiny
+from specent.studies import (
+    SampledSettings,
+    half_entropy_text,
+    limited_threads,
+    output_paths,
+    print_lines,
+    tiny_settings,
+    write_results,
+)
 
 Array = NDArray[np.float64]
-Clock = tuple[sp.schedules.Schedule, Array]
+Channel = tuple[sp.schedules.Schedule, Array]
 Attributes = dict[str, NDArray[np.str_]]
 
-FRESH = "new pictures"
+NEW = "new pictures"
 # bits by which the cross-entropy of new pictures may exceed the entropy before the set is said to be too small
 TELLING = 0.05
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of the study of attributes.
+class Settings(SampledSettings):
+    """Settings of the study of attributes. The seed draws the pictures too.
 
     Parameters
     ----------
     output : Path
         Archive of profiles to write; the trajectories are written beside it.
-    overwrite : bool
-        Replace existing archives.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works.
-    seed : int
-        Seed of the pictures and of the random streams.
     images : int
         Pictures in the data set, at least 48, of which one shows each combination of the attributes.
     size : int
@@ -73,9 +77,7 @@ class Settings:
     """
 
     output: Path = Path("shapes_attributes.nc")
-    overwrite: bool = False
     tiny: bool = False
-    seed: int = 0
     images: int = 19200
     size: int = 16
     draws: int = 60
@@ -86,7 +88,7 @@ class Settings:
     predictions: int = 12
 
     def __post_init__(self) -> None:
-        arguments.whole(self.seed, "seed")
+        super().__post_init__()
         arguments.whole(self.images, "images", least=48, most=1_000_000)
         if self.size not in (16, 32):
             raise sp.SpecentError(f"size={self.size} must be 16 or 32")
@@ -101,119 +103,121 @@ class Settings:
 def main(settings: Settings) -> tuple[Path, ...]:
     """Draw the set, compute the three profiles of every attribute, write them, and print where each is decided."""
     if settings.tiny:
-        settings = tiny(settings, images=480, draws=2, samples=2, steps=16, predictions=4)
-    path = sp.archive.check_output(settings.output, overwrite=settings.overwrite)
-    beside = sp.archive.check_output(path.with_name(f"{path.stem}_runs.nc"), overwrite=settings.overwrite)
+        settings = tiny_settings(settings, images=480, draws=2, samples=2, steps=16, predictions=4)
+    paths = output_paths(settings.output, "runs", overwrite=settings.overwrite)
     images, attributes = sp.images.shapes(settings.images, settings.size, settings.seed)
-    data = sp.models.finite(images, named(attributes), name="shapes")
-    asked = questions(attributes, data.labels)
+    data = sp.models.finite(images, combinations(attributes), name="shapes")
+    partitions = partitions_of(attributes, data.labels)
     schedule = sp.schedules.VE()
     ends = -2 * np.log(settings.sigma_max), -2 * np.log(settings.sigma_min)
-    clock = schedule, sp.schedules.log_snr_grid(schedule, settings.steps, *ends)
+    channel = schedule, sp.schedules.log_snr_grid(schedule, settings.steps, *ends)
 
-    def put(made: xr.Dataset, target: Path) -> Path:
-        made = sp.schema.with_settings(made, recipe="shapes_attributes", recipe_settings=recorded(settings))
-        return sp.write(made, target, overwrite=settings.overwrite)
+    with limited_threads(settings.threads):
+        runs = trajectories(settings, data, channel, partitions)
+        runs = write_results(runs, paths[1], "shapes_attributes", settings)
+        exact = sp.models.exact_profiles(
+            data, *channel, partitions, samples=settings.draws, seed=settings.seed, device=settings.device
+        )
+        new = new_pictures(settings, data, channel, partitions)
+    profiles = sp.analysis.combine(exact, new, sp.entropy(runs, estimator="path", keep_replicates=False))
+    profiles = write_results(profiles, paths[0], "shapes_attributes", settings)
+    print_lines(lambda: report(profiles, images, attributes))
+    return tuple(paths)
 
-    runs = sampled(settings, data, clock, asked)
-    put(runs, beside)
-    exact = sp.models.exact_profiles(data, *clock, asked, samples=settings.draws, seed=settings.seed)
-    path_profile = sp.entropy(runs, estimator="path", keep_replicates=False)
-    profiles = sp.analysis.combine(exact, fresh(settings, data, clock, asked), path_profile)
-    put(profiles, path)
-    tell(lambda: report(profiles, images, attributes))
-    return path, beside
 
-
-def named(attributes: Attributes) -> list[str]:
+def combinations(attributes: Attributes) -> list[str]:
     """The combination that each picture shows, as the label of its class."""
     return [" ".join(values) for values in zip(*attributes.values(), strict=True)]
 
 
-def questions(attributes: Attributes, labels: tuple[str, ...]) -> list[sp.Partition]:
+def partitions_of(attributes: Attributes, labels: tuple[str, ...]) -> list[sp.Partition]:
     """One partition per attribute: the classes grouped by its value."""
     values = [dict(zip(attributes, label.split(), strict=True)) for label in labels]
-    asked = []
+    partitions = []
     for name, column in attributes.items():
         sides = {
             value: [label for label, one in zip(labels, values, strict=True) if one[name] == value]
             for value in dict.fromkeys(column.tolist())
         }
-        asked.append(sp.Partition.groups(sides, name=name))
-    return asked
+        partitions.append(sp.Partition.groups(sides, name=name))
+    return partitions
 
 
-def sampled(settings: Settings, data: FiniteModel, clock: Clock, asked: list[sp.Partition]) -> xr.Dataset:
+def trajectories(settings: Settings, data: FiniteModel, channel: Channel, partitions: list[sp.Partition]) -> xr.Dataset:
     """Trajectories of every combination and of the null condition, each scored under all of them."""
-    schedule, time = clock
+    schedule, time = channel
     shown = np.geomspace(settings.sigma_min, settings.sigma_max, settings.predictions).clip(time[0], time[-1])
     runs = sp.sample(
         data,
         schedule=schedule,
         time=time,
         samples=settings.samples,
-        partitions=asked,
+        partitions=partitions,
         classes=[*data.labels, NULL],
         record=sp.Record(shown, distances=False),
         seed=settings.seed,
+        device=settings.device,
     )
     # in the grey values of the set, so that pictures of all noise levels compare
     return sp.models.previews(data, runs, progress=False) if settings.predictions else runs
 
 
-def fresh(settings: Settings, data: FiniteModel, clock: Clock, asked: list[sp.Partition]) -> xr.Dataset:
+def new_pictures(settings: Settings, data: FiniteModel, channel: Channel, partitions: list[sp.Partition]) -> xr.Dataset:
     """Cross-entropy of every attribute of new pictures, which the set does not hold, under the posterior of the set.
 
     Conditional entropy is concave in the distribution and the cross-entropy is not below it, so on average over sets
     the entropy of the distribution lies between that of the set and this.
     """
-    schedule, time = clock
+    schedule, time = channel
     labels, count = data.labels, settings.draws
     images, attributes = sp.images.shapes(len(labels) * count, settings.size, settings.seed + 1)
-    order = np.argsort(named(attributes), kind="stable")
+    order = np.argsort(combinations(attributes), kind="stable")
     state = torch.as_tensor(images[order].reshape(len(order), -1))
     noise = torch.as_tensor(np.random.default_rng([settings.seed, 1]).standard_normal(state.shape))
-    weights = [partition.weights(labels, data.label_prior) for partition in asked]
+    weights = [partition.weights(labels, data.label_prior) for partition in partitions]
     side = np.stack([np.argmax(weight > 0, axis=0) for weight in weights], axis=-1).repeat(count, axis=0)
-    surprise = np.empty((len(order), len(time), len(asked)))
+    surprisal = np.empty((len(order), len(time), len(partitions)))
     for i, level in enumerate(tqdm(schedule.noise_level(time), desc="new pictures", mininterval=1.0)):
         for low in range(0, len(order), 1024):
             part = slice(low, low + 1024)
             density = data.log_density(state[part] + level * noise[part], float(level)).numpy()
-            surprise[part, i] = trajectory_entropies(density, side[part], weights)[..., 1]
+            surprisal[part, i] = trajectory_entropies(density, side[part], weights)[..., 1]
     dims = ("class_label", "sample", "time", "partition")
-    each = xr.DataArray(surprise.reshape(len(labels), count, len(time), len(asked)), dims=dims)
+    each = xr.DataArray(surprisal.reshape(len(labels), count, len(time), len(partitions)), dims=dims)
     share = xr.DataArray([weight.sum(axis=0) for weight in weights], dims=("partition", "class_label"))
-    curve = bootstrap.resampled(each, share, 200, settings.seed).expand_dims(estimator=[FRESH])
+    curve = bootstrap.resampled(each, share, 200, settings.seed).expand_dims(estimator=[NEW])
     start = [float(entr(weight.sum(axis=1)).sum() / np.log(2)) for weight in weights]
     title = "Cross-entropy of new pictures under the posterior of a finite set"
-    made = assembled(curve, start, *clock, asked, title=title, settings={"function": "fresh", "data": data.identity})
-    return made.drop_dims("replicate")
+    profiles = assembled(
+        curve, start, *channel, partitions, title=title, settings={"function": "fresh", "data": data.identity}
+    )
+    return profiles.drop_dims("replicate")
 
 
 def report(profiles: xr.Dataset, images: Array, attributes: Attributes) -> Iterator[str]:
     """Lines of text: where every attribute is decided, and down to which noise the set stands for its distribution."""
     exact = sp.speciation(profiles.sel(estimator=["exact"]), axis="sigma").squeeze()
     order = exact.partition.values[np.argsort(-exact.half_entropy.values)]
-    columns = ("exact", FRESH, "path")
+    columns = ("exact", NEW, "path")
+    all_three = sp.speciation(profiles, axis="sigma").squeeze(("guidance", "axis"))
     yield "\nHalf-entropy noise level sigma (95 % interval), attributes in the order in which they are decided"
     yield f"{'attribute':>12} {'bits':>6}" + "".join(f" {name:>24}" for name in columns) + "  set too small below"
     for name in order:
         start = (profiles.entropy + profiles.mutual_information).sel(partition=name, estimator="exact").isel(time=0)
-        cells = [interval(profiles.sel(partition=[name], estimator=[column])) for column in columns]
+        cells = [half_entropy_text(all_three.sel(partition=name, estimator=column)) for column in columns]
         row = f"{name:>12} {start.item():6.3f}" + "".join(f" {cell:>24}" for cell in cells)
         yield f"{row} {too_small(profiles, name):>20}"
     lower, upper = (exact[f"half_entropy_{bound}"].sel(partition=order).values for bound in ("lower", "upper"))
     apart = bool((lower[:-1] > upper[1:]).all())
-    yield f"order of the exact places: {' > '.join(order)}; {'no' if apart else 'some'} intervals overlap"
+    yield f"order of the exact noise levels: {' > '.join(order)}; {'no' if apart else 'some'} intervals overlap"
     yield f"background, in closed form as a pure shift: {shift(images, attributes['background']):.3f}"
 
 
 def too_small(profiles: xr.Dataset, name: str) -> str:
     """The largest noise level at which new pictures show that the set is not the distribution, as text."""
     one = profiles.sel(partition=name).squeeze("guidance")
-    gap = one.entropy.sel(estimator=FRESH) - one.entropy.sel(estimator="exact")
-    half = [(one.entropy_upper - one.entropy_lower).sel(estimator=which) / 2 for which in (FRESH, "exact")]
+    gap = one.entropy.sel(estimator=NEW) - one.entropy.sel(estimator="exact")
+    half = [(one.entropy_upper - one.entropy_lower).sel(estimator=which) / 2 for which in (NEW, "exact")]
     telling = (gap - np.hypot(*half) > TELLING).values
     return f"{float(one.sigma.values[telling].max()):.3f}" if telling.any() else "nowhere"
 
@@ -230,12 +234,3 @@ def shift(images: Array, background: NDArray[np.str_]) -> float:
     variance = np.mean([np.var(part @ offset / length) for part in (bright, dark)])
     ratio = float(sp.exact.two_component_entropy_inverse(0.5))
     return float(np.sqrt((0.5 * length / ratio) ** 2 - variance))
-
-
-def interval(profile: xr.Dataset) -> str:
-    """Half-entropy noise level of a single profile with its bounds, if it falls that far."""
-    spec = sp.speciation(profile, axis="sigma").squeeze()
-    if np.isnan(spec.half_entropy):
-        return "never"
-    lower, upper = sorted((float(spec.half_entropy_lower), float(spec.half_entropy_upper)))
-    return f"{float(spec.half_entropy):.3f} ({lower:.3f} .. {upper:.3f})"

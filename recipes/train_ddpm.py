@@ -12,7 +12,6 @@ on two cores, and their profile is put beside the exact one (profiles.nc); CIFAR
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,15 @@ import specent as sp
 from specent import arguments
 from specent.models.base import resolve_device
 from specent.models.ddpm_network import need_diffusers
-from specent.studies.shipped import meaningless, recorded, tell, tiny, titled
+from specent.studies import (
+    SampledSettings,
+    limited_threads,
+    mark_tiny,
+    print_lines,
+    stored_settings,
+    tiny_settings,
+    without_meaning,
+)
 from specent.training.ddpm import DDPMSettings, Examples, Trainer
 from specent.training.run import CARD, PROFILES, UNCONDITIONAL, Keeping, check_folder, clear, run
 
@@ -42,7 +49,7 @@ _HARDLY = "hardly trained"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SampledSettings):
     """Settings of the training. What is left open follows from the height of the pictures.
 
     Parameters
@@ -53,12 +60,8 @@ class Settings:
     output : Path
         Folder of the run; a tiny one goes to ddpm_tiny. One that holds checkpoints of the same settings is gone on
         with.
-    overwrite : bool
-        Start again, and remove an earlier run from the folder.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works.
-    seed : int
-        Seed of weights, batches and noise.
     networks : {"one", "two"}
         One network that knows a null condition by label dropout, or a conditional and an unconditional one.
     steps : int, optional
@@ -104,17 +107,11 @@ class Settings:
         Convert grey pictures to colour or colour to grey, lay transparent ones on black.
     skip : bool
         Leave out pictures that cannot be used, and note which.
-    device : {"cpu", "cuda"}
-        Where it is trained.
-    threads : int
-        Processor threads, which the last digits of the losses depend on; 0 leaves the choice to torch.
     """
 
     data: str = "digits"
     output: Path = Path("ddpm")
-    overwrite: bool = False
     tiny: bool = False
-    seed: int = 0
     networks: Literal["one", "two"] = "one"
     steps: int | None = None
     batch: int | None = None
@@ -137,27 +134,25 @@ class Settings:
     resize: Literal["refuse", "crop", "stretch"] = "refuse"
     convert: bool = False
     skip: bool = False
-    device: str = "cpu"
-    threads: int = 2
+    threads: int | None = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         arguments.whole(self.checkpoints, "checkpoints", least=1)
         arguments.whole(self.pictures, "pictures")
-        arguments.whole(self.threads, "threads", most=1024)
         arguments.whole(self.levels, "levels", least=8, most=1000)
         if self.check is not None and self.check != 0:
             arguments.whole(self.check, "check", least=2, most=100_000)
         if self.networks == "two" and self.label_dropout:
             raise sp.SpecentError(f"label_dropout={self.label_dropout} is for one network; two need none")
-        # what is given must serve whatever the data are
+        # what is set must serve whatever the data are
         training(self, 8)
-        resolve_device(self.device)
 
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Train, or go on with a training, and leave the networks in their folder."""
     if settings.tiny:
-        settings = tiny(
+        settings = tiny_settings(
             settings, steps=24, batch=8, channels=(8, 16), layers=1, checkpoints=10, pictures=24, check=2, warmup=4,
             levels=16, threads=1, output=Path("ddpm_tiny"),
         )  # fmt: skip
@@ -169,7 +164,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     )  # fmt: skip
     options = training(settings, data.shape[1], mirrored=data.name == "cifar10")
     trajectories = settings.check if settings.check is not None else 30 if data.shape[1] <= 16 else 0
-    with meaningless(settings.tiny, _HARDLY), limited(settings.threads):
+    with without_meaning(_HARDLY if settings.tiny else None), limited_threads(settings.threads):
         print("\n".join(described(data)))
         train(settings, data, options, folder)
         return (folder / CARD, *([compare(settings, data, folder, trajectories)] if trajectories else []))
@@ -179,30 +174,19 @@ def training(settings: Settings, height: int, mirrored: bool = False) -> DDPMSet
     """Settings of the network and its training: those given, the others by the height of the pictures."""
     preset = SMALL if height <= 16 else MEDIUM if height <= 48 else LARGE
     names = {field.name for field in fields(DDPMSettings)} - {"clip", "precision", "flip", "label_dropout"}
-    given = {name: getattr(settings, name) for name in names if getattr(settings, name) not in (None, ())}
-    if given.get("attention") == (0,) or (settings.tiny and "attention" not in given):
-        given["attention"] = ()
+    chosen = {name: getattr(settings, name) for name in names if getattr(settings, name) not in (None, ())}
+    if chosen.get("attention") == (0,) or (settings.tiny and "attention" not in chosen):
+        chosen["attention"] = ()
     half = settings.device.startswith("cuda") and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     precision = ("bfloat16" if half else "float32") if settings.precision == "auto" else settings.precision
     dropout = 0.0 if settings.networks == "two" else settings.label_dropout
     return replace(
         preset,
-        **given,
+        **chosen,
         precision=precision,
         flip=mirrored if settings.flip is None else settings.flip,
         label_dropout=preset.label_dropout if dropout is None else dropout,
     )
-
-
-@contextmanager
-def limited(threads: int) -> Iterator[None]:
-    """Within it, torch uses so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def train(settings: Settings, data: sp.images.ImageSet, options: DDPMSettings, folder: Path) -> None:
@@ -216,13 +200,13 @@ def train(settings: Settings, data: sp.images.ImageSet, options: DDPMSettings, f
         # the network that stands for the null condition comes first, so that the card of the pair vouches for both
         free = Examples(images, labels, None, None, data.sha256)
         runs = {folder / UNCONDITIONAL: (free, "itself"), **runs}
-    # made before anything of an earlier run is removed: it is here that sizes are found not to fit
+    # before anything of an earlier run is removed, because sizes that do not fit are refused here
     device = resolve_device(settings.device)
-    trainers = {place: Trainer(options, examples, device) for place, (examples, _) in runs.items()}
+    trainers = {target: Trainer(options, examples, device) for target, (examples, _) in runs.items()}
     if settings.overwrite and folder.is_dir():
         clear(folder)
-    for place, (_, null) in runs.items():
-        run(place, trainers[place], keeping, {**about(data, settings), "null": null})
+    for target, (_, null) in runs.items():
+        run(target, trainers[target], keeping, {**about(data, settings), "null": null})
 
 
 def about(data: sp.images.ImageSet, settings: Settings) -> dict[str, Any]:
@@ -234,7 +218,7 @@ def about(data: sp.images.ImageSet, settings: Settings) -> dict[str, Any]:
         "labels": list(data.classes),
         "label_prior": (np.array(list(data.counts.values())) / len(data)).tolist(),
         "data": {"name": data.name, "pictures": len(data), "sha256": data.sha256, "notes": list(data.notes)},
-        "recipe_settings": recorded(settings, "output", "overwrite"),
+        "recipe_settings": stored_settings(settings, "output", "overwrite"),
         "versions": sp.schema.versions(),
     }
 
@@ -246,39 +230,39 @@ def described(data: sp.images.ImageSet) -> Iterator[str]:
 
 
 def compare(settings: Settings, data: sp.images.ImageSet, folder: Path, trajectories: int) -> Path:
-    """Write the profile of the full label set beside the exact one of the data, and print both half-entropy places."""
+    """Write the profile of the full label set beside the exact one of the data, and print where both fall to half."""
     model = sp.models.ddpm(folder)
     schedule = sp.schedules.DDPM("linear")
     # the times the network knows, thinned where they are denser than an ancestral chain needs
     time = np.unique(sp.schedules.edm_grid(settings.levels, 0.0101, 157.0, schedule=schedule).round())
-    question = [sp.Partition.full(model.labels)]
+    partitions = [sp.Partition.full(model.labels)]
     runs = sp.sample(
-        model, schedule=schedule, time=time, samples=trajectories, partitions=question, candidates=model.labels,
+        model, schedule=schedule, time=time, samples=trajectories, partitions=partitions, candidates=model.labels,
         record=sp.Record(distances=False), seed=settings.seed, device=settings.device,
     )  # fmt: skip
     exact = sp.models.exact_profiles(
-        sp.models.finite(data.images, data.label_names, name=data.name), schedule, time, question,
+        sp.models.finite(data.images, data.label_names, name=data.name), schedule, time, partitions,
         samples=4 * trajectories, seed=settings.seed, device=settings.device,
     )  # fmt: skip
     sampled = sp.entropy(runs, keep_replicates=False)
-    made = sp.analysis.combine(exact, sampled)
-    made = sp.schema.with_settings(made, recipe="train_ddpm", recipe_settings=recorded(settings))
-    path = sp.write(titled(made, settings.tiny, _HARDLY), folder / PROFILES, overwrite=True)
-    tell(lambda: places(made))
+    both = sp.analysis.combine(exact, sampled)
+    both = sp.schema.with_settings(both, recipe="train_ddpm", recipe_settings=stored_settings(settings))
+    path = sp.write(mark_tiny(both, _HARDLY if settings.tiny else None), folder / PROFILES, overwrite=True)
+    print_lines(lambda: half_entropy_table(both))
     return path
 
 
-def places(profiles: xr.Dataset) -> Iterator[str]:
-    """Lines of text: the half-entropy place of every estimator."""
+def half_entropy_table(profiles: xr.Dataset) -> Iterator[str]:
+    """Lines of text: the half-entropy noise level of every estimator."""
     exact = np.nan
     yield "\nHalf-entropy sigma of the full label set, with its 95 % interval, and against the exact one"
     # the exact one comes first
     for name in profiles.estimator.values:
-        found = sp.speciation(profiles.sel(estimator=[name]), axis="sigma").squeeze()
-        if np.isnan(found.half_entropy):
+        summary = sp.speciation(profiles.sel(estimator=[name]), axis="sigma").squeeze()
+        if np.isnan(summary.half_entropy):
             left = float(profiles.entropy.sel(estimator=name).isel(time=0).squeeze())
             yield f"{name:>14}    never: {left:.3f} bit are open at the end"
             continue
-        half, low, high = (float(found[f"half_entropy{end}"]) for end in ("", "_lower", "_upper"))
+        half, low, high = (float(summary[f"half_entropy{end}"]) for end in ("", "_lower", "_upper"))
         exact = half if name == "exact" else exact
         yield f"{name:>14} {half:8.3f} ({low:.3f} to {high:.3f}) {100 * (half / exact - 1):+6.1f} %"

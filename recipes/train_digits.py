@@ -16,20 +16,18 @@ import specent as sp
 from specent import arguments
 from specent.models.checkpoint import checkpoint_path, save_checkpoint
 from specent.models.digits import digits_data
-from specent.studies.shipped import recorded
+from specent.studies import StudySettings, limited_threads, stored_settings
 from specent.training.edm import TrainingSettings, train
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(StudySettings):
     """Settings of the training.
 
     Parameters
     ----------
     output : Path
         Checkpoint to write, ending in .safetensors.
-    overwrite : bool
-        Replace an existing checkpoint and its card.
     seed : int
         Seed of the weights, the batches and the noise.
     steps : int
@@ -52,12 +50,9 @@ class Settings:
         Residual blocks.
     embedding : int
         Width of the embedding of noise level and class.
-    threads : int
-        Processor threads, which the last digits of the weights depend on; 0 leaves the choice to torch.
     """
 
     output: Path = Path("digits.safetensors")
-    overwrite: bool = False
     seed: int = 0
     steps: int = TrainingSettings.steps
     batch: int = TrainingSettings.batch
@@ -69,9 +64,10 @@ class Settings:
     width: int = TrainingSettings.width
     blocks: int = TrainingSettings.blocks
     embedding: int = TrainingSettings.embedding
-    threads: int = 2
+    threads: int | None = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         arguments.whole(self.seed, "seed")
         for name in ("steps", "batch"):
             arguments.whole(getattr(self, name), name, least=1, most=10_000_000)
@@ -82,20 +78,20 @@ class Settings:
         arguments.number(self.average, "average", least=0, below=1)
         arguments.number(self.log_sigma_mean, "log_sigma_mean", least=-10, most=10)
         arguments.number(self.log_sigma_std, "log_sigma_std", least=0, most=10)
-        arguments.whole(self.threads, "threads", most=1024)
 
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Train, and write the checkpoint and its card."""
     path = checkpoint_path(settings.output, overwrite=settings.overwrite)
-    options = recorded(settings, "output", "overwrite", "threads")
+    options = stored_settings(settings, "output", "overwrite", "threads")
     training = TrainingSettings(**options)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     images, labels = digits_data()
     names, classes = np.unique(labels, return_inverse=True)
     flat = torch.as_tensor(images.reshape(len(images), -1), dtype=torch.float32)
-    net = train(flat, torch.as_tensor(classes), training)
+    # the last digits of the weights depend on the number
+    with limited_threads(settings.threads):
+        net = train(flat, torch.as_tensor(classes), training)
+        threads = torch.get_num_threads()
     card = {
         "name": "digits",
         "title": "Class-conditional denoiser of 8 x 8 handwritten digits",
@@ -104,7 +100,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "data_licence": "CC BY 4.0",
         "licence": "BSD-3-Clause",
         "made_by": "specent run train_digits",
-        "settings": {**options, "threads": torch.get_num_threads()},
+        "settings": {**options, "threads": threads},
         "seed": settings.seed,
         "labels": [str(name) for name in names],
         "label_prior": (np.bincount(classes) / len(classes)).tolist(),

@@ -1,6 +1,6 @@
 """The command ``specent``: run a recipe, check and describe archives, draw their figures.
 
-Exit codes: 0 done, 1 bad input (one line on standard error says what and how to mend it), 2 wrong usage,
+Exit codes: 0 done, 1 bad input (one line on standard error says what and how to put it right), 2 wrong usage,
 130 interrupted, 143 terminated. With SPECENT_TRACEBACK=1 in the environment a traceback stands above that line.
 """
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict as ConfigDict
 
+from specent import studies
 from specent.arguments import brief
 from specent.command.interface import OPTIONS, app
 from specent.errors import SpecentError
-from specent.studies import shipped
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -42,20 +42,20 @@ def run(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, help="Name 
     if tokens[0].startswith("-"):
         raise CycloptsError(msg=f"specent run: the recipe comes first, then its flags; {tokens[0]!r} is a flag")
     name = tokens[0]
-    module = shipped.recipe(name)
+    module = studies.recipe(name)
     try:
         recipe_app(module, Path(name).stem)(tokens[1:], exit_on_error=False, print_error=False)
     except (SpecentError, CycloptsError, BrokenPipeError):
         raise
     except (Exception, SystemExit) as error:
         if not isinstance(error, SystemExit) or error.code not in (None, 0):
-            raise shipped.failed(error, name, shipped.recipe_path(name)) from error
+            raise studies.recipe_error(error, name, studies.recipe_path(name)) from error
 
 
 def _recipe_list() -> str:
-    names = shipped.recipe_names()
+    names = studies.recipe_names()
     width = max((len(name) for name in names), default=0)
-    rows = [f"  {name:<{width}}  {_first_line(shipped.recipe_path(name))}" for name in names]
+    rows = [f"  {name:<{width}}  {_first_line(studies.recipe_path(name))}" for name in names]
     return "\n".join([_RUN_USAGE, "Recipes:", *rows])
 
 
@@ -91,7 +91,7 @@ def recipe_app(module: ModuleType, name: str) -> App:
         "config": Annotated[Path | None, Parameter(help="TOML file with settings; flags override it.")],
         "return": None,
     }
-    made = App(
+    command_line = App(
         name=f"specent run {name}",
         usage=f"Usage: specent run {name} [--flag value ...] [--config FILE.toml]",
         help=_reflowed(module.__doc__ or ""),
@@ -104,8 +104,8 @@ def recipe_app(module: ModuleType, name: str) -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    made["--help"].group = OPTIONS
-    return made
+    command_line["--help"].group = OPTIONS
+    return command_line
 
 
 def _reflowed(text: str) -> str:

@@ -1,1 +1,40 @@
-"""What recipes share: shipped files, settings and printed tables."""
+"""What recipes share: settings, tiny runs, files, printed tables, and how a recipe is found and loaded."""
+
+from __future__ import annotations
+
+from specent.studies.outputs import existing_folder as existing_folder
+from specent.studies.outputs import mark_tiny as mark_tiny
+from specent.studies.outputs import output_paths as output_paths
+from specent.studies.outputs import write_results as write_results
+from specent.studies.recipes import recipe as recipe
+from specent.studies.recipes import recipe_error as recipe_error
+from specent.studies.recipes import recipe_names as recipe_names
+from specent.studies.recipes import recipe_path as recipe_path
+from specent.studies.scaling import fit_both_laws as fit_both_laws
+from specent.studies.settings import SampledSettings as SampledSettings
+from specent.studies.settings import StudySettings as StudySettings
+from specent.studies.settings import limited_threads as limited_threads
+from specent.studies.settings import stored_settings as stored_settings
+from specent.studies.tables import half_entropy_text as half_entropy_text
+from specent.studies.tables import print_lines as print_lines
+from specent.studies.tiny import tiny_settings as tiny_settings
+from specent.studies.tiny import without_meaning as without_meaning
+
+__all__ = [
+    "SampledSettings",
+    "StudySettings",
+    "existing_folder",
+    "fit_both_laws",
+    "half_entropy_text",
+    "limited_threads",
+    "mark_tiny",
+    "output_paths",
+    "print_lines",
+    "recipe",
+    "recipe_error",
+    "recipe_names",
+    "recipe_path",
+    "stored_settings",
+    "tiny_settings",
+    "without_meaning",
+]

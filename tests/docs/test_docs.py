@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import inspect
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import specent as sp
-from specent import command, plotting, schema
-from specent.studies import shipped
+from specent import command, plotting, schema, studies
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *STUDIES]
+README = ROOT / "README.md"
+INLINE = re.compile(r"`([^`]+)`")
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -28,22 +34,104 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Every call of the command line in the documentation and the README, as page and arguments."""
-    for page in [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
-        for block in blocks(page, "console"):
-            for line in block.splitlines():
-                if line.startswith("$ specent "):
-                    yield page.name, shlex.split(line.removeprefix("$ specent "))
+    for page in [*PAGES, README, ROOT / "CONTRIBUTING.md"]:
+        text = page.read_text(encoding="utf-8")
+        lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+        lines += [f"$ {' '.join(code.split())}" for code in INLINE.findall(FENCED.sub("", text))]
+        for line in lines:
+            words = shlex.split(line.removeprefix("$ specent "), comments=True) if line.startswith("$ specent ") else []
+            # a text may elide what the reader fills in
+            if words and "..." not in words:
+                yield page.name, words
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
-def test_the_python_blocks_of_a_page_run_one_after_another(
+# opens networks that a page names but does not bring; what is called, and with which arguments, is checked all the same
+OPENS = re.compile(r"sp\.models\.(?:pipeline|edm2|ddpm)\(\s*\"")
+
+
+def namespace_of(page: Path) -> dict[str, object]:
+    """What is there before the first block of a page; the README leaves the network to its reader."""
+    namespace: dict[str, object] = {"__name__": f"docs_{page.stem}"}
+    if page == README:
+        namespace["net"] = lambda x, time, condition: 0.1 * x
+    return namespace
+
+
+def check_calls(code: str, origin: str) -> int:
+    """Compare every call of a name of the package in `code` with its signature; returns how many there were."""
+    count = 0
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("sp."):
+            attribute(ast.unparse(node), origin)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("sp."):
+            count += 1
+            function = attribute(ast.unparse(node.func), origin)
+            words = {word.arg: ... for word in node.keywords if word.arg}
+            given = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
+            elided = any(isinstance(argument, ast.Constant) and argument.value is ... for argument in given)
+            signature = inspect.signature(function)
+            try:
+                (signature.bind_partial if elided else signature.bind)(*([] if elided else given), **words)
+            except TypeError as error:
+                raise AssertionError(f"{origin}: {ast.unparse(node)}: {error}") from None
+    return count
+
+
+def attribute(dotted: str, origin: str) -> Any:
+    """The object behind a dotted name that starts with ``sp``."""
+    value: Any = sp
+    for name in dotted.split(".")[1:]:
+        assert hasattr(value, name), f"{origin}: {dotted} does not exist"
+        value = getattr(value, name)
+    return value
+
+
+def expressions(page: Path) -> Iterator[str]:
+    """The inline code of a page that is an expression of Python."""
+    for code in INLINE.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
+        text = " ".join(code.split()).replace("\\|", "|")
+        try:
+            ast.parse(text, mode="eval")
+        except SyntaxError:
+            continue
+        yield text
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in [README, *PAGES] if blocks(page, "python")], ids=lambda page: page.stem
+)
+def test_the_python_of_a_page_runs_one_block_after_another(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {"__name__": f"docs_{page.stem}"}
+    namespace = namespace_of(page)
     for number, block in enumerate(blocks(page, "python")):
+        origin = f"{page.name}, block {number}"
+        if page == README and OPENS.search(block):
+            assert check_calls(block, origin) > 1
+            continue
         # dataclasses look their annotations up in the module, so a block is compiled without its own __future__ imports
-        exec(compile(block, f"{page.name}, block {number}", "exec", dont_inherit=True), namespace)
+        exec(compile(block, origin, "exec", dont_inherit=True), namespace)
+    for text in expressions(page):
+        # what the text does with the page's own variables
+        if "(" in text and text.partition("(")[0].partition(".")[0] in namespace.keys() - {"sp", "np", "torch", "net"}:
+            names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+            if names <= namespace.keys() | set(dir(builtins)):
+                eval(compile(text, f"{page.name}: {text}", "eval"), namespace)
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: f"{page.parent.name}-{page.stem}")
+def test_every_name_and_call_in_the_text_of_a_page_exists(page: Path) -> None:
+    for text in expressions(page):
+        if text.startswith("sp."):
+            check_calls(text, page.name)
+
+
+def test_wrong_calls_in_a_text_are_seen() -> None:
+    for text in ("sp.nothing", "sp.entropy(runs, method=1)", "sp.Guidance(1, 2, 3, 4, 5)"):
+        with pytest.raises(AssertionError, match="page"):
+            check_calls(text, "page")
+    assert check_calls("sp.entropy(runs, estimator='path')", "page") == 1
 
 
 def test_every_command_line_shown_names_commands_and_flags_that_exist() -> None:
@@ -51,12 +139,18 @@ def test_every_command_line_shown_names_commands_and_flags_that_exist() -> None:
     assert len(shown) > 5
     for page, arguments in shown:
         if arguments[0] == "run" and len(arguments) > 1 and not arguments[1].startswith("./"):
-            module = shipped.recipe(arguments[1])
+            module = studies.recipe(arguments[1])
             flags = {f"--{field.name.replace('_', '-')}" for field in fields(module.Settings)} | {"--help", "--config"}
             used = {argument for argument in arguments[2:] if argument.startswith("--")}
             assert used <= flags, f"{page}: {arguments}"
-        elif arguments[0] != "run":
+        elif arguments[0] != "run" and len(arguments) > 1:
             command.app.parse_args(arguments, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("name", sorted({arguments[0] for _, arguments in commands()}))
+def test_every_command_that_is_shown_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([name, "--help"]) == 0
+    assert "specent" in capsys.readouterr().out
 
 
 def test_every_toml_example_holds_settings_of_its_recipe() -> None:
@@ -64,12 +158,12 @@ def test_every_toml_example_holds_settings_of_its_recipe() -> None:
     assert examples
     for block in examples:
         name = block.splitlines()[0].removeprefix("# ")
-        assert set(tomllib.loads(block)) <= {field.name for field in fields(shipped.recipe(name).Settings)}
+        assert set(tomllib.loads(block)) <= {field.name for field in fields(studies.recipe(name).Settings)}
 
 
 def test_the_page_of_recipes_names_every_recipe() -> None:
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    assert [name for name in shipped.recipe_names() if f"| `{name}` |" not in text] == []
+    assert [name for name in studies.recipe_names() if f"| `{name}` |" not in text] == []
 
 
 def test_the_page_of_figures_names_every_figure() -> None:
@@ -81,7 +175,7 @@ def test_the_list_of_names_holds_every_public_name() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^   ([\w.]+)$", text, re.MULTILINE))
     heads = {name.partition(".")[0] for name in listed}
-    assert {name for name in sp.__all__ if name not in heads} <= {"plot", "sampling"}
+    assert {name for name in sp.__all__ if name not in heads} == set()
     modules = (
         (sp.exact, "exact"),
         (sp.models, "models"),
@@ -120,7 +214,7 @@ def test_every_study_is_of_a_recipe_shows_a_figure_and_stands_in_the_index() -> 
     index = (ROOT / "docs" / "studies" / "index.md").read_text(encoding="utf-8")
     assert len(pages) >= 7
     for page in pages:
-        assert page.stem in shipped.recipe_names()
+        assert page.stem in studies.recipe_names()
         assert f"({page.name})" in index
         figures = re.findall(r"!\[[^\]]+\]\((\.\./images/[^)]+)\)", page.read_text(encoding="utf-8"))
         assert figures, f"{page.name} shows no figure"

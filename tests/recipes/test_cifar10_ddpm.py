@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 
 import specent as sp
+from specent import command
 from specent.errors import SpecentError
 from specent.models.diffusers.tiny_pipelines import write_pipeline
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 module = recipe("cifar10_ddpm")
 
@@ -54,7 +55,7 @@ def test_the_chain_is_that_of_the_paper() -> None:
     np.testing.assert_array_equal(module.chain(1000), np.arange(1000))
     settings = module.Settings(network="x")
     assert settings.samples == 1000
-    assert [partition.name for partition in module.questions(settings, module.CLASSES, null=True)[:3]] == [
+    assert [partition.name for partition in module.partitions_of(settings, module.CLASSES, null=True)[:3]] == [
         "deer | automobile", "deer | cat", "airplane | null",
     ]  # fmt: skip
 
@@ -107,7 +108,7 @@ def test_a_place_without_an_interval_is_told_in_words(value: float, low: float, 
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("line", "said"),
     [
         ("", "network=''"),
         ("--network /nowhere", "/nowhere"),
@@ -115,9 +116,9 @@ def test_a_place_without_an_interval_is_told_in_words(value: float, low: float, 
         ("--tiny --pairs deer", "deer"),
         ("--tiny --pairs deer|elk", "elk"),
         ("--tiny --pairs deer,cat|dog", "no pair of two classes"),
-        ("--tiny --pairs deer|cat deer|cat", "ask a question twice"),
+        ("--tiny --pairs deer|cat deer|cat", "name a partition twice"),
         ("--tiny --against-null elk", "elk"),
-        ("--tiny --pairs deer|cat --against-null deer deer", "ask a question twice"),
+        ("--tiny --pairs deer|cat --against-null deer deer", "name a partition twice"),
         ("--tiny --samples 1", "samples=1"),
         ("--tiny --steps 2000", "steps=2000"),
         ("--tiny --batch-size 0", "batch_size=0"),
@@ -127,10 +128,10 @@ def test_a_place_without_an_interval_is_told_in_words(value: float, low: float, 
     ],
 )
 def test_a_bad_setting_is_one_line_and_nothing_is_written(
-    command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    line: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.main(["run", "cifar10_ddpm", *command.split()]) == 1
+    assert command.main(["run", "cifar10_ddpm", *line.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1

@@ -9,7 +9,7 @@ import pytest
 import specent as sp
 from specent.errors import SpecentError
 from specent.guidance import from_json
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 NAMES = ["unguided", "w=3", "w=3 for 0<sigma<=0.5", "feedback pi=0.99 t_0=0.5 t_1=0.4 w<=10 gap=0.5"]
 

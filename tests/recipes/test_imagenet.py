@@ -14,7 +14,7 @@ import specent as sp
 from specent import command
 from specent.errors import SpecentError
 from specent.models.edm2.tiny_networks import write_tiny
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 # a handful of trajectories says little
 pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
@@ -96,7 +96,7 @@ def test_the_null_condition_is_sampled_once_for_all_settings(networks: tuple[Pat
     module = recipe("imagenet_guidance")
     settings = module.Settings(tiny=True, **SMALL, scales=(2.0, 3.0), sigma_lo=(0.0, 0.2), sigma_hi=(np.inf, 5.0))
     model = sp.models.edm2(networks[0], null=networks[1])
-    short = module.sampled(settings, model, "1", progress=False)
+    short = module.trajectories(settings, model, "1", progress=False)
     plain = sp.sample(
         model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(8), samples=6, classes=["1", "null"],
         candidates=["1", "null"], guidance=[sp.Guidance(), *module.guided(settings)], progress=False,

@@ -9,7 +9,7 @@ import xarray as xr
 
 import specent as sp
 from specent import command
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 study = recipe("null_study")
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 import xarray as xr
 
 import specent as sp
+from specent import command, studies
 from specent.errors import SpecentError
 from specent.files import shipped_folder
-from specent.studies.shipped import recipe, recipe_names
+from specent.studies import recipe, recipe_names
 
 SMALL = {
     "gmm_1d": {"steps": 24, "samples": 10},
@@ -64,11 +67,12 @@ def test_the_scaling_recipe_reports_both_laws(tmp_path: Path, capsys: pytest.Cap
     module = recipe("gmm_scaling")
     module.main(module.Settings(output=tmp_path / "s.nc"))
     lines = capsys.readouterr().out.splitlines()
-    _, slope, _, exponent = module.fits(sp.open(tmp_path / "s.nc"), 8)
+    _, slope, _, exponent = studies.fit_both_laws(sp.open(tmp_path / "s.nc"), 2**8)
     assert abs(float(slope.slope.squeeze()) - 1) < 1e-6
     assert abs(float(exponent.exponent.squeeze()) - 0.5) < 0.002
-    assert lines[0].startswith("VP: half-entropy time against ln(d)/2: slope 1.0000")
-    assert lines[1].startswith("VE: half-entropy sigma against d: exponent 0.500")
+    assert lines[0] == "threads: 1"
+    assert lines[1].startswith("VP: half-entropy time against ln(d)/2: slope 1.0000")
+    assert lines[2].startswith("VE: half-entropy sigma against d: exponent 0.500")
 
 
 @pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # a handful of trajectories says little
@@ -90,20 +94,20 @@ def test_the_demonstration_runs_small_and_leaves_archives_and_a_page(
         assert f"{digit} | rest" in output
     # once, beneath its heading
     assert output.count("slope 1.000000") == output.count("exponent 0.500") == 1
-    assert output.index("How the half-entropy place scales") < output.index("slope 1.000000")
+    assert output.index("3/4 two components") < output.index("slope 1.000000") < output.index("4/4 handwritten")
     with pytest.raises(SpecentError, match="exists"):
         module.main(module.Settings(folder=target))
 
 
-def test_digits_are_asked_the_full_set_one_against_the_rest_and_all_pairs() -> None:
+def test_the_partitions_of_the_digits_are_the_full_set_one_against_the_rest_and_all_pairs() -> None:
     labels = tuple("0123456789")
-    asked = recipe("digits").questions(labels)
-    assert len(asked) == 1 + 10 + 45
-    assert len({partition.name for partition in asked}) == 56
+    partitions = recipe("digits").partitions_of(labels)
+    assert len(partitions) == 1 + 10 + 45
+    assert len({partition.name for partition in partitions}) == 56
 
 
 def test_training_writes_a_checkpoint_that_loads_and_its_card(tmp_path: Path) -> None:
-    small = {"steps": 3, "batch": 8, "width": 8, "blocks": 1, "embedding": 4, "threads": 0}
+    small = {"steps": 3, "batch": 8, "width": 8, "blocks": 1, "embedding": 4, "threads": 1}
     path, card = run("train_digits", tmp_path, output=tmp_path / "tiny.safetensors", **small)
     model = sp.models.digits(path)
     assert model.shape == (1, 8, 8)
@@ -135,10 +139,10 @@ def test_the_shipped_archive_comes_out_of_its_recipe(tmp_path: Path) -> None:
 def test_a_bad_folder_or_setting_is_refused_before_work(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(SpecentError, match="cannot be made"):
+    with pytest.raises(SpecentError, match="cannot be created"):
         run("quickstart", tmp_path, folder=blocked / "demo")
     for name in ("\0", "~nobody-of-this-name/demo"):
-        with pytest.raises(SpecentError, match="cannot be made"):
+        with pytest.raises(SpecentError, match="cannot be created"):
             run("quickstart", tmp_path, folder=Path(name))
     (tmp_path / "digits_exact.nc").write_text("mine")
     with pytest.raises(SpecentError, match=r"digits_exact.nc exists"):
@@ -147,7 +151,7 @@ def test_a_bad_folder_or_setting_is_refused_before_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("line", "said"),
     [
         ("gmm_1d --deviation -1", "deviation=-1.0"),
         ("gmm_1d --deviation 1e200", "deviation=1e+200"),
@@ -187,10 +191,10 @@ def test_a_bad_folder_or_setting_is_refused_before_work(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
-    command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    line: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.main(["run", *command.split()]) == 1
+    assert command.main(["run", *line.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1
@@ -198,23 +202,33 @@ def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "gmm_1d --steps 2 --samples 10",
-        "gmm_1d --means 0.0000001 0.00000011 --steps 8 --samples 10",
-        "gmm_scaling --variance 1e9 --exponent-max 8 --fit-from 4",
-    ],
-)
-def test_what_was_computed_is_kept_when_no_table_can_be_made_of_it(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_results_are_written_even_if_no_table_of_them_can_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.main(["run", *command.split()]) == 0
-    told = capsys.readouterr()
-    assert told.err.count("specent: the archive is written, but nothing can be printed about it: ") == 1
+    assert command.main(["run", "gmm_1d", "--steps", "2", "--samples", "10"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("specent: the archive is written, but nothing can be printed about it: ") == 1
     (path,) = tmp_path.glob("*.nc")
-    assert f"wrote {path}" in told.out
+    assert f"wrote {path}" in printed.out
+    sp.validate(path)
+
+
+@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # that curves never fall, which is the point
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("gmm_1d --means 0.0000001 0.00000011 --steps 8 --samples 10", "never"),
+        ("gmm_scaling --variance 1e9 --exponent-max 8 --fit-from 4", "slope nan"),
+    ],
+)
+def test_a_table_of_curves_that_never_fall_says_so(
+    line: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["run", *line.split()]) == 0
+    assert said in capsys.readouterr().out
+    (path,) = tmp_path.glob("*.nc")
     sp.validate(path)
 
 
@@ -223,7 +237,7 @@ def test_a_file_that_appears_while_a_recipe_runs_is_kept(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if another process wrote it right after the check."""
-    small = {"steps": 2, "batch": 8, "width": 8, "blocks": 1, "embedding": 4, "threads": 0}
+    small = {"steps": 2, "batch": 8, "width": 8, "blocks": 1, "embedding": 4, "threads": 1}
     output = tmp_path / ("x.safetensors" if name == "train_digits" else "x.nc")
     module = recipe(name)
     where = module if name == "train_digits" else sp.archive
@@ -251,9 +265,9 @@ def test_companions_of_the_digits_are_kept_and_so_are_their_samples(
 
     def appears(*arguments: object, **options: object) -> xr.Dataset:
         exact.write_text("mine")
-        return made(*arguments, **options)
+        return original(*arguments, **options)
 
-    made = sp.models.exact_profiles
+    original = sp.models.exact_profiles
     monkeypatch.setattr(sp.models, "exact_profiles", appears)
     settings = module.Settings(output=tmp_path / "d.nc", samples=4, steps=8, exact_samples=4, predictions=3)
     with pytest.raises(SpecentError, match=r"d_exact.nc.* exists"):
@@ -270,13 +284,17 @@ def test_a_card_beside_the_archive_is_not_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
 
 
-def test_threads_are_limited_and_put_back() -> None:
-    import torch
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_has_a_number_of_threads_and_refuses_a_wrong_one(name: str) -> None:
+    module = recipe(name)
+    assert "threads" in {field.name for field in fields(module.Settings)}
+    small = {"tiny": True} if "tiny" in {field.name for field in fields(module.Settings)} else {}
+    with pytest.raises(SpecentError, match="threads=0"):
+        module.Settings(threads=0, **small)
 
-    before = torch.get_num_threads()
-    limited = recipe("digits").limited
-    with limited(3):
-        assert torch.get_num_threads() == 3
-    with limited(0):
-        assert torch.get_num_threads() == before
-    assert torch.get_num_threads() == before
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != "quickstart"])
+def test_a_recipe_uses_no_other_recipe_and_nothing_private(name: str) -> None:
+    text = studies.recipe_path(name).read_text()
+    assert not re.search(r"import .*\brecipe\b|recipe\(", text)
+    assert not re.search(r"from specent[\w.]*\._|import _|\b(?:sp|module|studies)\.[\w.]*\._", text)

@@ -16,7 +16,7 @@ from specent import command
 from specent.errors import ModelError
 from specent.models.diffusers.tiny_pipelines import write_pipeline
 from specent.sampling.streams import Streams
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 study = recipe("sd15_attributes")
 
@@ -58,7 +58,9 @@ def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None
     shown = sp.open(path)
     assert "preview" in shown
     assert shown["preview"].shape[-3:] == (3, 16, 16)
-    model = study.opened(study.Settings(model=str(write_pipeline("sd2", tmp_path / "sd2")), attributes=("with a cat",)))
+    model = study.open_pipeline(
+        study.Settings(model=str(write_pipeline("sd2", tmp_path / "sd2")), attributes=("with a cat",))
+    )
     start = shown["prediction"].isel(guidance=0, prediction_time=-1)
     last = float(shown["time"][-1])
     level = float(model.schedule.noise_level(last))

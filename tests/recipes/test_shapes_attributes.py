@@ -10,34 +10,34 @@ import xarray as xr
 
 import specent as sp
 from specent import command
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 study = recipe("shapes_attributes")
-CLOCK = sp.schedules.VE()
+SCHEDULE = sp.schedules.VE()
 ORDER = ("background", "shape", "texture", "glyph")
 
 
 @pytest.fixture(scope="module")
 def data() -> tuple[sp.models.FiniteModel, np.ndarray, dict[str, np.ndarray], list[sp.Partition]]:
     images, attributes = sp.images.shapes(4800, 16, 0)
-    model = sp.models.finite(images, study.named(attributes), name="shapes")
-    return model, images, attributes, study.questions(attributes, model.labels)
+    model = sp.models.finite(images, study.combinations(attributes), name="shapes")
+    return model, images, attributes, study.partitions_of(attributes, model.labels)
 
 
 @pytest.fixture(scope="module")
 def profiles(data) -> xr.Dataset:
     """Exact profiles and those of new pictures, from 480 noisy pictures each."""
-    model, _, _, asked = data
-    clock = CLOCK, np.geomspace(0.15, 60.0, 24)
-    exact = sp.models.exact_profiles(model, *clock, asked, samples=10, progress=False)
-    new = study.fresh(study.Settings(images=4800, draws=10), model, clock, asked)
+    model, _, _, partitions = data
+    channel = SCHEDULE, np.geomspace(0.15, 60.0, 24)
+    exact = sp.models.exact_profiles(model, *channel, partitions, samples=10, progress=False)
+    new = study.new_pictures(study.Settings(images=4800, draws=10), model, channel, partitions)
     return sp.analysis.combine(exact, new)
 
 
 def test_a_partition_groups_the_combinations_by_one_attribute(data) -> None:
-    model, _, _, asked = data
-    assert [partition.name for partition in asked] == list(ORDER)
-    for partition in asked:
+    model, _, _, partitions = data
+    assert [partition.name for partition in partitions] == list(ORDER)
+    for partition in partitions:
         assert partition.covers(model.labels)
         for side, labels in partition.sides:
             assert all(side in label.split() for label in labels)
@@ -54,9 +54,9 @@ def test_the_background_follows_the_closed_form_of_a_shift(data, profiles) -> No
     _, images, attributes, _ = data
     exact = sp.speciation(profiles.sel(estimator=["exact"], partition=["background"]), axis="sigma").squeeze()
     error = float(exact.half_entropy_upper - exact.half_entropy_lower) / (2 * 1.96)
-    # the shapes, of which the closed form knows the mean only, move the place by less than 2 %
-    place = study.shift(images, attributes["background"])
-    assert float(exact.half_entropy) == pytest.approx(place, abs=4 * error + 0.02 * place)
+    # the shapes, of which the closed form knows the mean only, move the level by less than 2 %
+    level = study.shift(images, attributes["background"])
+    assert float(exact.half_entropy) == pytest.approx(level, abs=4 * error + 0.02 * level)
 
 
 def test_the_shift_of_two_gaussian_clouds_is_that_of_the_two_component_entropy() -> None:
@@ -81,30 +81,32 @@ def test_new_pictures_are_never_more_certain_than_the_set_and_agree_with_it_at_h
 
 def test_fewer_pictures_are_too_few_at_higher_noise() -> None:
     images, attributes = sp.images.shapes(480, 16, 0)
-    model = sp.models.finite(images, study.named(attributes), name="shapes")
-    clock, asked = (CLOCK, np.geomspace(0.2, 60.0, 16)), study.questions(attributes, model.labels)
-    exact = sp.models.exact_profiles(model, *clock, asked, samples=6, progress=False)
-    both = sp.analysis.combine(exact, study.fresh(study.Settings(images=480, draws=6), model, clock, asked))
+    model = sp.models.finite(images, study.combinations(attributes), name="shapes")
+    channel, partitions = (SCHEDULE, np.geomspace(0.2, 60.0, 16)), study.partitions_of(attributes, model.labels)
+    exact = sp.models.exact_profiles(model, *channel, partitions, samples=6, progress=False)
+    both = sp.analysis.combine(
+        exact, study.new_pictures(study.Settings(images=480, draws=6), model, channel, partitions)
+    )
     assert study.too_small(both, "background") == "nowhere"
     assert 0.2 < float(study.too_small(both, "glyph")) < 1.0
 
 
 def test_the_cross_entropy_of_new_pictures_is_that_of_brute_force(data) -> None:
-    model, images, attributes, asked = data
+    model, images, attributes, partitions = data
     settings = study.Settings(images=4800, draws=2, seed=7)
-    clock = CLOCK, np.array([0.3, 2.0, 30.0])
-    made = study.fresh(settings, model, clock, asked[:2])
+    channel = SCHEDULE, np.array([0.3, 2.0, 30.0])
+    profile = study.new_pictures(settings, model, channel, partitions[:2])
     new, truth = sp.images.shapes(96, 16, 8)
-    order = np.argsort(study.named(truth), kind="stable")
+    order = np.argsort(study.combinations(truth), kind="stable")
     noise = np.random.default_rng([7, 1]).standard_normal((96, 256))
-    for t, level in enumerate(clock[1]):
+    for t, level in enumerate(channel[1]):
         state = new[order].reshape(96, -1) + level * noise
         square = ((state[:, None] - images.reshape(len(images), -1)) ** 2).sum(-1) / (2 * level**2)
         weight = np.exp(square.min(1, keepdims=True) - square)
         for p, name in enumerate(ORDER[:2]):
             right = attributes[name][None] == truth[name][order][:, None]
-            surprise = -np.log2((weight * right).sum(1) / weight.sum(1))
-            assert made.entropy.squeeze().values[p, t] == pytest.approx(surprise.mean(), rel=1e-6)
+            surprisal = -np.log2((weight * right).sum(1) / weight.sum(1))
+            assert profile.entropy.squeeze().values[p, t] == pytest.approx(surprisal.mean(), rel=1e-6)
 
 
 def test_the_tiny_run_writes_valid_archives_with_its_settings(
@@ -116,15 +118,15 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     assert torch.get_num_threads() == threads
     for name in ("shapes_attributes.nc", "shapes_attributes_runs.nc"):
         sp.validate(tmp_path / name)
-    made, runs = sp.open(tmp_path / "shapes_attributes.nc"), sp.open(tmp_path / "shapes_attributes_runs.nc")
-    assert made.estimator.values.tolist() == ["exact", study.FRESH, "path"]
-    assert made.partition.values.tolist() == runs.partition.values.tolist() == list(ORDER)
+    profile, runs = sp.open(tmp_path / "shapes_attributes.nc"), sp.open(tmp_path / "shapes_attributes_runs.nc")
+    assert profile.estimator.values.tolist() == ["exact", study.FRESH, "path"]
+    assert profile.partition.values.tolist() == runs.partition.values.tolist() == list(ORDER)
     assert runs.prediction.sizes["prediction_time"] == 4
     assert runs.class_label.values.tolist()[-1] == "null"
     # grey values of the set: -1 black, 1 white
     shown = runs.preview.isel(preview_channel=0).values / 255
     np.testing.assert_allclose(shown, (runs.prediction.isel(channel=0).values.clip(-1, 1) + 1) / 2, atol=0.51 / 255)
-    settings = json.loads(made.attrs["settings"])
+    settings = json.loads(profile.attrs["settings"])
     assert settings["recipe"] == "shapes_attributes"
     assert settings["recipe_settings"]["images"] == 480
     output = capsys.readouterr().out

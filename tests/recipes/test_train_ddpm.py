@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import specent as sp
+from specent import command
 from specent.errors import SpecentError, SpecentWarning
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 from specent.training.run import CHECKPOINTS
 
 module = recipe("train_ddpm")
@@ -30,7 +31,7 @@ SMALL = {"steps": 24, "batch": 8, "channels": (8, 16), "layers": 1, "attention":
 KILLED = """
 import os, signal, sys
 import torch
-from specent.studies.shipped import recipe
+from specent.studies import recipe
 
 folder, last = sys.argv[1], int(sys.argv[2])
 calls, step = 0, torch.optim.Adam.step
@@ -196,7 +197,7 @@ def test_sizes_follow_from_the_pictures_unless_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("line", "said"),
     [
         ("--data mnist", "data='mnist'"),
         ("--data folder:/nowhere", "is no folder"),
@@ -224,10 +225,10 @@ def test_sizes_follow_from_the_pictures_unless_given() -> None:
     ],
 )
 def test_a_bad_setting_is_one_line_and_nothing_is_written(
-    command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    line: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.main(["run", "train_ddpm", *command.split()]) == 1
+    assert command.main(["run", "train_ddpm", *line.split()]) == 1
     error = capsys.readouterr().err
     assert error.startswith("specent: ")
     assert error.count("\n") == 1
