@@ -40,7 +40,7 @@ from specent.studies import (
     write_results,
 )
 from specent.training.ddpm import DDPMSettings, Examples, Trainer
-from specent.training.run import Keeping, run
+from specent.training.run import Intervals, train_in_folder
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _WHERE = "the folder of specent run train_ddpm --data cifar10:PATH --networks two, or a pipeline of diffusers"
@@ -241,5 +241,7 @@ def untrained(folder: Path, seed: int) -> str:
             "name": "untrained", "data": {"name": "noise"}, "null": null, "labels": list(CLASSES),
             "label_prior": [1 / len(CLASSES)] * len(CLASSES),
         }  # fmt: skip
-        run(target, Trainer(options, Examples(images, labels, count, None)), Keeping(4, 0), card, progress=False)
+        train_in_folder(
+            target, Trainer(options, Examples(images, labels, count, None)), Intervals(4, 0), card, progress=False
+        )
     return str(folder)

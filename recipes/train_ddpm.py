@@ -34,7 +34,7 @@ from specent.studies import (
     without_meaning,
 )
 from specent.training.ddpm import DDPMSettings, Examples, Trainer
-from specent.training.run import CARD, PROFILES, UNCONDITIONAL, Keeping, check_folder, clear, run
+from specent.training.run import CARD, PROFILES, UNCONDITIONAL, Intervals, check_folder, clear, train_in_folder
 
 SMALL = DDPMSettings(
     steps=8000, batch=64, learning_rate=1e-3, warmup=200, average=0.999, channels=(32, 64), layers=1, attention=(4,)
@@ -193,7 +193,7 @@ def train(settings: Settings, data: sp.images.ImageSet, options: DDPMSettings, f
     """Train one network or two, each in a folder of its own."""
     count, one = len(data.classes), settings.networks == "one"
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
-    keeping = Keeping(settings.checkpoints, settings.pictures)
+    keeping = Intervals(settings.checkpoints, settings.pictures)
     conditional = Examples(images, labels, count + one, count if one else None, data.sha256)
     runs = {folder: (conditional, "embedding" if one else "network")}
     if not one:
@@ -206,7 +206,7 @@ def train(settings: Settings, data: sp.images.ImageSet, options: DDPMSettings, f
     if settings.overwrite and folder.is_dir():
         clear(folder)
     for target, (_, null) in runs.items():
-        run(target, trainers[target], keeping, {**about(data, settings), "null": null})
+        train_in_folder(target, trainers[target], keeping, {**about(data, settings), "null": null})
 
 
 def about(data: sp.images.ImageSet, settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from specent.errors import SpecentError
 
 _PACKAGE = Path(__file__).resolve().parent
 _LONGEST = 255  # bytes of one name, on every common file system
+_LONGEST_PATH = 4095  # bytes of a whole path
 
 
 def as_path(path: Any, argument: str = "path", *, error: type[SpecentError] = SpecentError) -> Path:
@@ -58,6 +59,8 @@ def as_path(path: Any, argument: str = "path", *, error: type[SpecentError] = Sp
         expanded = Path(text).expanduser()
     except RuntimeError as problem:
         raise error(f"{argument}={text!r}: there is no such user ({problem}); write the folder out") from problem
+    if len(str(expanded).encode()) > _LONGEST_PATH:
+        raise error(f"{argument}={brief(text)} is a path of {len(str(expanded).encode())} bytes, which is too long")
     for part in expanded.parts:
         if len(part.encode()) > _LONGEST:
             raise error(

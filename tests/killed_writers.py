@@ -51,7 +51,7 @@ def checkpoint(path: Path, overwrite: bool) -> None:
 
 
 def training(path: Path, overwrite: bool) -> None:
-    checkpoints.write(path.parent, 7, {"weights": torch.zeros(SIZE)}, {"settings": {}})
+    checkpoints.write_step(path.parent, 7, {"weights": torch.zeros(SIZE)}, {"settings": {}})
 
 
 def page(path: Path, overwrite: bool) -> None:

@@ -15,7 +15,7 @@ from specent.files import compare_digest
 from specent.models.ddpm_network import need_diffusers
 from specent.models.network import NetworkModel
 
-_MEND = "train it again, or fetch the whole folder"
+_HINT = "train it again, or fetch the whole folder"
 
 # what a finished training leaves in its folder; `specent.training.folder` writes it
 CARD = "specent.json"
@@ -56,8 +56,8 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
     from specent.models.diffusers.pixels import open_pixels
 
     need_diffusers()
-    place = _folder(folder)
-    card = _card(place)
+    path = _folder(folder)
+    card = _card(path)
     try:
         labels = arguments.names(card["labels"], "labels", error=ModelError)
         prior = arguments.array(card["label_prior"], "label_prior", error=ModelError)
@@ -68,12 +68,12 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
         )
         facts = {"data": {"name": data.get("name"), "sha256": data.get("sha256")}, "training": card["settings"]}
     except KeyError as error:
-        raise ModelError(f"{place / CARD} lacks {error}; {_MEND}") from error
+        raise ModelError(f"{path / CARD} lacks {error}; {_HINT}") from error
     except ModelError as error:
-        raise ModelError(f"{place / CARD} does not serve: {error}; {_MEND}") from error
+        raise ModelError(f"{path / CARD} does not serve: {error}; {_HINT}") from error
     if null not in ("embedding", "network"):
-        raise ModelError(f"{place / CARD}: null={brief(null)}; open the folder of the network with labels")
-    free = place / UNCONDITIONAL if null == "network" else None
+        raise ModelError(f"{path / CARD}: null={brief(null)}; open the folder of the network with labels")
+    free = path / UNCONDITIONAL if null == "network" else None
     if free is not None:
         _card(free)
     options = Options(
@@ -81,7 +81,7 @@ def ddpm(folder: str | os.PathLike[str]) -> NetworkModel:
         null=True if free is None else None,
         unconditional=None if free is None else find_source(free, "unconditional"),
     )
-    opened = open_pixels(find_source(place), options)
+    opened = open_pixels(find_source(path), options)
     return PipelineModel(replace(opened, facts={**opened.facts, **facts}), name, prior)
 
 
@@ -89,30 +89,30 @@ def _folder(folder: Any) -> Path:
     if not isinstance(folder, (str, os.PathLike)):
         raise ModelError(f"folder={brief(folder)} is a {type(folder).__name__}; pass the path of a training")
     try:
-        place = Path(folder).expanduser()
-        found = place.is_dir()
+        path = Path(folder).expanduser()
+        exists = path.is_dir()
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"folder={brief(folder)} cannot be the name of a folder ({error})") from error
-    if not found:
-        raise ModelError(f"folder={str(place)!r} is no folder; pass the output of specent run train_ddpm")
-    return place
+    if not exists:
+        raise ModelError(f"folder={str(path)!r} is no folder; pass the output of specent run train_ddpm")
+    return path
 
 
-def _card(place: Path) -> dict[str, Any]:
+def _card(path: Path) -> dict[str, Any]:
     """The card of a finished network, whose weights it names."""
-    file = place / CARD
+    file = path / CARD
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        hint = "its training is not finished; run it again to go on" if (place / "checkpoints").is_dir() else (
+        hint = "its training is not finished; run it again to go on" if (path / "checkpoints").is_dir() else (
             "it is no output of specent run train_ddpm; other pipelines are opened by specent.models.pipeline"
         )  # fmt: skip
-        raise ModelError(f"folder={str(place)!r} has no {CARD}: {hint}") from error
+        raise ModelError(f"folder={str(path)!r} has no {CARD}: {hint}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file} cannot be read as JSON ({error}); {_MEND}") from error
+        raise ModelError(f"{file} cannot be read as JSON ({error}); {_HINT}") from error
     if not isinstance(card, dict):
-        raise ModelError(f"{file} is not a card: it must be a JSON object; {_MEND}")
-    compare_digest(place / WEIGHTS, card.get("sha256"), str(place / WEIGHTS), _MEND, error=ModelError)
+        raise ModelError(f"{file} is not a card: it must be a JSON object; {_HINT}")
+    compare_digest(path / WEIGHTS, card.get("sha256"), str(path / WEIGHTS), _HINT, error=ModelError)
     return card
 
 

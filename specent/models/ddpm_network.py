@@ -35,7 +35,7 @@ def unet(
     dropout: float = 0.0,
     seed: int = 0,
 ) -> Any:
-    """A `UNet2DModel` with weights drawn from a seed.
+    """A `UNet2DModel` with random weights from a seed.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ def unet(
 def check_sizes(
     shape: Sequence[int], batch: int, *, channels: Sequence[int], layers: int, activations: bool = True
 ) -> None:
-    """Refuse a network or a batch that this machine has no memory for, before it is made.
+    """Refuse a network or a batch that this machine has no memory for, before it is built.
 
     What is counted is less than what is used: two convolutions of 3 x 3 in every block on either side, with their
-    average, gradient and both moments; four arrays kept in each of them, if `activations`; and the batch itself.
+    average, gradient and both moments; four arrays in each of them, if `activations`; and the batch itself.
 
     Raises
     ------
@@ -114,11 +114,11 @@ def check_sizes(
         4 * 5 * weights, f"a network of channels={list(channels)} and layers={layers}", "take fewer of them"
     )
     size = math.prod(shape)
-    kept = 3 * size
+    numbers = 3 * size
     if activations:
         pixels = [max(1, size // shape[0] // 4**level) for level in range(len(channels))]
-        kept += sum(2 * 4 * layers * width * count for width, count in zip(channels, pixels, strict=True))
-    memory.check_fits(4 * batch * kept, f"a step with batch={batch}", "take a smaller batch")
+        numbers += sum(2 * 4 * layers * width * count for width, count in zip(channels, pixels, strict=True))
+    memory.check_fits(4 * batch * numbers, f"a step with batch={batch}", "take a smaller batch")
 
 
 def scheduler() -> Any:

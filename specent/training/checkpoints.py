@@ -1,7 +1,7 @@
 """Checkpoints of a training run: one safetensors file with all its tensors, and a card that vouches for it.
 
 The card is written last. A file without a card, or with another SHA-256 than the card says, was not finished or is
-damaged, and the one before is taken: two are kept. Nothing in either is ever executed.
+damaged, and the one before is used: the newest two stay. Nothing in either is ever executed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from specent.errors import ModelError, SpecentWarning
 from specent.files import compare_digest, sha256, write_whole
 
-KEPT = 2
+NEWEST = 2
 _NAME = re.compile(r"step_(\d{8})\.json")
 
 
@@ -33,7 +33,7 @@ class Checkpoint(NamedTuple):
     card: dict[str, Any]
 
 
-def write(folder: Path, step: int, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> Path:
+def write_step(folder: Path, step: int, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> Path:
     """Write a checkpoint, whole or not at all, and remove all but the newest two.
 
     Parameters
@@ -57,11 +57,11 @@ def write(folder: Path, step: int, tensors: Mapping[str, Tensor], card: Mapping[
     text = json.dumps({**card, "step": step, "sha256": sha256(data)}, indent=2) + "\n"
     write_whole(data, path, overwrite=True, error=ModelError)
     write_whole(text, path.with_suffix(".json"), overwrite=True, error=ModelError)
-    kept = [card for number, card in _cards(folder) if number <= step][:KEPT]
+    newest_cards = [card for number, card in _cards(folder) if number <= step][:NEWEST]
     # those of a later step were damaged, or the training would have gone on from there
     for _, old in _cards(folder):
-        if old not in kept:
-            # the card first: what is left without one counts for nothing
+        if old not in newest_cards:
+            # the card first: weights without a card do not count
             old.unlink(missing_ok=True)
             old.with_suffix(".safetensors").unlink(missing_ok=True)
     return path
@@ -84,14 +84,14 @@ def newest(folder: Path) -> Checkpoint | None:
     problems = []
     for step, card in cards:
         try:
-            found = _read(step, card)
+            checkpoint = _read(step, card)
         except ModelError as error:
             problems.append(str(error))
             continue
         if problems:
-            told = f"{'; '.join(problems)}; the training goes on from step {step}, which is whole"
-            warnings.warn(told, SpecentWarning, stacklevel=2)
-        return found
+            text = f"{'; '.join(problems)}; the training goes on from step {step}, which is whole"
+            warnings.warn(text, SpecentWarning, stacklevel=2)
+        return checkpoint
     if problems:
         raise ModelError(f"no checkpoint is whole: {'; '.join(problems)}; start again with overwrite=True")
     return None
@@ -101,8 +101,8 @@ def _cards(folder: Path) -> list[tuple[int, Path]]:
     """Steps and cards of a folder, the newest first."""
     if not folder.is_dir():
         return []
-    found = [(match, entry) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name))]
-    return sorted(((int(match[1]), entry) for match, entry in found), reverse=True)
+    matches = [(match, entry) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name))]
+    return sorted(((int(match[1]), entry) for match, entry in matches), reverse=True)
 
 
 def _read(step: int, path: Path) -> Checkpoint:
@@ -124,9 +124,9 @@ def _read(step: int, path: Path) -> Checkpoint:
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """State of an optimiser as tensors, by place of the parameter and name."""
+    """State of an optimiser as tensors, by index of the parameter and name."""
     state = optimiser.state_dict()["state"]
-    return {f"optimiser.{place}.{key}": value for place, entry in state.items() for key, value in entry.items()}
+    return {f"optimiser.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
 
 
 def restore(checkpoint: Checkpoint, net: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> None:
@@ -143,36 +143,36 @@ def restore(checkpoint: Checkpoint, net: nn.Module, average: nn.Module, optimise
         **{f"average.{key}": value for key, value in average.state_dict().items()},
         "losses": torch.empty(checkpoint.step),
     }
-    for place, parameter in enumerate(parameters):
-        expected[f"optimiser.{place}.step"] = torch.zeros(())
-        expected |= {f"optimiser.{place}.{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
+    for index, parameter in enumerate(parameters):
+        expected[f"optimiser.{index}.step"] = torch.zeros(())
+        expected |= {f"optimiser.{index}.{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
     tensors = checkpoint.tensors
-    told = f"the checkpoint of step {checkpoint.step} does not fit"
+    problem = f"the checkpoint of step {checkpoint.step} does not fit"
     for key in sorted(set(expected) ^ set(tensors)):
-        raise ModelError(f"{told}: {key!r} is {'missing' if key in expected else 'unknown'}")
+        raise ModelError(f"{problem}: {key!r} is {'missing' if key in expected else 'unknown'}")
     for key, like in expected.items():
-        found = tensors[key]
-        if found.shape != like.shape or found.dtype != like.dtype:
+        tensor = tensors[key]
+        if tensor.shape != like.shape or tensor.dtype != like.dtype:
             raise ModelError(
-                f"{told}: {key!r} has shape {tuple(found.shape)} and type {found.dtype}, not {tuple(like.shape)} and "
-                f"{like.dtype}"
+                f"{problem}: {key!r} has shape {tuple(tensor.shape)} and type {tensor.dtype}, not "
+                f"{tuple(like.shape)} and {like.dtype}"
             )
-    check_finite(tensors)
+    refuse_infinite(tensors)
     for key, value in tensors.items():
         if key.endswith(".exp_avg_sq") and bool((value < 0).any()):
-            raise ModelError(f"{told}: {key!r} is a mean of squares, but holds a negative number")
+            raise ModelError(f"{problem}: {key!r} is a mean of squares, but holds a negative number")
         if key.startswith("optimiser.") and key.endswith(".step") and float(value) != checkpoint.step:
-            raise ModelError(f"{told}: {key!r} is {float(value):g}, not {checkpoint.step}")
+            raise ModelError(f"{problem}: {key!r} is {float(value):g}, not {checkpoint.step}")
     net.load_state_dict({key: tensors[f"net.{key}"] for key in net.state_dict()}, strict=True)
     average.load_state_dict({key: tensors[f"average.{key}"] for key in average.state_dict()}, strict=True)
     state = {
-        place: {name: tensors[f"optimiser.{place}.{name}"] for name in ("step", "exp_avg", "exp_avg_sq")}
-        for place in range(len(parameters))
+        index: {name: tensors[f"optimiser.{index}.{name}"] for name in ("step", "exp_avg", "exp_avg_sq")}
+        for index in range(len(parameters))
     }
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
+def refuse_infinite(tensors: Mapping[str, Tensor]) -> None:
     """Refuse tensors that hold a NaN or an infinity, by name."""
     for key, value in tensors.items():
         if not torch.isfinite(value).all():

@@ -2,7 +2,7 @@ r"""Training of a DDPM (arXiv 2006.11239): a U-Net learns the noise in :math:`x_
 
 The loss is :math:`E|\hat\varepsilon(x_t, t, c) - \varepsilon|^2` over uniform whole times t. Labels are dropped at
 random in favour of a null condition, the last embedding (arXiv 2207.12598), or a second network is trained without any
-(arXiv 2506.10433). The weights that are kept are an exponential moving average.
+(arXiv 2506.10433). The result is an exponential moving average of the weights.
 
 All that is random in a step comes from a generator seeded by (seed, step), so a run that was killed needs nothing
 replayed: it goes on from its last whole checkpoint, and the losses are those of a run that was not.
@@ -32,12 +32,12 @@ from specent.schedules import DDPM
 from specent.training import checkpoints
 
 _MOST = {"layers": 64}
-_LOOK = 100  # steps between two looks at the loss: each waits for the GPU
+_REPORT_STEPS = 100  # steps between two reports of the loss: each waits for the GPU
 
 
 @dataclass(frozen=True)
 class DDPMSettings:
-    """What decides a training run, beside the data.
+    """Everything but the data that determines a training run.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class Examples:
 
 @dataclass
 class Trainer:
-    """A training run: its networks, where it stands, and what is kept of it.
+    """A training run: its networks, its optimiser, the steps done and their losses.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ class Trainer:
     @property
     def losses(self) -> NDArray[np.float32]:
         """Loss of every step that was done, shape (step,)."""
-        return self._checked().copy()
+        return self._finite_losses().copy()
 
     def resume(self, folder: Path) -> int:
         """Go on from the newest whole checkpoint of a folder, if it holds any.
@@ -196,21 +196,21 @@ class Trainer:
         SpecentWarning
             If a damaged one was passed over.
         """
-        found = checkpoints.newest(folder)
-        if found is None:
+        checkpoint = checkpoints.newest(folder)
+        if checkpoint is None:
             return 0
-        self._check_same(found, folder)
-        if found.step > self.settings.steps:
-            raise ModelError(f"the checkpoint in {folder} is of step {found.step} of {self.settings.steps}")
-        checkpoints.restore(found, self.net, self.average, self.optimiser)
-        self._losses[: found.step] = found.tensors["losses"].to(self.device)
-        self.step = found.step
+        self._check_same(checkpoint, folder)
+        if checkpoint.step > self.settings.steps:
+            raise ModelError(f"the checkpoint in {folder} is of step {checkpoint.step} of {self.settings.steps}")
+        checkpoints.restore(checkpoint, self.net, self.average, self.optimiser)
+        self._losses[: checkpoint.step] = checkpoint.tensors["losses"].to(self.device)
+        self.step = checkpoint.step
         return self.step
 
-    def _check_same(self, found: checkpoints.Checkpoint, folder: Path) -> None:
+    def _check_same(self, checkpoint: checkpoints.Checkpoint, folder: Path) -> None:
         mine = self.card()
         for name in ("settings", "data_sha256", "embeddings", "null"):
-            theirs = found.card.get(name)
+            theirs = checkpoint.card.get(name)
             if theirs == mine[name]:
                 continue
             what = f"{name}={brief(theirs)}, now {brief(mine[name])}"
@@ -223,7 +223,7 @@ class Trainer:
             )
 
     def card(self) -> dict[str, Any]:
-        """What decides the numbers, for the cards of checkpoints."""
+        """What determines the numbers, for the cards of checkpoints."""
         settings = asdict(self.settings) | {key: list(getattr(self.settings, key)) for key in ("channels", "attention")}
         examples = self.examples
         return {
@@ -234,20 +234,20 @@ class Trainer:
         }
 
     def save(self, folder: Path) -> Path:
-        """Write a checkpoint of where the run stands."""
+        """Write a checkpoint of the run as it is now."""
         tensors = {
             **{f"net.{key}": value for key, value in self.net.state_dict().items()},
             **{f"average.{key}": value for key, value in self.average.state_dict().items()},
             **checkpoints.optimiser_tensors(self.optimiser),
             "losses": torch.from_numpy(self.losses),
         }
-        checkpoints.check_finite(tensors)
-        return checkpoints.write(folder, self.step, tensors, self.card())
+        checkpoints.refuse_infinite(tensors)
+        return checkpoints.write_step(folder, self.step, tensors, self.card())
 
     def run(
         self, after: Callable[[int], None] = lambda step: None, progress: bool = True, name: str = "training"
     ) -> None:
-        """Train from where the run stands to its end.
+        """Train from the steps done to the last one.
 
         Parameters
         ----------
@@ -265,15 +265,15 @@ class Trainer:
         """
         steps = self.settings.steps
         self.net.train()
-        # the global generators serve dropout alone, and are put back
+        # the global generators serve dropout alone, and are restored afterwards
         devices = [self.device] if self.device.type == "cuda" else []
         bar = tqdm(total=steps, initial=self.step, desc=name, unit="step", disable=not progress, mininterval=1.0)
         with torch.random.fork_rng(devices=devices), bar:
             while self.step < steps:
                 self._losses[self.step] = self._advance(self.step)
                 self.step += 1
-                if self.step % _LOOK == 0 or self.step == steps:
-                    bar.set_postfix(loss=f"{self._checked()[-_LOOK:].mean():.4f}")
+                if self.step % _REPORT_STEPS == 0 or self.step == steps:
+                    bar.set_postfix(loss=f"{self._finite_losses()[-_REPORT_STEPS:].mean():.4f}")
                 after(self.step)
                 bar.update()
 
@@ -299,8 +299,8 @@ class Trainer:
         # a short memory early on, so that the initial weights are forgotten
         decay = min(settings.average, (1 + step) / (10 + step))
         with torch.no_grad():
-            for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                kept.lerp_(new, 1 - decay)
+            for mean, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(new, 1 - decay)
         return loss.detach()
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -321,10 +321,10 @@ class Trainer:
         if examples.null is not None:
             condition = torch.where(dropped, examples.null, condition)
         noisy = self.alpha[times] * clean + self.sigma[times] * noise
-        made = (noisy, times, condition, noise)
-        return tuple(value.to(self.device, non_blocking=True) for value in made)  # type: ignore[return-value]
+        batch = (noisy, times, condition, noise)
+        return tuple(value.to(self.device, non_blocking=True) for value in batch)  # type: ignore[return-value]
 
-    def _checked(self) -> NDArray[np.float32]:
+    def _finite_losses(self) -> NDArray[np.float32]:
         """The losses so far, all of which must be finite."""
         losses = self._losses[: self.step].cpu().numpy()
         if not np.isfinite(losses).all():

@@ -2,7 +2,7 @@ r"""Training of the small EDM network by denoising (arXiv 2206.00364, section 5)
 
 The loss is :math:`E\,\lambda(\sigma)\,|D(x_0 + \sigma\varepsilon, \sigma, c) - x_0|^2` with
 :math:`\lambda = (\sigma^2 + \sigma_d^2)/(\sigma\sigma_d)^2` and log-normal noise levels. Labels are dropped at random
-in favour of the null condition (arXiv 2207.12598). The weights that are kept are an exponential moving average.
+in favour of the null condition (arXiv 2207.12598). The result is an exponential moving average of the weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from specent.models.network import EDMNetwork
 class TrainingSettings:
     """What decides a training run, beside the data.
 
-    `log_sigma_mean` and `log_sigma_std` place the noise levels that are trained on; `label_dropout` is the share of
+    `log_sigma_mean` and `log_sigma_std` set the noise levels that are trained on; `label_dropout` is the share of
     samples trained under the null condition.
     """
 
@@ -97,8 +97,8 @@ def train(images: Tensor, classes: Tensor, settings: TrainingSettings, progress:
         optimiser.step()
         # a short memory early on, so that the initial weights are forgotten
         decay = min(settings.average, (1 + step) / (10 + step))
-        for kept, new in zip(average.parameters(), net.parameters(), strict=True):
-            kept.lerp_(new.detach(), 1 - decay)
+        for mean, new in zip(average.parameters(), net.parameters(), strict=True):
+            mean.lerp_(new.detach(), 1 - decay)
         if step % 100 == 0:
             value = loss.item()
             if not math.isfinite(value):

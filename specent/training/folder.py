@@ -1,4 +1,4 @@
-"""The folder of a training run: what in it is ours, by its contents, and what must never be replaced or removed.
+"""The folder of a training run: which files a training wrote, by their contents, and which must never be replaced.
 
 A name alone says nothing: a pipeline of diffusers has the same ones. A folder is that of a training if its card says
 so, or its checkpoints have cards. Links are never followed.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from specent.errors import ModelError
+from specent.files import as_path
 from specent.models.ddpm_model import CARD as CARD
 from specent.models.ddpm_model import UNCONDITIONAL as UNCONDITIONAL
 from specent.models.ddpm_model import WEIGHTS as WEIGHTS
@@ -37,10 +38,10 @@ def check_folder(path: str | Path, *, overwrite: bool = False) -> Path:
     Raises
     ------
     ModelError
-        If it cannot be made or written to, is a file, or holds files of something else that would be lost.
+        If it cannot be created or written to, is a file, or holds files of something else that would be lost.
     """
+    folder = as_path(path, "folder", error=ModelError).absolute()
     try:
-        folder = Path(path).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             raise ModelError(f"folder={str(path)!r} is a file; give the name of a folder")
         if not folder.parent.is_dir():
@@ -59,16 +60,16 @@ def check_folder(path: str | Path, *, overwrite: bool = False) -> Path:
 
 def _check_contents(folder: Path, overwrite: bool) -> None:
     entries = sorted(entry.name for entry in folder.iterdir())
-    strange = foreign(folder)
+    strange = foreign_files(folder)
     if not entries:
         return
-    if not _known(folder) and not _begun(folder):
+    if not _is_training(folder) and not _is_unfinished(folder):
         first = (strange or entries)[0]
         raise ModelError(
             f"folder={str(folder)!r} is not empty and no training of specent: it holds other files, {first!r} for one; "
             "choose a new folder"
         )
-    # beside a training other files may lie, but not where it will write
+    # other files may lie beside a training, but not under the names that it will write
     lost = strange if overwrite else [name for name in strange if _own_name(name.partition("/")[0])]
     if lost:
         raise ModelError(
@@ -81,53 +82,54 @@ def _own_name(name: str) -> bool:
     return name in (*_INSIDE, UNCONDITIONAL) or _FILES.fullmatch(name) is not None
 
 
-def foreign(folder: Path) -> list[str]:
+def foreign_files(folder: Path) -> list[str]:
     """What in a folder is nothing that a training writes: relative names, sorted."""
-    found: list[str] = []
+    names: list[str] = []
     for entry in sorted(folder.iterdir()):
         name = entry.name
         if entry.is_symlink():
-            found.append(name)
+            names.append(name)
         elif entry.is_dir():
-            found += [f"{name}/{inside}" if inside else name for inside in _foreign_inside(entry)]
+            names += [f"{name}/{inside}" if inside else name for inside in _foreign_inside(entry)]
         elif not entry.is_file() or not _FILES.fullmatch(name) or (name == CARD and not _is_card(entry)):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
-def _foreign_inside(place: Path) -> list[str]:
+def _foreign_inside(inner: Path) -> list[str]:
     """The same of a folder within, where the empty name stands for the folder itself."""
-    if place.name == UNCONDITIONAL or re.fullmatch(r"\..*\.tmp", place.name):
-        return [""] if (place / UNCONDITIONAL).exists() else foreign(place)
-    if place.name not in _INSIDE:
+    if inner.name == UNCONDITIONAL or re.fullmatch(r"\..*\.tmp", inner.name):
+        return [""] if (inner / UNCONDITIONAL).exists() else foreign_files(inner)
+    if inner.name not in _INSIDE:
         return [""]
-    allowed = _INSIDE[place.name]
+    allowed = _INSIDE[inner.name]
     return [
         entry.name
-        for entry in sorted(place.iterdir())
+        for entry in sorted(inner.iterdir())
         if entry.is_symlink() or not entry.is_file() or not allowed.fullmatch(entry.name)
     ]
 
 
-def _known(folder: Path) -> bool:
+def _is_training(folder: Path) -> bool:
     """Whether a card of a network or of a checkpoint says that this is a training."""
     if _is_card(folder / CARD):
         return True
-    place = folder / CHECKPOINTS
-    cards = sorted(place.glob("step_*.json")) if place.is_dir() and not place.is_symlink() else []
+    checkpoints = folder / CHECKPOINTS
+    steps = checkpoints.is_dir() and not checkpoints.is_symlink()
+    cards = sorted(checkpoints.glob("step_*.json")) if steps else []
     if any({"step", "sha256", "settings"} <= set(_object(card)) for card in cards):
         return True
     free = folder / UNCONDITIONAL
-    return free.is_dir() and not free.is_symlink() and not (free / UNCONDITIONAL).exists() and _known(free)
+    return free.is_dir() and not free.is_symlink() and not (free / UNCONDITIONAL).exists() and _is_training(free)
 
 
-def _begun(folder: Path) -> bool:
-    """Whether this is all that a run leaves that was killed before its first checkpoint was whole."""
-    places = (folder, folder / UNCONDITIONAL)
-    started = any((place / CHECKPOINTS).is_dir() for place in places)
-    later = any((place / name).exists() for place in places for name in (*PARTS, LOSSES, PROFILES))
-    cards = any(any((place / CHECKPOINTS).glob("step_*.json")) for place in places)
-    return started and not later and not cards and not foreign(folder)
+def _is_unfinished(folder: Path) -> bool:
+    """Whether the folder holds only what a run killed before its first whole checkpoint has written."""
+    folders = (folder, folder / UNCONDITIONAL)
+    started = any((part / CHECKPOINTS).is_dir() for part in folders)
+    later = any((part / name).exists() for part in folders for name in (*PARTS, LOSSES, PROFILES))
+    cards = any(any((part / CHECKPOINTS).glob("step_*.json")) for part in folders)
+    return started and not later and not cards and not foreign_files(folder)
 
 
 def _is_card(path: Path) -> bool:
@@ -139,26 +141,26 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_CARD:
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier run left in its folder, and nothing else."""
-    kept = {name.partition("/")[0] for name in foreign(folder)}
-    # the card first: without it nothing that is left passes for a finished network
+    """Remove the files of an earlier run from its folder, and nothing else."""
+    others = {name.partition("/")[0] for name in foreign_files(folder)}
+    # the card first: without it the other files do not pass for a finished network
     for entry in sorted(folder.iterdir(), key=lambda entry: (entry.name != CARD, entry.name)):
-        if entry.name not in kept:
+        if entry.name not in others:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def clear_stale(folder: Path) -> None:
-    """Remove what a process left that was killed while it wrote."""
-    kept = {name.partition("/")[0] for name in foreign(folder)}
+    """Remove the temporary files of a process that was killed while it wrote."""
+    others = {name.partition("/")[0] for name in foreign_files(folder)}
     for entry in folder.glob(".*.tmp"):
-        if entry.name not in kept:
+        if entry.name not in others:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for entry in (folder / CHECKPOINTS).glob(".*.tmp"):
         if entry.is_file() and not entry.is_symlink():

@@ -23,7 +23,7 @@ from specent.errors import ModelError
 from specent.files import sha256, sync_folder, write_whole
 from specent.images.pictures import write_grid
 from specent.models import ddpm_network
-from specent.training.checkpoints import check_finite
+from specent.training.checkpoints import refuse_infinite
 from specent.training.ddpm import Examples, Trainer
 from specent.training.folder import CARD as CARD
 from specent.training.folder import CHECKPOINTS as CHECKPOINTS
@@ -33,7 +33,7 @@ from specent.training.folder import UNCONDITIONAL as UNCONDITIONAL
 from specent.training.folder import WEIGHTS as WEIGHTS
 from specent.training.folder import check_folder as check_folder
 from specent.training.folder import clear as clear
-from specent.training.samples import sampled
+from specent.training.samples import draw_pictures
 
 _MOST_ROWS = 16
 _COLUMNS = 8
@@ -41,14 +41,16 @@ _MOST_LINES = 20_000
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """How often what is kept of a run, in steps: checkpoints, and samples (0 for none)."""
+class Intervals:
+    """Steps between two checkpoints, and between two pictures of samples (0 for none)."""
 
     checkpoints: int = 1000
     samples: int = 1000
 
 
-def run(folder: Path, trainer: Trainer, keeping: Keeping, card: Mapping[str, Any], progress: bool = True) -> Path:
+def train_in_folder(
+    folder: Path, trainer: Trainer, intervals: Intervals, card: Mapping[str, Any], progress: bool = True
+) -> Path:
     """Train in a folder, from its last whole checkpoint if it has one, and leave the trained network there.
 
     Parameters
@@ -57,10 +59,10 @@ def run(folder: Path, trainer: Trainer, keeping: Keeping, card: Mapping[str, Any
         Made if it does not exist.
     trainer : Trainer
         A new run.
-    keeping : Keeping
+    intervals : Intervals
         How often checkpoints and samples are written.
     card : mapping
-        What the card of the network says beside what is known here.
+        Further entries of the card of the network.
     progress : bool
         Whether to show a progress bar.
 
@@ -84,11 +86,11 @@ def run(folder: Path, trainer: Trainer, keeping: Keeping, card: Mapping[str, Any
 
     def after(step: int) -> None:
         last = step == steps
-        if last or step % keeping.checkpoints == 0:
+        if last or step % intervals.checkpoints == 0:
             trainer.save(folder / CHECKPOINTS)
             write_losses(folder / LOSSES, trainer.losses, steps)
-        if keeping.samples and (last or step % keeping.samples == 0):
-            show(folder / f"samples_{step:07d}.png", trainer)
+        if intervals.samples and (last or step % intervals.samples == 0):
+            write_samples(folder / f"samples_{step:07d}.png", trainer)
 
     trainer.run(after, progress, name=f"training {folder.name}")
     write_losses(folder / LOSSES, trainer.losses, steps)
@@ -104,13 +106,13 @@ def write_losses(path: Path, losses: NDArray[np.float32], steps: int) -> Path:
     return write_whole("\n".join(["step,loss", *rows]) + "\n", path, overwrite=True, error=ModelError)
 
 
-def show(path: Path, trainer: Trainer) -> Path:
+def write_samples(path: Path, trainer: Trainer) -> Path:
     """Samples of the averaged network as a picture: a row per condition, the null one last."""
     examples, shape = trainer.examples, tuple(trainer.examples.images.shape[1:])
     rows = None if examples.embeddings is None else _rows(examples)
-    made = sampled(trainer.average, rows, _COLUMNS, shape, trainer.settings.seed, trainer.device)
+    pictures = draw_pictures(trainer.average, rows, _COLUMNS, shape, trainer.settings.seed, trainer.device)
     # small pictures are enlarged, so that there is something to see
-    return write_grid(path, made, _COLUMNS, scale=max(1, 32 // shape[-1]))
+    return write_grid(path, pictures, _COLUMNS, scale=max(1, 32 // shape[-1]))
 
 
 def _rows(examples: Examples) -> list[int]:
@@ -122,19 +124,19 @@ def publish(folder: Path, trainer: Trainer, card: Mapping[str, Any]) -> Path:
     """Put the averaged network into the folder as a pipeline of diffusers, the card last."""
     from diffusers import DDPMPipeline
 
-    check_finite({f"average.{key}": value for key, value in trainer.average.state_dict().items()})
+    refuse_infinite({f"average.{key}": value for key, value in trainer.average.state_dict().items()})
     (folder / CARD).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=folder) as temporary:
-        made = Path(temporary)
+        fresh = Path(temporary)
         # a GPU keeps weights in another order, which files of them do not know
         net = copy.deepcopy(trainer.average).cpu().to(memory_format=torch.contiguous_format)
         pipeline = DDPMPipeline(unet=net, scheduler=ddpm_network.scheduler())
-        pipeline.save_pretrained(made, safe_serialization=True)
+        pipeline.save_pretrained(fresh, safe_serialization=True)
         for name in PARTS:
             target = folder / name
             if target.is_dir():
                 shutil.rmtree(target)
-            (made / name).replace(target)
+            (fresh / name).replace(target)
     # the library makes the file readable to its owner only
     (folder / WEIGHTS).chmod((folder / "model_index.json").stat().st_mode)
     sync_folder(folder)

@@ -21,7 +21,7 @@ _STRIDE = 20
 
 
 @torch.no_grad()
-def sampled(
+def draw_pictures(
     net: Any, conditions: Sequence[int] | None, count: int, shape: Sequence[int], seed: int, device: torch.device
 ) -> NDArray[np.float32]:
     """Draw pictures from a network that predicts the noise.
@@ -51,8 +51,8 @@ def sampled(
     generator = torch.Generator().manual_seed(seed)
 
     def noise() -> Tensor:
-        drawn = torch.randn((count, *shape), generator=generator)
-        return drawn.repeat(rows, 1, 1, 1).to(device)
+        standard = torch.randn((count, *shape), generator=generator)
+        return standard.repeat(rows, 1, 1, 1).to(device)
 
     schedule = DDPM("linear", ddpm_network.TIMES)
     times = np.arange(_STRIDE - 1, ddpm_network.TIMES, _STRIDE)
@@ -65,8 +65,8 @@ def sampled(
             x = data
             break
         # the Gaussian of x at the earlier time, given x now and the data
-        kept = (alpha[i] / alpha[i - 1]) * (sigma[i - 1] / sigma[i]) ** 2
+        shrink = (alpha[i] / alpha[i - 1]) * (sigma[i - 1] / sigma[i]) ** 2
         pull = alpha[i - 1] * (1 - ((alpha[i] * sigma[i - 1]) / (alpha[i - 1] * sigma[i])) ** 2)
         spread = sigma[i - 1] * np.sqrt(1 - ((alpha[i] * sigma[i - 1]) / (alpha[i - 1] * sigma[i])) ** 2)
-        x = float(kept) * x + float(pull) * data + float(spread) * noise()
+        x = float(shrink) * x + float(pull) * data + float(spread) * noise()
     return (0.5 * (x + 1)).clamp(0, 1).float().cpu().numpy()

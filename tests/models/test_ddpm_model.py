@@ -14,8 +14,8 @@ from PIL import Image
 import specent as sp
 from specent.errors import SpecentError
 from specent.training.ddpm import DDPMSettings, Examples, Trainer
-from specent.training.run import Keeping, check_folder, clear, publish, run, write_losses
-from specent.training.samples import sampled
+from specent.training.run import Intervals, check_folder, clear, publish, train_in_folder, write_losses
+from specent.training.samples import draw_pictures
 
 CARD = {
     "name": "two", "labels": ["dark", "bright"], "label_prior": [0.25, 0.75], "null": "embedding",
@@ -35,7 +35,7 @@ def train(folder: Path, *, null: str = "embedding") -> Path:
         parts = {folder / "unconditional": (Examples(images, labels, None, None, "x"), "itself"), **parts}
     for place, (examples, kind) in parts.items():
         card = {**CARD, "null": kind}
-        run(place, Trainer(settings, examples), Keeping(2, 3), card, progress=False)
+        train_in_folder(place, Trainer(settings, examples), Intervals(2, 3), card, progress=False)
     return folder
 
 
@@ -286,7 +286,7 @@ def test_samples_of_the_exact_network_of_a_gaussian_have_its_mean_and_spread() -
             noise = sigma * (x - alpha * mean) / (alpha**2 * deviation**2 + sigma**2)
             return type("Output", (), {"sample": noise.float()})
 
-    made = sampled(Exact(), None, 500, (1, 2, 2), 0, torch.device("cpu")) * 2 - 1
+    made = draw_pictures(Exact(), None, 500, (1, 2, 2), 0, torch.device("cpu")) * 2 - 1
     # 2000 numbers: standard error of the mean 0.001, of the deviation 1.6 per cent. The last step takes the mean of
     # the data at the lowest level, 0.043, which loses a share of the spread: 0.05^2 / (0.05^2 + 0.043^2) remains
     assert abs(made.mean() - mean) < 0.005

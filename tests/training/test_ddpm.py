@@ -210,7 +210,7 @@ def test_tensors_that_do_not_fit_the_network_are_refused(tmp_path: Path) -> None
         found = checkpoints.newest(trainer.save(tmp_path).parent)
         assert found is not None
         tensors = {key: value for key, value in found.tensors.items() if key != change}
-        checkpoints.write(tmp_path, 5, tensors, trainer.card())
+        checkpoints.write_step(tmp_path, 5, tensors, trainer.card())
         with pytest.raises(SpecentError, match="the checkpoint of step 5 does not fit"):
             Trainer(SETTINGS, examples()).resume(tmp_path)
 
@@ -238,7 +238,7 @@ def test_a_signed_checkpoint_of_other_contents_is_refused_by_the_name_of_the_ten
     found = checkpoints.newest(trainer.save(tmp_path).parent)
     assert found is not None
     tensors = {**found.tensors, key: change(found.tensors.get(key))}
-    checkpoints.write(tmp_path, 5, tensors, trainer.card())
+    checkpoints.write_step(tmp_path, 5, tensors, trainer.card())
     with pytest.raises(SpecentError, match=f"'{key}'"):
         Trainer(SETTINGS, examples()).resume(tmp_path)
 
