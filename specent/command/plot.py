@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from specent.command.interface import Names, app, one_or_more
-from specent.errors import SpecentError
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 @app.command(name="plot")
@@ -25,6 +21,7 @@ def plot(
     partition: Names = (),
     estimator: Names = (),
     guidance: Names = (),
+    run: Names = (),
     figure: Names = (),
 ) -> None:
     """Draw archives: one self-contained page (.html), or a picture of it (.png, needs Chromium).
@@ -51,47 +48,25 @@ def plot(
         Names of the estimators to draw; all of them by default.
     guidance : tuple of str
         Guidance settings to draw; all of them by default.
+    run : tuple of str
+        Runs of a comparison to draw; all of them by default.
     figure : tuple of str
         Figures to draw, by name; all that the archives allow by default.
     """
-    from specent import plotting
+    from specent import archive, plotting
 
     plotting.figure_path(output, overwrite=overwrite)
-    datasets: list[xr.Dataset] = []
-    names: list[str] = []
-    for path in one_or_more(paths, "plot"):
-        more, known_as = _summarised(path, partition)
-        datasets += more
-        names += known_as
-    selection = {"partition": tuple(dict.fromkeys(names)), "estimator": estimator, "guidance": guidance}
     write: Callable[..., Path] = plotting.picture if output.suffix == ".png" else plotting.page
     written = write(
-        datasets,
+        [archive.open(path) for path in one_or_more(paths, "plot")],
         output,
         title=title,
         axis=axis,
         figures=figure or None,
+        partition=partition or None,
+        estimator=estimator or None,
+        guidance=guidance or None,
+        run=run or None,
         overwrite=overwrite,
-        **{name: chosen or None for name, chosen in selection.items()},
     )
     print(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
-
-
-def _summarised(path: Path, partition: tuple[str, ...]) -> tuple[list[xr.Dataset], list[str]]:
-    """The dataset in an archive with what follows from it, and the names of the partitions to draw of it."""
-    from specent import analysis, archive
-
-    dataset = archive.open(path)
-    if dataset.attrs["specent_kind"] != "trajectories" or not partition:
-        return analysis.summarise(dataset), list(partition)
-    known = [str(name) for name in dataset["partition"].values] if "partition" in dataset.coords else []
-    for text in partition:
-        if text not in known and "|" not in text and text.strip() != "full":
-            listed = ", ".join(map(repr, known[:8])) + (", ..." if len(known) > 8 else "")
-            raise SpecentError(
-                f"partition={text!r} is none of the archive's ({listed}), nor a new one such as 'full', 'cat | dog' or "
-                "'cat | rest'"
-            )
-    datasets = analysis.summarise(dataset, partition)
-    # "cat, dog | car" is drawn under its name, "cat+dog | car"
-    return datasets, [str(name) for name in datasets[1]["partition"].values]

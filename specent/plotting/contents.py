@@ -6,7 +6,7 @@ A figure of a page is a function from a `Section` to HoloViews objects and a cap
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import xarray as xr
 from specent.partitions import NULL
 from specent.plotting import style, texts
 from specent.plotting.curves import entropy, in_view, rate, stretch
+from specent.plotting.derived import with_summaries
 from specent.plotting.fits import scaling
 from specent.plotting.guidance_effect import guidance_effect
 from specent.plotting.marks import axes_of, reachable
+from specent.plotting.notes import disagreements
 from specent.plotting.pairs import pair_matrix
 from specent.plotting.quality import quality
 from specent.plotting.rescaling import rescaled
@@ -53,7 +55,16 @@ class Section:
                 parts = (select_each(with_dim, **{dim: names}) if with_dim else []) + without
             else:
                 select_each(parts, **{dim: names})
-        return cls({kind: [one for one in parts + runs if _kind(one) == kind] for kind in KINDS}, axis, named)
+        return cls(_by_kind(parts + runs), axis, named)
+
+    def with_summaries(self, *, progress: bool) -> Section:
+        """The section with the speciation and scaling of its profiles."""
+        datasets = [one for group in self.datasets.values() for one in group]
+        return replace(self, datasets=_by_kind(with_summaries(datasets, progress=progress)))
+
+
+def _by_kind(datasets: Sequence[xr.Dataset]) -> dict[str, list[xr.Dataset]]:
+    return {kind: [one for one in datasets if _kind(one) == kind] for kind in KINDS}
 
 
 def _kind(dataset: xr.Dataset) -> str:
@@ -177,14 +188,16 @@ def _rescaled(section: Section) -> Figures:
 
 
 def _windows(section: Section) -> Figures:
-    for spec in section.datasets["speciation"]:
+    titles = [str(spec.attrs["title"]) for spec in section.datasets["speciation"]]
+    for spec, whose in zip(section.datasets["speciation"], titles, strict=True):
         for part, heading in _by_family(spec):
             # many pairs are read off their matrix, and a thousand bars are no figure
             many = len(_pairs(part)) > style.EASY or part.sizes["partition"] > style.MOST_CURVES
             if not _count([part], "half_entropy") or ("partition" not in section.selection and many):
                 continue
             (few,), note = _best_estimator([part], "half_entropy", "path", section)
-            title = ", ".join(word for word in (heading, note) if word) or None
+            words = (whose if len(set(titles)) > 1 else "", heading, note)
+            title = ", ".join(word for word in words if word) or None
             yield windows(few, _axis(part, section.axis), title=title)
 
 
@@ -253,16 +266,21 @@ def _qualities(section: Section) -> Figures:
     yield from (quality(table) for table in section.datasets["quality"])
 
 
+def _disagreements(section: Section) -> list[str]:
+    return [str(entry["text"]) for entry in disagreements(section.datasets["profiles"])]
+
+
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure of a page: how it is drawn from a section, and how to read it."""
+    """A figure of a page: how it is drawn from a section, how to read it, and what else is to be said of a section."""
 
     draw: Callable[[Section], Figures]
     caption: str
+    remarks: Callable[[Section], list[str]] = lambda _section: []
 
 
 PAGE_FIGURES: dict[str, PageFigure] = {
-    "entropy": PageFigure(_entropies, texts.ENTROPY),
+    "entropy": PageFigure(_entropies, texts.ENTROPY, _disagreements),
     "rate": PageFigure(_rates, texts.RATE),
     "rescaled": PageFigure(_rescaled, texts.RESCALED),
     "windows": PageFigure(_windows, texts.WINDOWS),

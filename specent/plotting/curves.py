@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from specent.errors import SpecentError
 from specent.plotting import style
+from specent.plotting.notes import short_notes
 from specent.plotting.select import Names, Series, label, select_each, series_of_all, varying
 from specent.schema import need
 
@@ -158,20 +159,42 @@ def _datasets(prof: Profiles, name: str) -> list[xr.Dataset]:
 def _curves(prof: Profiles, name: str, axis: str, selection: dict[str, Names], title: str | None) -> Any:
     datasets = _datasets(prof, name)
     style.heading(title)
-    curves = series_of_all(select_each(datasets, **selection), name, axis)
+    parts = select_each(datasets, **selection)
+    curves = series_of_all(parts, name, axis)
     x, height = style.axis_dimension(axis), style.value_dimension(datasets[0], name)
     note = ""
     if len(curves) <= style.MOST_CURVES:
-        parts = _separate(curves, x, height)
+        elements = _separate(curves, x, height)
     else:
-        parts = _bundled(curves, x, height)
+        elements = _bundled(curves, x, height)
         note = f"median, quartiles (dark), extremes (pale) of {len(curves)} curves"
     log = any(style.logarithmic(one, axis) for one in datasets)
-    return hv.Overlay(parts).opts(
-        **style.frame(**in_view(stretch(curves, log), log)),
-        **style.legend(len({part.label for part in parts})),
-        title="; ".join(part for part in (title, note) if part),
+    heading = "; ".join(text for text in (title, note) if text)
+    lines = [heading, *(short_notes(parts, curves) if name == "entropy" else [])]
+    crosses, limits = _crosses(curves, x, height)
+    return hv.Overlay([*elements, *crosses]).opts(
+        **style.frame(**in_view(stretch(curves, log), log), **limits),
+        **style.legend(len({element.label for element in [*elements, *crosses]})),
+        title="\n".join(line for line in lines if line),
     )
+
+
+def _crosses(curves: Sequence[Series], x: Any, height: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Marks on impossible values, and limits that keep the others in view; marks beyond stand at the limits."""
+    if not any(one.impossible.any() for one in curves):
+        return [], {}
+    possible = np.concatenate([one.y[~one.impossible & np.isfinite(one.y)] for one in curves])
+    values = np.concatenate([one.y[one.impossible] for one in curves])
+    positions = np.concatenate([one.x[one.impossible] for one in curves])
+    inside, limits = values, {}
+    if possible.size:
+        margin = 0.08 * (float(np.ptp(possible)) or 1.0)
+        low, high = float(possible.min()) - margin, float(possible.max()) + margin
+        inside, limits = np.clip(values, low + margin / 2, high - margin / 2), {"ylim": (low, high)}
+    crosses = hv.Scatter((positions, inside, values), x, [height, hv.Dimension("value")], label="impossible value")
+    tips = [("impossible value", "@value"), (x.name, f"@{{{x.name}}}")]
+    crosses.opts(marker="x", color="#666666", size=9, line_width=2, tools=["hover"], hover_tooltips=tips)
+    return [crosses], limits
 
 
 def stretch(curves: Sequence[Series], log: bool) -> tuple[float, float]:
@@ -180,7 +203,7 @@ def stretch(curves: Sequence[Series], log: bool) -> tuple[float, float]:
     A tenth is added on either side, as far as there are values; where nothing changes it is the whole axis.
     """
     whole = np.concatenate([one.x for one in curves])
-    busy = [one.x[_changing(one.y)] for one in curves]
+    busy = [one.x[_changing(np.where(one.impossible, np.nan, one.y))] for one in curves]
     positions = np.concatenate(busy) if any(part.size > 1 for part in busy) else whole
     low, high = (np.log if log else np.asarray)(np.array([positions.min(), positions.max()]))
     ends = np.array([low, high]) + 0.1 * (high - low) * np.array([-1.0, 1.0])
@@ -190,6 +213,8 @@ def stretch(curves: Sequence[Series], log: bool) -> tuple[float, float]:
 
 def _changing(values: Array) -> NDArray[np.bool_]:
     finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.zeros(values.shape, dtype=bool)
     near = 0.03 * np.ptp(finite)
     away: NDArray[np.bool_] = (np.abs(values - finite[0]) > near) & (np.abs(values - finite[-1]) > near)
     return away
@@ -294,7 +319,8 @@ def _bundled(curves: list[Series], x: Any, height: Any) -> list[Any]:
         levels = np.quantile(np.stack([one.y for one in members]), [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)
         name = ", ".join(part for part in (f"{family} ({len(members)})", text) if part)
         names = {**members[0].names, "partition": family}
-        medians.append((name, Series(names, family, members[0].x, levels[2], levels[1], levels[3]), levels))
+        impossible = np.zeros(members[0].x.shape, dtype=bool)
+        medians.append((name, Series(names, family, members[0].x, levels[2], levels[1], levels[3], impossible), levels))
     bands, elements = [], []
     for (name, one, levels), line in zip(medians, _lines([one for _, one, _ in medians]), strict=True):
         for low, high, alpha in ((levels[0], levels[4], 0.10), (levels[1], levels[3], 0.25)):

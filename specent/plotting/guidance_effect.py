@@ -120,7 +120,7 @@ def _quartiles(part: xr.Dataset, name: str, axis: str) -> list[Series]:
     """The stretch between the quartiles over the partitions, as the bounds of a series."""
     low, high = (series(part, f"{which}_quartile_{name}", axis) for which in ("lower", "upper"))
     return [
-        Series(one.names, "", one.x, 0.5 * (one.y + other.y), one.y, other.y)
+        Series(one.names, "", one.x, 0.5 * (one.y + other.y), one.y, other.y, one.impossible)
         for one, other in zip(low, high, strict=True)
     ]
 

@@ -12,13 +12,18 @@ from tqdm.auto import tqdm
 
 from specent import arguments, files
 from specent.arguments import brief
+from specent.axes import check_axis
 from specent.errors import SpecentError
 from specent.plotting import style, texts
 from specent.plotting.contents import FIGURES, PAGE_FIGURES, Section
+from specent.plotting.derived import with_profiles
 from specent.plotting.document import Chapter, FigureBlock, document, model
 from specent.plotting.select import Names
 from specent.plotting.tables import half_entropy_table, provenance
 from specent.schema import KINDS, need
+
+# figures of speciation
+_SUMMARIES = {"windows", "pair_matrix", "scaling"}
 
 Datasets = xr.Dataset | Sequence[xr.Dataset]
 
@@ -43,9 +48,9 @@ def page(
     Parameters
     ----------
     datasets : Dataset, sequence of Dataset, or mapping of heading to such a sequence
-        Of any kind. Profiles are drawn by themselves; a scaling is drawn over the speciation given before it, and the
-        predictions of trajectories under the profiles given with them. The entries of a mapping become sections with
-        a heading each.
+        Of any kind. What follows from them and is not given is analysed: profiles of trajectories, speciation of
+        profiles, and its scaling over ambient dimensions (`specent.analysis.summarise`). The predictions of
+        trajectories are drawn under their profiles. The entries of a mapping become sections with a heading each.
     path : str or Path
         File to write, ending in ``.html``; about 1.3 MB and the data of the curves.
     title : str, optional
@@ -55,7 +60,8 @@ def page(
     figures : str or sequence of str, optional
         Names out of `FIGURES`; all that can be drawn by default.
     partition, estimator, guidance, run : str or sequence, optional
-        What is drawn, in every figure; all by default.
+        What is drawn, in every figure; all by default. Of trajectories any partition can be drawn, as "full",
+        "cat | dog", "cat | rest" or "cat, dog | car".
     overwrite : bool
         Replace an existing file.
     plain : bool
@@ -76,12 +82,18 @@ def page(
     target = files.output_path(path, ".html", overwrite=overwrite)
     style.heading(title)
     arguments.flag(plain, "plain")
+    arguments.flag(progress, "progress")
+    axis = None if axis is None else check_axis(axis)
     grouped = _grouped(datasets)
     every = [one for group in grouped.values() for one in group]
     names = _figure_names(figures)
-    selection = {"partition": partition, "estimator": estimator, "guidance": guidance, "run": run}
-    sections = {head: Section.of(group, axis, **selection) for head, group in grouped.items()}
-    chapters = _chapters(sections, names, plain, arguments.flag(progress, "progress"))
+    sections = {}
+    for head, group in grouped.items():
+        whole, partitions = with_profiles(group, partition)
+        section = Section.of(whole, axis, partition=partitions, estimator=estimator, guidance=guidance, run=run)
+        # only what is selected is summarised
+        sections[head] = section if _SUMMARIES.isdisjoint(names) else section.with_summaries(progress=progress)
+    chapters = _chapters(sections, names, plain, progress)
     if not any(chapter.blocks for chapter in chapters):
         kinds = ", ".join(sorted({str(one.attrs["specent_kind"]) for one in every}))
         raise SpecentError(f"nothing to draw: datasets of kind {kinds} have none of the figures {', '.join(names)}")
@@ -135,7 +147,7 @@ def _chapters(sections: Mapping[str, Section], names: Sequence[str], plain: bool
         for head, section in sections.items():
             blocks: list[FigureBlock] = []
             for name in names:
-                caption = "" if plain else html.escape(PAGE_FIGURES[name].caption)
+                caption = "" if plain else _caption(name, section)
                 for figure in PAGE_FIGURES[name].draw(section):
                     blocks.append(FigureBlock(name, model(figure, still=plain), caption))
                     # once a section
@@ -144,3 +156,9 @@ def _chapters(sections: Mapping[str, Section], names: Sequence[str], plain: bool
             tables = [] if plain else [half_entropy_table(spec) for spec in section.datasets["speciation"]]
             chapters.append(Chapter(head, blocks, tables))
     return chapters
+
+
+def _caption(name: str, section: Section) -> str:
+    """How to read a figure, and the remarks on its section, as HTML."""
+    remarks = "".join(f"<li>{html.escape(text)}</li>" for text in PAGE_FIGURES[name].remarks(section))
+    return html.escape(PAGE_FIGURES[name].caption) + (f'<ul class="remarks">{remarks}</ul>' if remarks else "")

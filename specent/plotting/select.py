@@ -34,6 +34,7 @@ class Series:
     y: Array
     lower: Array
     upper: Array
+    impossible: NDArray[np.bool_]
 
     @property
     def exact(self) -> bool:
@@ -82,7 +83,7 @@ def select_each(datasets: Sequence[xr.Dataset], **selection: Names) -> list[xr.D
     for dim, value in selection.items():
         if value is None:
             continue
-        names = [_text(name) for name in _as_list(value)]
+        names = [_text(name) for name in names_of(value)]
         choices = list(dict.fromkeys(text for part in parts for text in _choices(part, dim)))
         if not choices:
             raise SpecentError(f"{dim}={value!r} cannot be selected: there is no dimension {dim!r}")
@@ -99,7 +100,8 @@ def _choices(dataset: xr.Dataset, dim: str) -> list[str]:
     return [_text(value) for value in dataset[dim].values] if dim in dataset.dims else []
 
 
-def _as_list(names: Any) -> list[Any]:
+def names_of(names: Any) -> list[Any]:
+    """The entries of a selection, which may be a single one."""
     if isinstance(names, (np.ndarray, xr.DataArray)):
         return list(np.atleast_1d(np.asarray(names)).ravel())
     if isinstance(names, (str, Partition)) or not isinstance(names, Iterable):
@@ -122,13 +124,17 @@ def series(dataset: xr.Dataset, name: str, axis: str) -> list[Series]:
     values, lower, upper = (
         np.asarray(dataset[key].transpose(*dims, "time").values, dtype=np.float64) for key in (name, *bounds)
     )
+    impossible = np.zeros(values.shape, dtype=bool)
+    if name == "entropy" and "impossible" in dataset:
+        impossible = dataset["impossible"].transpose(*dims, "time").values > 0
     x, family = positions(dataset, axis), families(dataset)
     curves = []
     for index in np.ndindex(values.shape[:-1]):
         at = dict(zip(dims, index, strict=True))
         if np.isfinite(values[index]).any():
             group = family[at["partition"]] if "partition" in at else ""
-            curves.append(Series(names_at(dataset, at), group, x, values[index], lower[index], upper[index]))
+            numbers = values[index], lower[index], upper[index]
+            curves.append(Series(names_at(dataset, at), group, x, *numbers, impossible[index]))
     if not curves:
         raise SpecentError(f"nothing to draw: {name!r} holds no finite number in this selection")
     return sorted(curves, key=lambda one: one.exact)

@@ -74,7 +74,7 @@ def windows(
         lane = np.array([lanes.index(label(names, down)) for names, _ in members], dtype=float)
         # the first lane stands on top; the groups share the height of a lane
         y = -lane + 0.35 - 0.7 * (number + 0.5) / len(groups)
-        elements += _bars(members, y, group or "transition window", colour, axis, len(groups))
+        elements += _bars(members, y, group or members[0][0].get("estimator", ""), colour, axis, len(groups))
     positions = np.array([list(numbers.values()) for _, numbers in visible])
     height = int(max(160, 60 + max(20 * len(lanes) * len(groups), 26 * len(lanes))))
     return hv.Overlay(elements).opts(

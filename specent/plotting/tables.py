@@ -31,7 +31,7 @@ def half_entropy_table(spec: xr.Dataset, axis: str | None = None) -> str:
     -------
     str
         HTML: a row per partition and ambient dimension, a column per run, guidance setting and estimator; a dash
-        stands where the entropy never falls to half. Columns without any number are left out.
+        stands where the entropy never falls to half. Columns without any number are left out, unless all are.
     """
     axis = axis or natural_axis(spec)
     marks = on_axis(spec.compute(), axis)
@@ -47,7 +47,7 @@ def half_entropy_table(spec: xr.Dataset, axis: str | None = None) -> str:
             return "–"
         return f"{value:.4g} [{lower:.4g}, {upper:.4g}]" if upper > lower else f"{value:.4g}"
 
-    columns = [column for column in columns if any(cell(row | column) != "–" for row in rows)]
+    columns = [column for column in columns if any(cell(row | column) != "–" for row in rows)] or columns
     head = "".join(f"<th>{html.escape(', '.join(names_at(marks, column).values()))}</th>" for column in columns)
     lines = []
     for row in rows:

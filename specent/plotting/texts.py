@@ -13,7 +13,8 @@ ENTROPY = (
     "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has "
     "decided. Estimators of unguided runs that lie apart by more than their bands say that the model or the "
     "discretisation is off; under guidance the cross-entropy of the driver falls earlier than the entropy by design. "
-    "The denoiser gap is an integral: errors made at high noise stay in its tail."
+    "The denoiser gap is an integral: errors made at high noise stay in its tail. Grey crosses mark values that no "
+    "entropy can have: below 0, or above that of even sides, by more than their interval."
 )
 RATE = (
     "Entropy rate: where uncertainty is resolved. The position of a peak depends on the axis along which the rate is "
@@ -75,6 +76,7 @@ table {{ border-collapse: collapse; font-size: 13px; }}
 th, td {{ padding: 3px 12px; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
 th:first-child, td:first-child {{ text-align: left; }}
 footer details {{ max-width: 860px; }}
+.remarks {{ max-width: 860px; padding: 6px 12px 6px 28px; border-left: 4px solid #D55E00; }}
 pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
 dt {{ font-weight: bold; }} dd {{ margin: 0 0 4px 16px; overflow-wrap: anywhere; }}
 footer {{ margin-top: 32px; font-size: 13px; color: #444; }}

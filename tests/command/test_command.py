@@ -18,6 +18,7 @@ import xarray as xr
 
 import specent as sp
 from specent import command, studies
+from specent.errors import SpecentWarning
 from specent.files import shipped_folder
 
 MakeDataset = Callable[..., xr.Dataset]
@@ -365,7 +366,8 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_pa
     strips = sp.sample(model, classes=["a", "b"], record=sp.Record([0.1, 1.0]), **options)
     paths = [sp.write(sp.entropy(runs), tmp_path / "p.nc"), sp.write(strips, tmp_path / "s.nc")]
     page = tmp_path / "page.html"
-    assert command.main(["plot", *map(str, paths), "-o", str(page)]) == 0
+    with pytest.warns(SpecentWarning, match="3 of 9 profiles never fall"):
+        assert command.main(["plot", *map(str, paths), "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert '<figure class="predictions">' in text
     # no matrix of pairs
@@ -395,12 +397,15 @@ def test_plot_of_a_sweep_fits_the_law_of_its_clock(tmp_path: Path) -> None:
     assert "slope 1.0000" in text
 
 
-def test_curves_that_never_fall_are_drawn_all_the_same(tmp_path: Path) -> None:
+def test_curves_that_never_fall_are_drawn_with_a_dash_in_the_table(tmp_path: Path) -> None:
     mix = sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"])
-    noisy = sp.exact.profiles(mix, sp.schedules.VE(), [20.0, 40.0, 80.0], [sp.Partition.full(mix.labels)])
+    noisy = sp.exact.profiles(mix, sp.schedules.VE(), [20.0, 30.0, 40.0, 80.0], [sp.Partition.full(mix.labels)])
     path = sp.write(noisy, tmp_path / "noisy.nc")
-    assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
-    assert '<figure class="entropy">' in (tmp_path / "page.html").read_text()
+    with pytest.warns(SpecentWarning, match="1 of 1 profiles never fall"):
+        assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<figure class="entropy">' in text
+    assert "<td>full</td><td>–</td>" in text
 
 
 @pytest.mark.parametrize(
@@ -492,18 +497,20 @@ def test_one_profile_that_never_falls_costs_only_its_own_numbers(tmp_path: Path)
     partitions = [sp.Partition.full(mix.labels), sp.Partition.pair("left", "null")]
     profiles = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(48, 0.05), partitions)
     path, page = sp.write(profiles, tmp_path / "both.nc"), tmp_path / "page.html"
-    with pytest.warns(sp.SpecentWarning, match="never"):
+    with pytest.warns(SpecentWarning, match=r"1 of 2 profiles never fall.*'left \| null'"):
         assert command.main(["plot", str(path), "-o", str(page)]) == 0
-    summary = sp.speciation(profiles.sel(partition=["full"]), axis=("log_snr", "sigma"))
-    text = page.read_text()
-    assert any(f"{value:.4g}" in text for value in abs(summary.half_entropy).values.ravel())
+    text = page.read_text(encoding="utf-8")
+    level = sp.speciation(profiles.sel(partition=["full"]), axis="sigma").half_entropy.item()
+    assert f"<td>full</td><td>{level:.4g}</td>" in text
+    # its row stays
+    assert "<td>left | null</td><td>–</td>" in text
 
 
-def test_a_partition_that_is_neither_known_nor_new_is_answered_with_those_there_are(
+def test_an_unknown_partition_is_answered_with_those_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = sp.write(sp.archive.example(), tmp_path / "runs.nc")
     assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html"), "--partition", "nope"]) == 1
     error = capsys.readouterr().err
-    assert "partition='nope' is none of the archive's ('full'" in error
+    assert "partition='nope' is none of those sampled with ('full'" in error
     assert "'cat | rest'" in error

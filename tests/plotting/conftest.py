@@ -105,7 +105,7 @@ def summary_of(prof: xr.Dataset, axis: str = "log_snr") -> xr.Dataset:
     coords = {name: prof[name] for name in prof.coords if name not in drop}
     return schema.finish(
         data.expand_dims({"axis": [axis]}).assign_coords(coords), "speciation",
-        title="Speciation of " + str(prof.attrs["title"]), settings={}, missing=0,
+        title="Speciation of " + str(prof.attrs["title"]), settings={}, missing=0, parents=[prof],
     )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def vp_fit(vp_profiles: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
         "residual": ((*dims, "dimension"), (half - slope * x - intercept)[None, None, None]),
     }
     coords = {name: spec[name] for name in spec.coords if name != "axis"}
-    return spec, schema.finish(xr.Dataset(data, coords), "scaling", title="Fit", settings={}, law="log")
+    return spec, schema.finish(xr.Dataset(data, coords), "scaling", title="Fit", settings={}, law="log", parents=[spec])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,114 @@
+"""The datasets of a page with what follows from them: profiles of trajectories, speciation of profiles, its scaling."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import xarray as xr
+
+from specent.analysis import entropy, summarise
+from specent.errors import SpecentError, SpecentWarning
+from specent.partitions import NULL, Partition
+from specent.plotting.select import Names, definitions, names_of
+from specent.plotting.style import name_list
+
+
+def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[list[xr.Dataset], Names]:
+    """The datasets, each set of trajectories followed by its profiles, unless these are among them.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        Of any kind.
+    partition : str, Partition or sequence of them, optional
+        Selection of partitions; of trajectories any partition can be selected, sampled with or not.
+
+    Returns
+    -------
+    list of Dataset
+        The datasets.
+    Names
+        The selection with the names of the partitions.
+
+    Raises
+    ------
+    SpecentError
+        If a partition cannot be analysed.
+    """
+    result: list[xr.Dataset] = []
+    names = partition
+    for one in datasets:
+        result.append(one)
+        if one.attrs["specent_kind"] != "trajectories" or _given(one, "profiles", datasets):
+            continue
+        if _analysed(one, partition, datasets):
+            partitions = None if partition is None else [_partition(text, one) for text in names_of(partition)]
+            names = partition if partitions is None else [known.name for known in partitions]
+            result.append(entropy(one, partitions))
+    return result, names
+
+
+def with_summaries(datasets: Sequence[xr.Dataset], *, progress: bool) -> list[xr.Dataset]:
+    """The datasets, all profiles followed by their speciation and scaling, unless a speciation is among them.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        Of any kind.
+    progress : bool
+        Whether the analysis may show progress bars.
+
+    Returns
+    -------
+    list of Dataset
+        The datasets.
+
+    Warns
+    -----
+    SpecentWarning
+        If profiles cannot be summarised, for instance because they hold a NaN; they can still be drawn.
+    """
+    result: list[xr.Dataset] = []
+    for one in datasets:
+        derived = one.attrs["specent_kind"] == "profiles" and not _given(one, "speciation", datasets)
+        result += _summarised(one, progress) if derived else [one]
+    return result
+
+
+def _given(dataset: xr.Dataset, kind: str, datasets: Sequence[xr.Dataset]) -> bool:
+    """Whether a dataset of `kind` that was made from `dataset` is there: its history goes on from that of `dataset`."""
+    past = set(str(dataset.attrs.get("history", "")).splitlines())
+    others = [one for one in datasets if one.attrs["specent_kind"] == kind]
+    return any(past <= set(str(one.attrs.get("history", "")).splitlines()) for one in others)
+
+
+def _analysed(runs: xr.Dataset, partition: Names, datasets: Sequence[xr.Dataset]) -> bool:
+    """Whether trajectories are to be analysed; some are there for their pictures alone."""
+    if "definition" in runs.coords or not ("prediction" in runs or "preview" in runs):
+        return True
+    return partition is not None and not any(one.attrs["specent_kind"] == "profiles" for one in datasets)
+
+
+def _summarised(profiles: xr.Dataset, progress: bool) -> list[xr.Dataset]:
+    try:
+        return summarise(profiles, progress=progress)
+    except SpecentError as error:
+        warnings.warn(f"drawn without half-entropy noise levels: {error}", SpecentWarning, stacklevel=2)
+        return [profiles]
+
+
+def _partition(text: str | Partition, runs: xr.Dataset) -> Partition:
+    """A partition that the runs were sampled with, by its name, or a new one."""
+    if isinstance(text, Partition):
+        return text
+    sampled = [one for one in definitions(runs) if one is not None]
+    for one in sampled:
+        if one.name == text:
+            return one
+    if "|" not in text and text.strip() != "full":
+        raise SpecentError(
+            f"partition={text!r} is none of those sampled with ({name_list([one.name for one in sampled])}), nor a new "
+            "one such as 'full', 'cat | dog' or 'cat | rest'"
+        )
+    return Partition.parse(text, [str(name) for name in runs["candidate"].values if name != NULL])
