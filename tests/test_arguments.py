@@ -22,9 +22,9 @@ class Rude:
 
 @pytest.mark.parametrize("value", [1, 1.5, np.float32(2.5), np.int64(3), np.array(4.0), Fraction(1, 2)])
 def test_numbers_of_every_kind_become_floats(value: object) -> None:
-    found = arguments.number(value, "scale")
-    assert type(found) is float
-    assert found == float(value)
+    plain = arguments.number(value, "scale")
+    assert type(plain) is float
+    assert plain == float(value)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_limits_are_open_or_closed_as_said(value: float) -> None:
     assert accepted(most=1) == (value <= 1)
 
 
-@pytest.mark.parametrize(("value", "found"), [(3, 3), (np.int32(4), 4), (np.uint8(2), 2)])
-def test_whole_numbers_become_ints(value: object, found: int) -> None:
-    assert arguments.whole(value, "samples") == found
+@pytest.mark.parametrize(("value", "plain"), [(3, 3), (np.int32(4), 4), (np.uint8(2), 2)])
+def test_whole_numbers_become_ints(value: object, plain: int) -> None:
+    assert arguments.whole(value, "samples") == plain
     assert type(arguments.whole(value, "samples")) is int
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_a_whole_number_in_range_is_refused(value: object) -> None:
         arguments.whole(value, "samples")
 
 
-def test_the_limits_of_whole_numbers_are_told() -> None:
+def test_the_limits_of_whole_numbers_are_named() -> None:
     with pytest.raises(SpecentError, match="from 2 to 9"):
         arguments.whole(1, "steps", least=2, most=9)
     with pytest.raises(ModelError, match="of at least 2"):
@@ -73,9 +73,9 @@ def test_the_limits_of_whole_numbers_are_told() -> None:
 def test_arrays_of_real_numbers_become_double_precision() -> None:
     leaf = torch.tensor([1.0, 2.0], requires_grad=True)
     for value in ([1, 2], (1.0, 2.0), np.array([1, 2], np.int8), leaf, np.array([1, 2], np.float16)):
-        found = arguments.array(value, "time")
-        assert found.dtype == np.float64
-        assert found.tolist() == [1.0, 2.0]
+        plain = arguments.array(value, "time")
+        assert plain.dtype == np.float64
+        assert plain.tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(

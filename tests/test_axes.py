@@ -71,14 +71,14 @@ def test_axes_that_are_no_text_are_named(axis: Any) -> None:
 
 
 @pytest.mark.parametrize("function", [position, rate_factor])
-def test_places_and_schedules_of_another_kind_are_refused(function: Any) -> None:
+def test_positions_and_schedules_of_another_kind_are_refused(function: Any) -> None:
     for bad in (None, "1", 1j, np.ma.masked_invalid([np.nan]), np.datetime64("2020"), [1.0, None], 5000.0, -5000.0):
         with pytest.raises(SpecentError, match="log_snr"):
             function("sigma", bad)
     for schedule in ("ve", VE):
         with pytest.raises(SpecentError, match="give a schedule, for example"):
             function("time", 0.0, schedule)
-    # a place that is not there stays one
+    # a position that does not exist stays one
     assert np.isnan(function("sigma", np.nan))
 
 

@@ -89,10 +89,10 @@ def test_production_is_itos_lemma_for_any_number_of_sides(weights: Array, scale:
     state = _state(7)
     mover, who = _mover(driver, scale)
     log_prior = evidence.log_weights(weights)
-    made, cross = evidence.production(state.evidence, log_prior, state.gram(), mover, who, unguided=False)
+    produced, cross = evidence.production(state.evidence, log_prior, state.gram(), mover, who, unguided=False)
     for i, partition in enumerate(weights):
         # differences of order 1e-3 ** 4 in the derivatives, times derivatives and squared distances of order 10
-        assert made[i] == pytest.approx(_ito(lambda v, p=partition: _entropy(v, p), state, mover), abs=1e-7)
+        assert produced[i] == pytest.approx(_ito(lambda v, p=partition: _entropy(v, p), state, mover), abs=1e-7)
         side = int(np.flatnonzero(partition[:, driver] > 0)[0])
         expected = _ito(lambda v, p=partition, z=side: -_log_side(v, p)[z], state, mover)
         assert cross[i] == pytest.approx(expected, abs=1e-7)
@@ -111,12 +111,12 @@ def test_two_sides_follow_the_formula_in_the_log_odds(
     mover = scale * who + (1 - scale) * np.eye(3)[2]
     values = np.array([log_odds, 0.0, 0.0])
     log_prior = evidence.log_weights(np.array([[[prior, 0, 0], [0, 1 - prior, 0]]]))
-    made, cross = evidence.production(values, log_prior, D @ D.T, mover, who, unguided=False)
+    produced, cross = evidence.production(values, log_prior, D @ D.T, mover, who, unguided=False)
     L = log_odds + np.log(prior / (1 - prior))
     P, d = expit(L), D[0] - D[1]
     drift = d @ (mover @ D - D[1]) - d @ d / 2
     slope, bend = -L * P * (1 - P), -P * (1 - P) * (1 + L * (1 - 2 * P))
-    assert made[0] == pytest.approx(-(slope * drift + bend * (d @ d) / 2), abs=1e-9)
+    assert produced[0] == pytest.approx(-(slope * drift + bend * (d @ d) / 2), abs=1e-9)
     # -ln P has slope -(1 - P), -ln(1 - P) has slope P, both curve by P (1 - P)
     slope = -(1 - P) if side == 0 else P
     assert cross[0] == pytest.approx(-(slope * drift + P * (1 - P) * (d @ d) / 2), abs=1e-9)
@@ -130,14 +130,14 @@ def test_unguided_production_is_the_mean_over_drivers_of_the_general_one(seed: i
         log_prior = evidence.log_weights(weights)
         chance = weights[0].sum(axis=0) * np.exp(state.evidence)
         chance /= chance.sum()
-        made = [
+        produced = [
             evidence.production(state.evidence, log_prior, state.gram(), *_mover(c, 1.0), unguided=False)
             for c in range(5)
         ]
         idle = np.zeros(5)
         short, _ = evidence.production(state.evidence, log_prior, state.gram(), idle, idle, unguided=True)
-        assert np.dot(chance, [row[0][0] for row in made]) == pytest.approx(short[0], abs=1e-10)
-        assert np.dot(chance, [row[1][0] for row in made]) == pytest.approx(short[0], abs=1e-10)
+        assert np.dot(chance, [row[0][0] for row in produced]) == pytest.approx(short[0], abs=1e-10)
+        assert np.dot(chance, [row[1][0] for row in produced]) == pytest.approx(short[0], abs=1e-10)
         # half the posterior variance of the denoisers of the sides, written out
         part = weights[0] * np.exp(state.evidence)
         part /= part.sum()
@@ -181,11 +181,11 @@ def test_posterior_survives_evidence_far_beyond_the_range_of_exponentials() -> N
     log_side, within = evidence.posterior(values, evidence.log_weights(WEIGHTS[:1]))
     np.testing.assert_allclose(np.exp(log_side), [[0, 1]])
     np.testing.assert_allclose(within.sum(axis=-1), 1)
-    made, _ = evidence.production(
+    produced, _ = evidence.production(
         values[:4], evidence.log_weights(WEIGHTS[:1, :, :4]), np.eye(4), np.eye(4)[0], np.eye(4)[0], unguided=False
     )
-    # to every finite order the surprise of an impossible side weighs nothing
-    np.testing.assert_allclose(made, 0)
+    # to every finite order the surprisal of an impossible side weighs nothing
+    np.testing.assert_allclose(produced, 0)
 
 
 def test_entropy_of_known_distributions() -> None:

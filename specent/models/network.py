@@ -220,10 +220,12 @@ class NetworkModel(Model):
         if not self.integer_times:
             return time
         if abs(time - round(time)) > _WHOLE:
+            rounded = "time = np.unique(grid.round()) of a grid made with schedule=it"
+            hint = rounded if self.schedule.whole_times is None else self.schedule.grid_hint
             raise ModelError(
                 f"the noise level {level:.5g} is at time {time:.6g} of the network's own {self.schedule.name} "
                 "schedule, but the network knows whole times only (integer_times=True); sample on that schedule with "
-                "whole times: time=np.arange(...), or np.unique(grid.round()) of a grid made with schedule=it"
+                f"whole times; {hint}"
             )
         return float(round(time))
 

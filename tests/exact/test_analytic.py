@@ -26,7 +26,7 @@ def test_inverse_has_the_reference_values() -> None:
     )
 
 
-def test_steepest_fall_over_the_log_ratio_has_the_reference_place_and_height() -> None:
+def test_steepest_fall_over_the_log_ratio_has_the_reference_position_and_height() -> None:
     peak = minimize_scalar(
         lambda k: k * float(exact.two_component_entropy_slope(k)), bounds=(0.5, 3.0), options={"xatol": 1e-9}
     )
@@ -176,7 +176,7 @@ def test_bad_input_is_named(call, named: str) -> None:  # type: ignore[no-untype
 
 def test_the_floor_of_a_class_against_the_null_condition_has_the_reference_values() -> None:
     np.testing.assert_allclose(exact.null_floor([1 / 10, 1 / 1000]), [0.2417, 0.0057], atol=5e-5)
-    # a class that is everything cannot be told from it; one that is nothing can
+    # a class that is everything cannot be distinguished from it; one that is nothing can
     assert exact.null_floor(1.0) == pytest.approx(1.0)
     assert exact.null_floor(0.0) == 0.0
 

@@ -183,21 +183,21 @@ def test_numbers_whose_squares_overflow_are_refused(call: Callable[[], object], 
 def test_everything_is_finite_as_far_as_a_grid_may_reach(schedule: Schedule, axis: str) -> None:
     grid = log_snr_grid(schedule, 7, -55.26, 55.26)
     far = GaussianMixture(1e29 * PLANE.means, [1e-100, 1e30, 1.0], dimension=2**62)
-    for made in (
+    for profile in (
         exact.scaling_profiles([1, 2**40, 1e30], schedule, grid, variance=1e-30, rate_axis=axis),
         exact.scaling_profiles([1, 2**40, 1e30], schedule, grid, variance=1e30, rate_axis=axis),
         exact.profiles(PLANE, schedule, grid, Partition.full(PLANE.labels), rate_axis=axis, samples=16),
         exact.profiles(far, schedule, grid, Partition.full(far.labels), rate_axis=axis, samples=16),
         exact.profiles(MIX, schedule, grid, FULL, rate_axis=axis),
     ):
-        assert all(np.isfinite(curve).all() for curve in made.data_vars.values())
+        assert all(np.isfinite(curve).all() for curve in profile.data_vars.values())
 
 
-def test_a_component_narrower_than_double_precision_is_told_apart_or_refused() -> None:
+def test_a_component_narrower_than_double_precision_is_distinguished_or_refused() -> None:
     # concentric, in many dimensions, widths 1e20 apart: the posterior is certain
     nested = GaussianMixture([[0.0], [0.0]], [1.0, 1e-20], dimension=64)
-    made = exact.profiles(nested, VE(), [1e-12, 1e-11], Partition.full(nested.labels), samples=64)
-    np.testing.assert_allclose(made.entropy, 0, atol=1e-12)
+    profile = exact.profiles(nested, VE(), [1e-12, 1e-11], Partition.full(nested.labels), samples=64)
+    np.testing.assert_allclose(profile.entropy, 0, atol=1e-12)
     # on a line, at a distance of 1e10 of its own widths, what quadrature needs cannot be represented
     narrow = GaussianMixture([[0.0], [1.0]], [1.0, 1e-20])
     _one_line(lambda: exact.profiles(narrow, VE(), [1e-12, 1.0], Partition.full(narrow.labels)), "did not settle")
@@ -210,10 +210,10 @@ def test_two_components_infinitely_far_apart_for_all_purposes_are_certain() -> N
 
 
 def test_confidence_as_near_to_one_as_can_be_said_gives_finite_bounds() -> None:
-    made = exact.profiles(PLANE, VE(), [1.0, 2.0], Partition.full(PLANE.labels), samples=64, confidence=1 - 2**-53)
+    profile = exact.profiles(PLANE, VE(), [1.0, 2.0], Partition.full(PLANE.labels), samples=64, confidence=1 - 2**-53)
     # the normal quantile of 1 - 2**-53 is 8.2 standard errors
     usual = exact.profiles(PLANE, VE(), [1.0, 2.0], Partition.full(PLANE.labels), samples=64)
-    wide, narrow = ((each.entropy_upper - each.entropy).values for each in (made, usual))
+    wide, narrow = ((each.entropy_upper - each.entropy).values for each in (profile, usual))
     np.testing.assert_allclose(wide / narrow, 8.2095 / 1.959964, rtol=1e-3)
 
 

@@ -18,10 +18,10 @@ from specent.partitions import Partition
 def test_coordinates_in_the_span_keep_all_distances() -> None:
     rng = np.random.default_rng(0)
     means = rng.normal(size=(6, 3)) @ rng.normal(size=(3, 40)) + rng.normal(size=40)
-    made = span(means)
-    assert made.shape == (6, 3)
-    apart, kept = (np.linalg.norm(each[:, None] - each, axis=-1) for each in (means, made))
-    np.testing.assert_allclose(kept, apart, atol=1e-10)
+    coordinates = span(means)
+    assert coordinates.shape == (6, 3)
+    apart, between = (np.linalg.norm(each[:, None] - each, axis=-1) for each in (means, coordinates))
+    np.testing.assert_allclose(between, apart, atol=1e-10)
 
 
 def test_the_span_has_as_many_coordinates_as_it_needs() -> None:
@@ -45,20 +45,20 @@ def test_one_dimension_suffices_for_collinear_covered_means_of_equal_variance() 
 
 def test_a_component_far_narrower_than_its_neighbour_is_not_stepped_over() -> None:
     spread, weight = np.array([1.0, 1e-8]), np.array([0.5, 0.5])
-    place = np.array([0.0, 1.0])
+    centres = np.array([0.0, 1.0])
 
     def integrand(x: float) -> float:
-        joint = weight * np.exp(-0.5 * (x - place) ** 2 / spread) / np.sqrt(2 * np.pi * spread)
+        joint = weight * np.exp(-0.5 * (x - centres) ** 2 / spread) / np.sqrt(2 * np.pi * spread)
         P = joint / joint.sum()
         return float(-np.sum(joint * np.log(np.maximum(P, 1e-300))))
 
     cuts = np.array([-9.0, -3.0, 0.0, *(1 + 1e-4 * np.arange(-12.0, 12.5, 0.5)), 3.0, 9.0])
     expected = sum(quad(integrand, low, high, epsabs=1e-13)[0] for low, high in itertools.pairwise(cuts))
     tau = 1e-20
-    mix = GaussianMixture(place[:, None], spread - tau, weight)
-    made, _ = quadrature(mix, np.array([tau]), component_weights(mix, Partition.full(mix.labels)))
+    mix = GaussianMixture(centres[:, None], spread - tau, weight)
+    integral, _ = quadrature(mix, np.array([tau]), component_weights(mix, Partition.full(mix.labels)))
     assert expected > 1e-4
-    assert made[0] == pytest.approx(expected, abs=1e-9)
+    assert integral[0] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("variances", [[0.7, 0.7, 0.7], [0.2, 1.0, 3.0]])
@@ -67,9 +67,9 @@ def test_both_ways_agree_where_both_can_be_taken(variances: list[float]) -> None
     weights = component_weights(mix, Partition.full(mix.labels))
     tau = np.array([0.01, 0.5, 5.0, 100.0])
     entropy, rate = quadrature(mix, tau, weights)
-    made = monte_carlo(mix, tau, [weights], 50_000, 1)
-    assert (np.abs(made.entropy[0] - entropy) < 4 * made.entropy_error[0]).all()
-    assert (np.abs(made.rate[0] - rate) < 4 * made.rate_error[0]).all()
+    estimate = monte_carlo(mix, tau, [weights], 50_000, 1)
+    assert (np.abs(estimate.entropy[0] - entropy) < 4 * estimate.entropy_error[0]).all()
+    assert (np.abs(estimate.rate[0] - rate) < 4 * estimate.rate_error[0]).all()
 
 
 def test_draws_do_not_depend_on_the_times_or_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:

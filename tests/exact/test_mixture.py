@@ -42,10 +42,10 @@ def test_components_of_one_label_add_their_weights(mix: GaussianMixture) -> None
 def test_log_density_is_that_of_the_noisy_components(mix: GaussianMixture) -> None:
     x = np.random.default_rng(0).normal(size=(3, 5, 2))
     alpha, sigma = 0.7, 0.4
-    made = mix.log_density(x, alpha, sigma)
+    density = mix.log_density(x, alpha, sigma)
     for k in range(4):
         spread = (alpha**2 * VARIANCES[k] + sigma**2) * np.eye(2)
-        np.testing.assert_allclose(made[..., k], multivariate_normal(alpha * np.array(MEANS[k]), spread).logpdf(x))
+        np.testing.assert_allclose(density[..., k], multivariate_normal(alpha * np.array(MEANS[k]), spread).logpdf(x))
 
 
 def test_posterior_is_bayes_rule_conditioned_on_what_the_partition_covers(mix: GaussianMixture) -> None:
@@ -54,8 +54,8 @@ def test_posterior_is_bayes_rule_conditioned_on_what_the_partition_covers(mix: G
     # label b: components 0 and 2 with 1/4 and 3/4 of its prior; sides 1/2 each; label a is left out
     b = 0.5 * (0.25 * density[:, 0] + 0.75 * density[:, 2])
     c = 0.5 * density[:, 3]
-    made = mix.posterior(x, 1.0, 0.5, Partition.pair("b", "c"))
-    np.testing.assert_allclose(made, np.stack([b, c], axis=1) / (b + c)[:, None], rtol=1e-10)
+    posterior = mix.posterior(x, 1.0, 0.5, Partition.pair("b", "c"))
+    np.testing.assert_allclose(posterior, np.stack([b, c], axis=1) / (b + c)[:, None], rtol=1e-10)
 
 
 def test_coordinates_beyond_the_means_count_as_zero_means() -> None:
@@ -74,10 +74,10 @@ def test_a_mixture_cannot_be_changed(mix: GaussianMixture) -> None:
 
 def test_input_arrays_stay_the_callers_own() -> None:
     means, weights = np.array(MEANS), np.array(WEIGHTS)
-    made = GaussianMixture(means, weights=weights)
+    mix = GaussianMixture(means, weights=weights)
     means[0, 0], weights[0] = 9.0, 0.9
-    assert made.means[0, 0] == 0.0
-    assert made.weights[0] == 0.1
+    assert mix.means[0, 0] == 0.0
+    assert mix.weights[0] == 0.1
 
 
 def test_equal_mixtures_are_equal_and_hash_alike(mix: GaussianMixture) -> None:

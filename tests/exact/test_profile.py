@@ -39,8 +39,8 @@ def _five(d: int) -> Five:
     return Five(rng.normal(size=(5, d)) * 2, variances, np.array([0.1, 0.3, 0.25, 0.15, 0.2]))
 
 
-# joint probability of side and component, written out by hand for the three questions
-QUESTIONS = {
+# joint probability of side and component, written out by hand for the three partitions
+PARTITIONS = {
     "a | c": (Partition.pair("a", "c"), [[0.5, 0, 0, 0, 0], [0, 0, 0.5, 0, 0]]),
     "grouping": (
         Partition.groups({"x": ["a", "b"], "y": ["d"]}, prior=(0.7, 0.3), name="grouping"),
@@ -57,8 +57,8 @@ def _brute_force(five: Five, joint: Array, sigma: float, samples: int, rng: np.r
     """Posterior entropy and rate per log-SNR in bit at states drawn in the full space, shape (2, samples)."""
     d = five.means.shape[1]
     prior = joint.sum(axis=0)
-    drawn = rng.choice(5, size=samples, p=prior)
-    data = five.means[drawn] + np.sqrt(five.variances[drawn])[:, None] * rng.standard_normal((samples, d))
+    component = rng.choice(5, size=samples, p=prior)
+    data = five.means[component] + np.sqrt(five.variances[component])[:, None] * rng.standard_normal((samples, d))
     x = data + sigma * rng.standard_normal((samples, d))
     total = five.variances + sigma**2
     away = x[:, None, :] - five.means
@@ -75,27 +75,27 @@ def _brute_force(five: Five, joint: Array, sigma: float, samples: int, rng: np.r
     return np.array([-np.sum(P * np.log2(P), axis=0), spread / (2 * sigma**2 * np.log(2))])
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", PARTITIONS)
 @pytest.mark.parametrize("d", [3, 7])
 def test_unequal_components_agree_with_brute_force_in_the_full_space(d: int, name: str) -> None:
-    five, (partition, joint) = _five(d), QUESTIONS[name]
+    five, (partition, joint) = _five(d), PARTITIONS[name]
     mix = GaussianMixture(five.means, five.variances, five.weights, five.labels)
     sigmas = [0.7, 1.5, 4.0]
-    made = exact.profiles(mix, VE(), sigmas, [partition], samples=40_000).squeeze()
+    profile = exact.profiles(mix, VE(), sigmas, [partition], samples=40_000).squeeze()
     rng = np.random.default_rng(100 * d + len(name))
     for i, sigma in enumerate(sigmas):
         values = _brute_force(five, np.array(joint), sigma, 100_000, rng)
         for curve, sample in zip(("entropy", "entropy_rate"), values, strict=True):
-            own = float(made[f"{curve}_upper"][i] - made[curve][i]) / QUANTILE
+            own = float(profile[f"{curve}_upper"][i] - profile[curve][i]) / QUANTILE
             error = np.hypot(own, sample.std() / np.sqrt(len(sample)))
             assert 0 < own < 0.01
-            assert abs(float(made[curve][i]) - sample.mean()) < 4 * error
+            assert abs(float(profile[curve][i]) - sample.mean()) < 4 * error
 
 
 def test_several_partitions_at_once_are_the_same_as_one_by_one() -> None:
     five = _five(3)
     mix = GaussianMixture(five.means, five.variances, five.weights, five.labels)
-    partitions = [partition for partition, _ in QUESTIONS.values()]
+    partitions = [partition for partition, _ in PARTITIONS.values()]
     together = exact.profiles(mix, VE(), [0.5, 2.0], partitions, samples=3000)
     for partition in partitions:
         alone = exact.profiles(mix, VE(), [0.5, 2.0], [partition], samples=3000)
@@ -124,24 +124,23 @@ line = st.tuples(
 Line = tuple[list[float], list[float], list[float]]
 
 
-def _mixture(drawn: Line, equal: bool = False) -> GaussianMixture:
-    places, variances, weights = drawn
+def _mixture(parts: Line, equal: bool = False) -> GaussianMixture:
+    centres, variances, weights = parts
     share = np.array(weights) / np.sum(weights)
     share[-1] = 1 - share[:-1].sum()
-    return GaussianMixture(np.array(places)[:, None], variances[0] if equal else variances, share, ["a", "b", "c"])
+    return GaussianMixture(np.array(centres)[:, None], variances[0] if equal else variances, share, ["a", "b", "c"])
 
 
 def _values(mix: GaussianMixture, log_snr: list[float], partition: Partition | None = None) -> xr.Dataset:
     """Curves over ascending log-SNR."""
     time = np.exp(-0.5 * np.array(log_snr))[::-1]
-    asked = partition or Partition.full(mix.labels)
-    return exact.profiles(mix, VE(), time, [asked]).squeeze(drop=True).isel(time=slice(None, None, -1))
+    return exact.profiles(mix, VE(), time, partition or "full").squeeze(drop=True).isel(time=slice(None, None, -1))
 
 
-@given(drawn=line)
+@given(parts=line)
 @settings(deadline=None, max_examples=10)
-def test_a_line_agrees_with_a_riemann_sum(drawn: Line) -> None:
-    mix = _mixture(drawn)
+def test_a_line_agrees_with_a_riemann_sum(parts: Line) -> None:
+    mix = _mixture(parts)
     sigma = 0.5
     spread = mix.variances + sigma**2
     # a uniform grid integrates smooth functions that vanish at its ends to rounding once it resolves them
@@ -154,49 +153,49 @@ def test_a_line_agrees_with_a_riemann_sum(drawn: Line) -> None:
     D = x[keep, None] - sigma**2 / spread * away[keep]
     entropy = np.sum(-P * np.log2(np.maximum(P, 1e-300)), axis=1)
     rate = (np.sum(P * D**2, axis=1) - np.sum(P * D, axis=1) ** 2) / (2 * sigma**2 * np.log(2))
-    made = _values(mix, [-2 * np.log(sigma), 3.0]).isel(time=0)
-    assert float(made.entropy) == pytest.approx(np.sum(density[keep] * entropy) * dx, abs=1e-9)
-    assert float(made.entropy_rate) == pytest.approx(np.sum(density[keep] * rate) * dx, abs=1e-9)
+    profile = _values(mix, [-2 * np.log(sigma), 3.0]).isel(time=0)
+    assert float(profile.entropy) == pytest.approx(np.sum(density[keep] * entropy) * dx, abs=1e-9)
+    assert float(profile.entropy_rate) == pytest.approx(np.sum(density[keep] * rate) * dx, abs=1e-9)
 
 
-@given(drawn=line, log_snr=st.floats(-5, 5), equal=st.booleans())
+@given(parts=line, log_snr=st.floats(-5, 5), equal=st.booleans())
 @settings(deadline=None, max_examples=15)
-def test_the_rate_is_minus_the_derivative_of_the_entropy(drawn: Line, log_snr: float, equal: bool) -> None:
-    mix = _mixture(drawn, equal)
+def test_the_rate_is_minus_the_derivative_of_the_entropy(parts: Line, log_snr: float, equal: bool) -> None:
+    mix = _mixture(parts, equal)
     step = 0.02
-    made = _values(mix, [log_snr + k * step for k in (-2, -1, 0, 1, 2)])
-    h = made.entropy.values
+    profile = _values(mix, [log_snr + k * step for k in (-2, -1, 0, 1, 2)])
+    h = profile.entropy.values
     slope = (h[0] - 8 * h[1] + 8 * h[3] - h[4]) / (12 * step)
     # truncation step^4 / 30 = 5e-9 times a fifth derivative of order 10
-    assert float(made.entropy_rate[2]) == pytest.approx(-slope, abs=2e-7)
+    assert float(profile.entropy_rate[2]) == pytest.approx(-slope, abs=2e-7)
 
 
-@given(drawn=line, equal=st.booleans())
+@given(parts=line, equal=st.booleans())
 @settings(deadline=None, max_examples=15)
-def test_entropy_lies_between_zero_and_its_start_and_noise_only_adds(drawn: Line, equal: bool) -> None:
-    mix = _mixture(drawn, equal)
-    made = _values(mix, [-12.0, -4.0, 0.0, 2.0, 6.0])
+def test_entropy_lies_between_zero_and_its_start_and_noise_only_adds(parts: Line, equal: bool) -> None:
+    mix = _mixture(parts, equal)
+    profile = _values(mix, [-12.0, -4.0, 0.0, 2.0, 6.0])
     start = float(-np.sum(mix.weights * np.log2(mix.weights)))
-    assert (made.entropy >= -1e-10).all()
-    assert (made.entropy <= start + 1e-10).all()
-    assert (np.diff(made.entropy) <= 1e-10).all()
-    assert (made.entropy_rate >= -1e-10).all()
-    np.testing.assert_allclose(made.entropy + made.mutual_information, start, atol=1e-12)
+    assert (profile.entropy >= -1e-10).all()
+    assert (profile.entropy <= start + 1e-10).all()
+    assert (np.diff(profile.entropy) <= 1e-10).all()
+    assert (profile.entropy_rate >= -1e-10).all()
+    np.testing.assert_allclose(profile.entropy + profile.mutual_information, start, atol=1e-12)
 
 
-@given(drawn=line, equal=st.booleans())
+@given(parts=line, equal=st.booleans())
 @settings(deadline=None, max_examples=10)
-def test_joining_two_sides_leaves_less_to_ask(drawn: Line, equal: bool) -> None:
-    mix = _mixture(drawn, equal)
+def test_joining_two_sides_leaves_less_to_decide(parts: Line, equal: bool) -> None:
+    mix = _mixture(parts, equal)
     full = _values(mix, [-2.0, 0.0, 3.0])
     joined = _values(mix, [-2.0, 0.0, 3.0], Partition.groups({"x": ["a", "b"], "y": ["c"]}))
     assert (joined.entropy <= full.entropy + 1e-10).all()
 
 
-@given(drawn=line, shift=st.floats(-50, 50), seed=st.integers(0, 1000))
+@given(parts=line, shift=st.floats(-50, 50), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=10)
-def test_moving_turning_and_reordering_the_components_changes_nothing(drawn: Line, shift: float, seed: int) -> None:
-    mix = _mixture(drawn, equal=True)
+def test_moving_turning_and_reordering_the_components_changes_nothing(parts: Line, shift: float, seed: int) -> None:
+    mix = _mixture(parts, equal=True)
     rng = np.random.default_rng(seed)
     along = rng.normal(size=4)
     order = rng.permutation(3)
@@ -212,10 +211,10 @@ def test_moving_turning_and_reordering_the_components_changes_nothing(drawn: Lin
         np.testing.assert_allclose(turned[curve], plain[curve], atol=2e-10)
 
 
-@given(drawn=line, equal=st.booleans(), share=st.floats(0.1, 0.9))
+@given(parts=line, equal=st.booleans(), share=st.floats(0.1, 0.9))
 @settings(deadline=None, max_examples=10)
-def test_splitting_a_component_under_its_label_changes_nothing(drawn: Line, equal: bool, share: float) -> None:
-    mix = _mixture(drawn, equal)
+def test_splitting_a_component_under_its_label_changes_nothing(parts: Line, equal: bool, share: float) -> None:
+    mix = _mixture(parts, equal)
     rows = [0, 1, 2, 1]
     weights = mix.weights[rows] * [1, share, 1, 1 - share]
     split = GaussianMixture(mix.means[rows], mix.variances[rows], weights, ["a", "b", "c", "b"])
@@ -229,7 +228,7 @@ def test_turning_and_moving_a_plane_of_components_changes_nothing() -> None:
     turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     plain = GaussianMixture(np.hstack([five.means, np.zeros((5, 3))]), five.variances, five.weights, five.labels)
     turned = GaussianMixture(plain.means @ turn + 7.0, five.variances, five.weights, five.labels)
-    partition = QUESTIONS["full"][0]
+    partition = PARTITIONS["full"][0]
     one, other = (exact.profiles(mix, VE(), [0.5, 2.0], [partition], samples=1000) for mix in (plain, turned))
     for curve in CURVES:
         np.testing.assert_allclose(one[curve], other[curve], atol=1e-9)
@@ -239,11 +238,11 @@ def test_turning_and_moving_a_plane_of_components_changes_nothing() -> None:
 @pytest.mark.parametrize("weight", [0.5, 1e-6])
 def test_quadrature_settles_at_any_distance_and_weight(gap: float, weight: float) -> None:
     mix = GaussianMixture([[0.0], [gap]], [1.0, 1e-4], [weight, 1 - weight])
-    made = _values(mix, [-20.0, -8.0, 0.0, 8.0, 20.0])
+    profile = _values(mix, [-20.0, -8.0, 0.0, 8.0, 20.0])
     start = -(weight * np.log2(weight) + (1 - weight) * np.log2(1 - weight))
-    assert np.isfinite(made.entropy_rate).all()
-    assert ((made.entropy > -1e-10) & (made.entropy < start + 1e-10)).all()
-    assert (np.diff(made.entropy) <= 1e-10).all()
+    assert np.isfinite(profile.entropy_rate).all()
+    assert ((profile.entropy > -1e-10) & (profile.entropy < start + 1e-10)).all()
+    assert (np.diff(profile.entropy) <= 1e-10).all()
 
 
 # ---- dimension
@@ -265,7 +264,7 @@ def test_dimension_costs_nothing_because_it_changes_nothing(count: int) -> None:
 def test_padding_with_zeros_is_the_same_as_naming_the_dimension() -> None:
     five = _five(3)
     padded = np.hstack([five.means, np.zeros((5, 4))])
-    partition = QUESTIONS["full"][0]
+    partition = PARTITIONS["full"][0]
     one, other = (
         exact.profiles(mix, VE(), [0.5, 2.0], [partition], samples=500)
         for mix in (
@@ -283,14 +282,14 @@ def test_in_high_dimension_shells_of_nearly_equal_variance_are_two_gaussians() -
     d, c = 2**40, 6.0
     mix = GaussianMixture([[0.0], [0.0]], [1.0, 1.0 + c / np.sqrt(d)], dimension=d)
     sigma = np.array([0.5, 1.0, 2.0])
-    made = exact.profiles(mix, VE(), sigma, [Partition.full(mix.labels)], samples=50_000).squeeze()
+    profile = exact.profiles(mix, VE(), sigma, [Partition.full(mix.labels)], samples=50_000).squeeze()
     tau = sigma**2
     K = c / np.sqrt(8) / (1 + tau)
     rate = -exact.two_component_entropy_slope(K) * K * tau / (1 + tau)
     for curve, expected in (("entropy", exact.two_component_entropy(K)), ("entropy_rate", rate)):
-        error = (made[f"{curve}_upper"] - made[curve]).values / QUANTILE
+        error = (profile[f"{curve}_upper"] - profile[curve]).values / QUANTILE
         assert (error > 0).all()
-        assert (np.abs(made[curve].values - expected) < 4 * error + 1e-5).all()
+        assert (np.abs(profile[curve].values - expected) < 4 * error + 1e-5).all()
 
 
 # ---- known cases
@@ -300,14 +299,14 @@ def test_in_high_dimension_shells_of_nearly_equal_variance_are_two_gaussians() -
 def test_one_class_against_the_mixture_that_holds_it_keeps_the_floor_of_the_null_model(
     count: int, floor: float
 ) -> None:
-    # without noise the other classes are told apart for certain, so one far component stands for them all
+    # without noise the other classes are distinguished for certain, so one far component stands for them all
     weights = np.array([0.5, 0.5 / count, 0.5 * (count - 1) / count])
     mix = GaussianMixture([[0.0], [0.0], [100.0]], 1.0, weights, ["class", "mixture", "mixture"])
-    made = _values(mix, [10.0, 20.0], Partition.pair("class", "mixture"))
+    profile = _values(mix, [10.0, 20.0], Partition.pair("class", "mixture"))
     chance = 1 / (count + 1)
     formula = 0.5 * (1 + 1 / count) * -(chance * np.log2(chance) + (1 - chance) * np.log2(1 - chance))
-    np.testing.assert_allclose(made.entropy, formula, atol=1e-9)
-    np.testing.assert_allclose(made.entropy, floor, atol=5e-5)
+    np.testing.assert_allclose(profile.entropy, formula, atol=1e-9)
+    np.testing.assert_allclose(profile.entropy, floor, atol=5e-5)
 
 
 @pytest.mark.parametrize("schedule", [VP(), VE(), FlowMatching(), DDPM("linear")], ids=str)
@@ -315,10 +314,10 @@ def test_schedules_agree_over_log_snr(schedule: Schedule) -> None:
     mix = GaussianMixture([[-1.0], [0.5], [2.0]], [0.3, 1.0, 0.5])
     partition = Partition.one_vs_rest("1", mix.labels)
     time = log_snr_grid(schedule, 7, -6.0, 6.0)
-    made = exact.profiles(mix, schedule, time, [partition])
+    profile = exact.profiles(mix, schedule, time, [partition])
     other = exact.profiles(mix, VE(), log_snr_grid(VE(), 7, -6.0, 6.0), [partition])
     for curve in CURVES:
-        np.testing.assert_allclose(made[curve], other[curve], atol=1e-9)
+        np.testing.assert_allclose(profile[curve], other[curve], atol=1e-9)
 
 
 @pytest.mark.parametrize("schedule", [VP(), FlowMatching(), VE()], ids=str)
@@ -329,12 +328,12 @@ def test_rates_along_an_axis_are_derivatives_along_it(schedule: Schedule) -> Non
     time = centre * (1 + 1e-3 * np.arange(-2, 3))
     weights = np.array([1, -8, 0, 8, -1]) / 12
     level = schedule.noise_level(time)
-    for axis, place in (("time", time), ("sigma", level), ("log_sigma", np.log(level)), ("log_snr", 2 * np.log(level))):
-        made = exact.profiles(mix, schedule, time, partition, rate_axis=axis).squeeze()
-        # both the entropy and the place are differentiated over the index, to the fourth order
-        expected = (weights @ made.entropy.values) / (weights @ place)
-        assert float(made.entropy_rate[2]) == pytest.approx(expected, rel=1e-6)
-        assert made.attrs["rate_axis"] == axis
+    for axis, x in (("time", time), ("sigma", level), ("log_sigma", np.log(level)), ("log_snr", 2 * np.log(level))):
+        profile = exact.profiles(mix, schedule, time, partition, rate_axis=axis).squeeze()
+        # both the entropy and the position are differentiated over the index, to the fourth order
+        expected = (weights @ profile.entropy.values) / (weights @ x)
+        assert float(profile.entropy_rate[2]) == pytest.approx(expected, rel=1e-6)
+        assert profile.attrs["rate_axis"] == axis
 
 
 def test_half_entropy_is_where_the_profile_says_half() -> None:
@@ -342,9 +341,9 @@ def test_half_entropy_is_where_the_profile_says_half() -> None:
     partition = Partition.full(mix.labels)
     start = -np.sum(mix.weights * np.log2(mix.weights))
     for fraction in (0.3, 0.5, 0.9):
-        place = exact.half_entropy(mix, partition, fraction)
-        made = _values(mix, [place - 1, place])
-        assert float(made.entropy[1]) == pytest.approx(fraction * start, abs=1e-10)
+        half = exact.half_entropy(mix, partition, fraction)
+        profile = _values(mix, [half - 1, half])
+        assert float(profile.entropy[1]) == pytest.approx(fraction * start, abs=1e-10)
 
 
 def test_half_entropy_refuses_what_it_cannot_find() -> None:
@@ -366,25 +365,25 @@ def test_half_entropy_refuses_what_it_cannot_find() -> None:
 def test_the_dataset_keeps_the_contract_and_names_what_made_it() -> None:
     mix = GaussianMixture([[0.0], [1.0], [3.0]], labels=["a", "b", "c"])
     partitions = [Partition.full(mix.labels), Partition.one_vs_rest("a", mix.labels)]
-    made = exact.profiles(mix, VP(), [0.1, 1.0], partitions, rate_axis="time")
-    schema.validate(made, "profiles")
-    assert made.entropy.dims == ("estimator", "guidance", "partition", "time")
-    assert made.estimator.values.tolist() == ["exact"]
-    assert made.guidance.values.tolist() == ["unguided"]
-    assert [Partition.from_json(str(text)) for text in made.definition.values] == partitions
-    assert made.attrs["schedule"] == VP().to_json()
-    np.testing.assert_allclose(made.log_snr, VP().log_snr([0.1, 1.0]))
+    profile = exact.profiles(mix, VP(), [0.1, 1.0], partitions, rate_axis="time")
+    schema.validate(profile, "profiles")
+    assert profile.entropy.dims == ("estimator", "guidance", "partition", "time")
+    assert profile.estimator.values.tolist() == ["exact"]
+    assert profile.guidance.values.tolist() == ["unguided"]
+    assert [Partition.from_json(str(text)) for text in profile.definition.values] == partitions
+    assert profile.attrs["schedule"] == VP().to_json()
+    np.testing.assert_allclose(profile.log_snr, VP().log_snr([0.1, 1.0]))
     for curve in CURVES:
-        np.testing.assert_array_equal(made[curve], made[f"{curve}_lower"])
-        np.testing.assert_array_equal(made[curve], made[f"{curve}_upper"])
+        np.testing.assert_array_equal(profile[curve], profile[f"{curve}_lower"])
+        np.testing.assert_array_equal(profile[curve], profile[f"{curve}_upper"])
 
 
 def test_confidence_widens_the_bounds_as_the_normal_quantile() -> None:
     mix = GaussianMixture([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
     partition = [Partition.full(mix.labels)]
     half = [
-        (made.entropy_upper - made.entropy).values
-        for made in (
+        (profile.entropy_upper - profile.entropy).values
+        for profile in (
             exact.profiles(mix, VE(), [0.5, 1.0], partition, samples=200, confidence=c) for c in (0.6827, 0.9545)
         )
     ]
@@ -418,7 +417,7 @@ def test_bad_input_is_named(changes: dict[str, object], error: type[Exception], 
 
 
 class Coin:
-    """A source whose profiles are those of two far components, whatever it is asked; it remembers the options."""
+    """A source whose profiles are those of two far components, for any partition; it remembers the options."""
 
     def __init__(self) -> None:
         self.options: dict[str, object] = {}
@@ -428,7 +427,7 @@ class Coin:
         return exact.scaling_profiles([4.0], schedule, time)  # type: ignore[arg-type]
 
 
-def test_a_source_that_brings_its_own_profiles_is_asked_for_them() -> None:
+def test_a_source_that_brings_its_own_profiles_is_left_to_make_them() -> None:
     coin = Coin()
     profiles = exact.profiles(coin, VE(), [1.0, 2.0], "full", samples=7, seed=3, device="cpu")
     np.testing.assert_allclose(profiles.entropy.squeeze(), exact.two_component_entropy([2 / 2**0.5, 2 / 5**0.5]))

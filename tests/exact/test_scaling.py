@@ -38,8 +38,8 @@ def test_closed_form_equals_the_general_quadrature(axis: str) -> None:
 
 def test_entropy_at_the_vp_speciation_time_is_the_same_in_every_dimension() -> None:
     sizes = 2.0 ** np.arange(1, 21)
-    made = exact.scaling_profiles(sizes, VP(), exact.speciation_time(sizes))
-    values = np.diagonal(made.entropy.squeeze().values)
+    profile = exact.scaling_profiles(sizes, VP(), exact.speciation_time(sizes))
+    values = np.diagonal(profile.entropy.squeeze().values)
     np.testing.assert_allclose(values, 0.514056, atol=1e-6)
 
 
@@ -73,12 +73,12 @@ def test_ve_transition_broadens_in_sigma_only(d: int, width: float) -> None:
         assert np.log(high / low) == pytest.approx(0.3083, abs=2e-4)
 
 
-def _peak(made: xr.Dataset, place: Array) -> float:
+def _peak(profile: xr.Dataset, position: Array) -> float:
     """Place of the largest rate, by a parabola through the three highest points."""
-    rate = made.entropy_rate.squeeze().values
+    rate = profile.entropy_rate.squeeze().values
     top = int(rate.argmax())
-    a, b, _ = np.polyfit(place[top - 1 : top + 2] - place[top], rate[top - 1 : top + 2], 2)
-    return float(place[top] - b / (2 * a))
+    a, b, _ = np.polyfit(position[top - 1 : top + 2] - position[top], rate[top - 1 : top + 2], 2)
+    return float(position[top] - b / (2 * a))
 
 
 @pytest.mark.parametrize("d", [2, 64, 2**20])
@@ -91,11 +91,11 @@ def test_vp_rate_peaks_at_the_reference_distance_from_the_speciation_time(d: int
 
 
 @pytest.mark.parametrize(("axis", "share"), [("sigma", 0.644), ("log_sigma", 0.814)])
-def test_the_place_of_the_ve_peak_depends_on_the_axis(axis: str, share: float) -> None:
+def test_the_position_of_the_ve_peak_depends_on_the_axis(axis: str, share: float) -> None:
     d = 2**20
     sigma = np.sqrt(d) * np.linspace(0.4, 1.2, 801)
-    made = exact.scaling_profiles([d], VE(), sigma, rate_axis=axis)
-    peak = _peak(made, sigma if axis == "sigma" else np.log(sigma))
+    profile = exact.scaling_profiles([d], VE(), sigma, rate_axis=axis)
+    peak = _peak(profile, sigma if axis == "sigma" else np.log(sigma))
     assert (peak if axis == "sigma" else np.exp(peak)) / np.sqrt(d) == pytest.approx(share, abs=5e-4)
 
 
@@ -108,11 +108,11 @@ def test_the_variance_only_rescales_the_noise() -> None:
 
 
 def test_bounds_equal_the_value_and_information_is_what_is_left_of_one_bit() -> None:
-    made = exact.scaling_profiles([2, 4], VE(), edm_grid(5))
+    profile = exact.scaling_profiles([2, 4], VE(), edm_grid(5))
     for name in ("entropy", "entropy_rate", "mutual_information"):
-        np.testing.assert_array_equal(made[name], made[f"{name}_lower"])
-        np.testing.assert_array_equal(made[name], made[f"{name}_upper"])
-    np.testing.assert_allclose(made.entropy + made.mutual_information, 1, atol=1e-12)
+        np.testing.assert_array_equal(profile[name], profile[f"{name}_lower"])
+        np.testing.assert_array_equal(profile[name], profile[f"{name}_upper"])
+    np.testing.assert_allclose(profile.entropy + profile.mutual_information, 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [[], [0.5], [4, 2], [2, 2], [1, np.inf], [np.nan], 4])

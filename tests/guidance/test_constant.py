@@ -105,7 +105,7 @@ def test_intervals_that_are_none_are_refused_in_one_line(interval: Any) -> None:
 
 
 @pytest.mark.parametrize("level", [None, "1", math.nan, -1.0, np.ones(2)], ids=repr)
-def test_the_level_asked_for_must_be_one_number(level: Any) -> None:
+def test_the_noise_level_must_be_one_number(level: Any) -> None:
     with pytest.raises(SpecentError, match="noise_level="):
         Guidance(2.0).scale_at(level)
 

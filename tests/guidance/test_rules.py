@@ -18,7 +18,7 @@ from specent.guidance import FORMULA, RULES, FeedbackGuidance, Guidance, Setting
 
 LEVELS = np.geomspace(0.02, 80.0, 24)
 INTERVALS = st.tuples(st.floats(0, 10), st.one_of(st.floats(11, 100), st.just(math.inf)))
-# how settings of a rule are drawn; a rule that is missing here fails the first test
+# how hypothesis makes settings of a rule; a rule that is missing here fails the first test
 DRAWN: dict[str, st.SearchStrategy[Setting]] = {
     "constant": st.builds(Guidance, st.floats(0, 1e6), INTERVALS),
     "feedback": st.builds(

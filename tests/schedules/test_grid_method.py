@@ -24,7 +24,7 @@ def test_every_schedule_of_the_table_is_tried() -> None:
 
 
 @pytest.mark.parametrize(("schedule", "steps"), [*CASES, *((schedule, 1000) for schedule in EVERY[:-1])], ids=str)
-def test_the_grid_is_accepted_and_has_the_steps_that_were_asked_for(schedule: Schedule, steps: int) -> None:
+def test_the_grid_is_accepted_and_has_as_many_times_as_steps(schedule: Schedule, steps: int) -> None:
     grid = schedule.grid(steps)
     assert grid.shape == (steps,)
     np.testing.assert_array_equal(check_grid(schedule, grid), grid)

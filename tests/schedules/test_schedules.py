@@ -1,4 +1,4 @@
-"""Schedules are the Gaussian channel with another clock, and their grids refuse what cannot be used."""
+"""Schedules are the Gaussian channel at another speed, and their grids refuse what cannot be used."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_variance_preserving_schedules_keep_the_sum_of_squares(schedule: Schedul
     np.testing.assert_allclose(schedule.alpha(time) ** 2 + schedule.sigma(time) ** 2, 1, rtol=1e-12)
 
 
-def test_the_clocks_are_those_of_their_papers() -> None:
+def test_alpha_and_sigma_are_those_of_their_papers() -> None:
     assert VP().alpha(0.7) == pytest.approx(np.exp(-0.7))
     assert VP().sigma(0.7) == pytest.approx(np.sqrt(1 - np.exp(-1.4)))
     assert (VE().alpha(3.0), VE().sigma(3.0)) == (1.0, 3.0)
@@ -286,7 +286,7 @@ def _one_line(call: Callable[[], object], named: str) -> None:
 
 @pytest.mark.parametrize("bad", NOT_NUMBERS, ids=repr)
 @pytest.mark.parametrize("schedule", [VP(), VE(), FlowMatching(), DDPM("linear")], ids=str)
-def test_places_that_are_no_numbers_are_refused_not_converted(schedule: Schedule, bad: Any) -> None:
+def test_times_that_are_no_numbers_are_refused_not_converted(schedule: Schedule, bad: Any) -> None:
     for method in (schedule.alpha, schedule.sigma, schedule.log_snr, schedule.noise_level):
         _one_line(lambda method=method: method(bad), "time")  # type: ignore[misc]
     _one_line(lambda: schedule.time(bad), "log_snr")
@@ -362,7 +362,7 @@ def test_json_of_another_kind_is_refused_in_one_line(text: Any) -> None:
         (lambda: VE().time(-4000.0), "log_snr=-4000.0"),
     ],
 )
-def test_grids_whose_times_cannot_be_told_apart_or_reached_are_refused(make: Callable[[], Any], named: str) -> None:
+def test_grids_whose_times_cannot_be_distinguished_or_reached_are_refused(make: Callable[[], Any], named: str) -> None:
     _one_line(make, named)
 
 
