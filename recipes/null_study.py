@@ -28,9 +28,9 @@ from tqdm.auto import tqdm
 
 import specent as sp
 from specent import arguments
-from specent.analysis.assembling import assembled
 from specent.analysis.bootstrap import skewed_interval
 from specent.analysis.crossings import crossings
+from specent.analysis.custom import custom_profiles
 from specent.arguments import brief
 from specent.errors import CalibrationWarning
 from specent.guidance import FORMULA
@@ -281,7 +281,7 @@ def profiles(parts: list[xr.Dataset], floors: dict[str, float], title: str, sett
     """The curves as profiles of partitions with the names of the floors, and the floors."""
     whole = xr.concat(parts, "partition")
     sides = {"class": ["class"], "rest": ["rest"]}
-    curves = assembled(
+    curves = custom_profiles(
         whole.curve.transpose("replicate", "estimator", "partition", "time"),
         [1.0] * len(floors),
         SCHEDULE,

@@ -25,8 +25,8 @@ from tqdm.auto import tqdm
 import specent as sp
 from specent import arguments
 from specent.analysis import bootstrap
-from specent.analysis.assembling import assembled
-from specent.analysis.posterior import trajectory_entropies
+from specent.analysis.custom import custom_profiles
+from specent.analysis.posterior import side_log_posterior
 from specent.models import FiniteModel
 from specent.schema import NULL
 from specent.studies import (
@@ -181,14 +181,16 @@ def new_pictures(settings: Settings, data: FiniteModel, channel: Channel, partit
         for low in range(0, len(order), 1024):
             part = slice(low, low + 1024)
             density = data.log_density(state[part] + level * noise[part], float(level)).numpy()
-            surprisal[part, i] = trajectory_entropies(density, side[part], weights)[..., 1]
+            for p, weight in enumerate(weights):
+                own = np.take_along_axis(side_log_posterior(density, weight), side[part, p, None], axis=-1)
+                surprisal[part, i, p] = -own[:, 0] / np.log(2)
     dims = ("class_label", "sample", "time", "partition")
     each = xr.DataArray(surprisal.reshape(len(labels), count, len(time), len(partitions)), dims=dims)
     share = xr.DataArray([weight.sum(axis=0) for weight in weights], dims=("partition", "class_label"))
     curve = bootstrap.resampled(each, share, 200, settings.seed).expand_dims(estimator=[NEW])
     start = [float(entr(weight.sum(axis=1)).sum() / np.log(2)) for weight in weights]
     title = "Cross-entropy of new pictures under the posterior of a finite set"
-    profiles = assembled(
+    profiles = custom_profiles(
         curve, start, *channel, partitions, title=title, settings={"function": "fresh", "data": data.identity}
     )
     return profiles.drop_dims("replicate")

@@ -18,11 +18,12 @@ from 4 to 8 standard deviations near k = 1/2. The skewness of R replicates has a
 Nominal 95 % intervals of means over two classes of 100 trajectories each cover in about 94 % of cases as long as the
 mean is above about 3 bit / (number of trajectories). Below that, where fewer than a few trajectories carry all of the
 entropy, no resampling can know of the rare ones that are not in the sample: the intervals are then too low, and more
-samples are the only mend.
+samples are the only remedy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from specent.analysis.posterior import Statistic
+from specent.analysis.scored import ScoredPartition, shares
 from specent.arguments import number, whole
 
 Array = NDArray[np.float64]
@@ -80,9 +83,9 @@ def draw_weights(classes: tuple[int, int], part: tuple[int, int], samples: int, 
     out = np.empty((1 + replicates, classes[1] - classes[0], part[1] - part[0]))
     out[0] = 1 / samples
     scale = np.sqrt(samples / (samples - 1))
-    for place, label in enumerate(range(*classes)):
+    for row, label in enumerate(range(*classes)):
         counts = _draw_counts(label, part, samples, replicates, seed)
-        out[1:, place] = (1 + scale * (counts - 1)) / samples
+        out[1:, row] = (1 + scale * (counts - 1)) / samples
     return out
 
 
@@ -114,11 +117,11 @@ def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, see
     Returns
     -------
     DataArray, dims (replicate, ...)
-        The estimate at place 0, replicates from 1 on. Lazy if the statistic is.
+        The estimate at index 0, replicates from 1 on. Lazy if the statistic is.
     """
     weighted = (statistic * share).transpose("class_label", "sample", ...)
     rest = weighted.dims[2:]
-    made: xr.DataArray = xr.apply_ufunc(
+    means: xr.DataArray = xr.apply_ufunc(
         _contract,
         _weights(weighted, replicates, seed),
         weighted,
@@ -126,7 +129,51 @@ def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, see
         output_core_dims=[["replicate", *rest]],
         dask="allowed",
     )
-    return made
+    return means
+
+
+def statistic_means(
+    values: xr.DataArray,
+    statistics: Sequence[Statistic],
+    partitions: Sequence[ScoredPartition],
+    replicates: int,
+    seed: int,
+) -> dict[str, xr.DataArray]:
+    """Every statistic over the trajectories of each partition, in its own way.
+
+    Parameters
+    ----------
+    values : DataArray, dims (class_label, sample, ..., partition, statistic)
+        One number per trajectory.
+    statistics : sequence of Statistic
+        What they are.
+    partitions : sequence of ScoredPartition
+        The partitions.
+    replicates, seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict of DataArray
+        By the names of the statistics: means with the estimate at index 0 of ``replicate`` and replicates from 1 on;
+        counts and variances without replicates. Lazy if the values are.
+    """
+    share = shares(partitions)
+    # one contraction of all statistics keeps no single one of all trajectories in memory; the variance of a mean over
+    # trajectories of weight share / samples has that weight once more
+    once = xr.ones_like(share)
+    scale = [share / values.sizes["sample"] if one.over == "variance" else once for one in statistics]
+    means = resampled(values * xr.concat(scale, "statistic"), share, replicates, seed)
+    out: dict[str, xr.DataArray] = {}
+    for i, one in enumerate(statistics):
+        if one.over == "mean":
+            out[one.name] = means.isel(statistic=i)
+        elif one.over == "variance":
+            out[one.name] = means.isel(statistic=i, replicate=0)
+        else:
+            # drivers on no side took part in nothing
+            out[one.name] = values.isel(statistic=i).where(share > 0, 0.0).sum(("class_label", "sample"))
+    return out
 
 
 def variance_of_mean(variance: xr.DataArray, share: xr.DataArray) -> xr.DataArray:
@@ -136,7 +183,7 @@ def variance_of_mean(variance: xr.DataArray, share: xr.DataArray) -> xr.DataArra
 
 
 def _contract(weights: Any, statistic: Any) -> Any:
-    with np.errstate(invalid="ignore"):  # what is not finite is reported with its place
+    with np.errstate(invalid="ignore"):  # what is not finite is reported with its coordinates
         return np.tensordot(weights, statistic, axes=2)
 
 
@@ -170,7 +217,7 @@ def skewed_interval(values: Array, confidence: float) -> Array:
     Parameters
     ----------
     values : ndarray, shape (..., 1 + replicates)
-        The estimate at place 0, replicates from 1 on.
+        The estimate at index 0, replicates from 1 on.
     confidence : float
         Probability that the interval should cover.
 

@@ -1,8 +1,8 @@
 r"""Self-tests of unguided runs, which hold for any network if sampling and likelihood are the same chain.
 
 The posterior given the path is the exact posterior of the driving side (arXiv 2506.10433). So its mean is the prior at
-every time, and its mean entropy is the mean surprise :math:`-\log P(z)`. Given the path, both differences have mean
-zero and a known variance: :math:`P(1-P)`, and the variance of the surprise under P. That variance counts the rare
+every time, and its mean entropy is the mean surprisal :math:`-\log P(z)`. Given the path, both differences have mean
+zero and a known variance: :math:`P(1-P)`, and the variance of the surprisal under P. That variance counts the rare
 wrong turns that a finite sample has not seen, which the bootstrap cannot; the standard error is the larger of the two.
 """
 
@@ -17,18 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent.analysis.bootstrap import check_options, resampled, variance_of_mean
-from specent.analysis.posterior import (
-    Question,
-    along_candidates,
-    check_finite,
-    checked_runs,
-    questions,
-    side_log_posterior,
-    streamed,
-    trajectory_entropies,
-)
-from specent.partitions import Partition
+from specent.analysis.bootstrap import check_options, statistic_means, variance_of_mean
+from specent.analysis.inputs import checked_runs, refuse_not_finite
+from specent.analysis.posterior import PathEvidence, Statistic, path_statistics, side_log_posterior, streamed
+from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
+from specent.evidence import BITS_PER_NAT
 from specent.schema import coordinates
 
 Array = NDArray[np.float64]
@@ -39,9 +32,35 @@ _FALSE_ALARM = 1e-4
 _ROUNDING = 1e-9
 
 
+def _entropy(path: PathEvidence) -> Array:
+    return path.nats * BITS_PER_NAT
+
+
+def _surprisal(path: PathEvidence) -> Array:
+    return -path.of_driver(path.log_side) * BITS_PER_NAT
+
+
+def _surprisal_variance(path: PathEvidence) -> Array:
+    second = np.sum(np.exp(path.log_side) * path.log_side**2, axis=-1)
+    return np.asarray(np.maximum(second - path.nats**2, 0.0) * BITS_PER_NAT**2)
+
+
+ENTROPY = Statistic("posterior_entropy", _entropy)
+"""Entropy of the posterior given the path, in bits."""
+
+SURPRISAL = Statistic("surprisal", _surprisal)
+"""Surprisal of the driving side, in bits; 0 where no side holds the driver."""
+
+SURPRISAL_VARIANCE = Statistic("surprisal_variance", _surprisal_variance, "variance")
+"""Variance of the surprisal under the posterior, in bits squared."""
+
+STATISTICS = (ENTROPY, SURPRISAL, SURPRISAL_VARIANCE)
+"""What the test of calibration needs."""
+
+
 def calibration_gap(
     runs: xr.Dataset,
-    partitions: Partition | str | Sequence[Partition | str] | None = None,
+    partitions: Partitions = None,
     *,
     replicates: int = 200,
     seed: int = 0,
@@ -64,7 +83,7 @@ def calibration_gap(
     -------
     Dataset
         Not a kind of the data contract. ``gap`` (guidance, partition, time): mean entropy of the posterior minus mean
-        surprise of the driving side, in bits; ``posterior_gap`` (guidance, partition, side, time): mean posterior of
+        surprisal of the driving side, in bits; ``posterior_gap`` (guidance, partition, side, time): mean posterior of
         each side minus its prior. Each with ``_standard_error``. ``side_name`` (partition, side) names the sides;
         where a partition has fewer sides it is empty and the numbers are NaN.
 
@@ -89,61 +108,23 @@ def calibration_gap(
     """
     _, replicates, seed = check_options(0.5, replicates, seed)
     runs = checked_runs(runs)
-    asked = questions(runs, partitions)
-    sides = sum(len(question.partition.sides) for question in asked)
-    blocks = streamed(runs, ["log_likelihood"], runs.sizes["candidate"] + 8 * len(asked) + 4 * sides)
-    found = xr.Dataset({**path_means(blocks, asked, replicates, seed), **_side_moments(blocks, asked)}).compute()
-    check_finite(runs, ["log_likelihood"], found)
-    made = xr.Dataset()
-    made["gap"], made["gap_standard_error"] = gap_and_error(
-        found["path"] - found["cross_entropy"], found["gap_variance"]
+    scored = scored_partitions(runs, partitions)
+    sides = sum(len(one.weights) for one in scored)
+    blocks = streamed(runs, ["log_likelihood"], runs.sizes["candidate"] + 8 * len(scored) + 4 * sides)
+    means = statistic_means(path_statistics(runs, blocks, scored, STATISTICS), STATISTICS, scored, replicates, seed)
+    numbers = xr.Dataset({**means, **_side_moments(blocks, scored)}).compute()
+    refuse_not_finite(runs, ["log_likelihood"], numbers)
+    result = xr.Dataset()
+    result["gap"], result["gap_standard_error"] = gap_and_error(
+        numbers[ENTROPY.name] - numbers[SURPRISAL.name], numbers[SURPRISAL_VARIANCE.name]
     )
-    made["posterior_gap"] = _by_partition(found["posterior_gap"], asked)
-    error = found["spread"].clip(min=found["chance_variance"]) ** 0.5
-    made["posterior_gap_standard_error"] = _by_partition(error, asked)
-    return _described(made, runs, asked)
+    result["posterior_gap"] = _by_partition(numbers["posterior_gap"], scored)
+    error = numbers["spread"].clip(min=numbers["chance_variance"]) ** 0.5
+    result["posterior_gap_standard_error"] = _by_partition(error, scored)
+    return _described(result, runs, scored)
 
 
-def path_means(blocks: xr.Dataset, asked: Sequence[Question], replicates: int, seed: int) -> dict[str, xr.DataArray]:
-    """Mean entropy and surprise with replicates, and the variance that their difference has if all is well.
-
-    Parameters
-    ----------
-    blocks : Dataset
-        ``log_likelihood``, ready to be streamed.
-    asked : sequence of Question
-        The partitions.
-    replicates : int
-        How many.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    dict of DataArray
-        ``path`` and ``cross_entropy``, dims (replicate, guidance, partition, time), in bits; ``gap_variance``.
-    """
-    weights = [question.weights for question in asked]
-    three = xr.DataArray(along_candidates(trajectory_entropies, blocks, asked, 3, weights=weights))
-    share = shares(asked)
-    # one contraction of all three keeps no single statistic of all trajectories in memory; the variance of a mean over
-    # trajectories of weight share / samples has that weight once more
-    once = xr.ones_like(share)
-    scale = xr.concat([once, once, share / blocks.sizes["sample"]], "statistic")
-    means = resampled(three * scale, share, replicates, seed)
-    return {
-        "path": means.isel(statistic=0),
-        "cross_entropy": means.isel(statistic=1),
-        "gap_variance": means.isel(statistic=2, replicate=0),
-    }
-
-
-def shares(asked: Sequence[Question]) -> xr.DataArray:
-    """Weight of each driver in expectations over each partition, dims (class_label, partition)."""
-    return xr.DataArray(np.stack([question.share for question in asked], axis=-1), dims=("class_label", "partition"))
-
-
-def _side_moments(blocks: xr.Dataset, asked: Sequence[Question]) -> dict[str, xr.DataArray]:
+def _side_moments(blocks: xr.Dataset, partitions: Sequence[ScoredPartition]) -> dict[str, xr.DataArray]:
     """Mean posterior minus prior of all sides of all partitions in one row, and two variances of it."""
     size = blocks.sizes["sample"]
     chance: xr.DataArray = xr.apply_ufunc(
@@ -151,16 +132,16 @@ def _side_moments(blocks: xr.Dataset, asked: Sequence[Question]) -> dict[str, xr
         blocks["log_likelihood"],
         input_core_dims=[["candidate"]],
         output_core_dims=[["side"]],
-        kwargs={"weights": [question.weights for question in asked]},
+        kwargs={"weights": [scored.weights for scored in partitions]},
         dask="parallelized",
         output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"side": sum(len(question.weights) for question in asked)}},
+        dask_gufunc_kwargs={"output_sizes": {"side": sum(len(scored.weights) for scored in partitions)}},
     )
     chance = chance.drop_vars(list(chance.coords))
-    share = np.concatenate([np.tile(question.share, (len(question.weights), 1)) for question in asked])
+    share = np.concatenate([np.tile(scored.share, (len(scored.weights), 1)) for scored in partitions])
     weight = xr.DataArray(share, dims=("side", "class_label"))
-    held = [np.arange(len(question.weights))[:, None] == question.side for question in asked]
-    member = xr.DataArray(np.concatenate(held), dims=weight.dims)
+    holds = [np.arange(len(scored.weights))[:, None] == scored.side for scored in partitions]
+    member = xr.DataArray(np.concatenate(holds), dims=weight.dims)
     mean = chance.mean("sample", skipna=False)
     # of the variance P(1 - P) that a calibrated posterior has, the part between drivers is not sampled but fixed
     within = (chance * (1 - chance)).mean("sample", skipna=False) - (mean - member) ** 2
@@ -172,10 +153,10 @@ def _side_moments(blocks: xr.Dataset, asked: Sequence[Question]) -> dict[str, xr
     }
 
 
-def _by_partition(values: xr.DataArray, asked: Sequence[Question]) -> xr.DataArray:
+def _by_partition(values: xr.DataArray, partitions: Sequence[ScoredPartition]) -> xr.DataArray:
     """Split a row of all sides by partition, NaN where a partition has fewer sides than another."""
-    ends = np.cumsum([0, *[len(question.weights) for question in asked]])
-    most = max(len(question.weights) for question in asked)
+    ends = np.cumsum([0, *[len(scored.weights) for scored in partitions]])
+    most = max(len(scored.weights) for scored in partitions)
     parts = [values.isel(side=slice(low, high)).pad(side=(0, most - high + low)) for low, high in pairwise(ends)]
     return xr.concat(parts, "partition")
 
@@ -186,7 +167,7 @@ def gap_and_error(values: xr.DataArray, variance: xr.DataArray | None = None) ->
     Parameters
     ----------
     values : DataArray, dims (replicate, ...)
-        The difference at place 0, replicates from 1 on.
+        The difference at index 0, replicates from 1 on.
     variance : DataArray, optional
         Variance the difference has if all is well.
     """
@@ -228,7 +209,7 @@ def worst_gap(
     excess = np.where(size > _ROUNDING, size / np.maximum(error.values, 1e-300), 0.0)
     if excess.max() <= limit:
         return ""
-    g, p, t = (int(place) for place in np.unravel_index(int(np.argmax(excess)), excess.shape))
+    g, p, t = (int(index) for index in np.unravel_index(int(np.argmax(excess)), excess.shape))
     others = int((excess.max(axis=(0, 2)) > limit).sum()) - 1
     more = f", and so in {others} other partition(s)" if others else ""
     return (
@@ -243,22 +224,22 @@ def _side_posteriors(log_likelihood: Array, weights: Sequence[Array]) -> Array:
     return np.concatenate([np.exp(side_log_posterior(values, joint)) for joint in weights], axis=-1)
 
 
-def _described(made: xr.Dataset, runs: xr.Dataset, asked: Sequence[Question]) -> xr.Dataset:
-    kept = runs[["time", "sigma", "alpha", "log_snr", "guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
-    most = made.sizes["side"]
-    names = [[*question.partition.side_names, *[""] * most][:most] for question in asked]
-    made = made.assign_coords(
+def _described(result: xr.Dataset, runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.Dataset:
+    coords = runs[["time", "sigma", "alpha", "log_snr", "guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
+    most = result.sizes["side"]
+    names = [[*scored.partition.side_names, *[""] * most][:most] for scored in partitions]
+    result = result.assign_coords(
         {
-            **kept,
-            **coordinates.of_partitions([question.partition for question in asked]),
+            **coords,
+            **coordinates.of_partitions([scored.partition for scored in partitions]),
             "side_name": (("partition", "side"), names, {"units": "1", "long_name": "name of the side"}),
         }
     )
     for name, units, text in (
-        ("gap", "bit", "mean entropy of the path posterior minus mean surprise of the driving side"),
+        ("gap", "bit", "mean entropy of the path posterior minus mean surprisal of the driving side"),
         ("posterior_gap", "1", "mean path posterior of the side minus its prior"),
     ):
-        made[name].attrs = {"units": units, "long_name": text}
-        made[f"{name}_standard_error"].attrs = {"units": units, "long_name": f"standard error of the {text}"}
-    made.attrs = {"title": "Calibration of the path posterior"}
-    return made.transpose("guidance", "partition", "side", "time")
+        result[name].attrs = {"units": units, "long_name": text}
+        result[f"{name}_standard_error"].attrs = {"units": units, "long_name": f"standard error of the {text}"}
+    result.attrs = {"title": "Calibration of the path posterior"}
+    return result.transpose("guidance", "partition", "side", "time")

@@ -14,9 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent import evidence
-from specent.analysis.posterior import Question, stored
+from specent.analysis.scored import ScoredPartition, stored_partitions
 from specent.errors import SpecentError
-from specent.schema import NULL
+from specent.partitions import NULL
 from specent.schema.coordinates import guidance_settings
 
 Array = NDArray[np.float64]
@@ -25,7 +25,7 @@ PRODUCTION = ("production", "cross_production")
 _DIMS = ("guidance", "class_label", "sample", "time", "partition", "statistic")
 
 
-def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]:
+def production_sources(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> list[str]:
     """Names of the variables from which the production of the partitions is taken.
 
     Raises
@@ -33,13 +33,12 @@ def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]
     SpecentError
         If a partition is neither stored nor can be worked out, with what to do about it.
     """
-    has_stored = all(name in runs for name in PRODUCTION)
-    places = [_place(runs, question) if has_stored else None for question in asked]
-    names = list(PRODUCTION) if any(place is not None for place in places) else []
-    if None not in places:
+    positions = _stored_positions(runs, partitions)
+    names = list(PRODUCTION) if any(position is not None for position in positions) else []
+    if None not in positions:
         return names
     if "denoiser_distance" not in runs:
-        missing = asked[places.index(None)].partition.name
+        missing = partitions[positions.index(None)].name
         raise SpecentError(
             f"the production of partition {missing!r} is not in runs, and there is no denoiser_distance to take it "
             "from: use rate='differences' with the estimators 'path' and 'cross_entropy', or sample again with this "
@@ -61,7 +60,7 @@ def production_sources(runs: xr.Dataset, asked: Sequence[Question]) -> list[str]
     return [*names, "denoiser_distance", "scale"]
 
 
-def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.DataArray:
+def production(runs: xr.Dataset, blocks: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.DataArray:
     """Production of entropy and cross-entropy of every trajectory, in nats per unit log_snr.
 
     Parameters
@@ -70,7 +69,7 @@ def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) 
         Kind ``trajectories``, for its coordinates.
     blocks : Dataset
         Its variables, ready to be streamed; those of `production_sources` among them.
-    asked : sequence of Question
+    partitions : sequence of ScoredPartition
         The partitions.
 
     Returns
@@ -78,69 +77,29 @@ def production(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) 
     DataArray
         Over (guidance, class_label, sample, time, partition, statistic), where statistic is `PRODUCTION`.
     """
-    places = [_place(runs, question) if "production" in blocks else None for question in asked]
-    wanting = [question for question, place in zip(asked, places, strict=True) if place is None]
-    pieces, order = [], []
-    kept = [place for place in places if place is not None]
-    if kept:
-        both = [xr.DataArray(blocks[name].variable).isel(partition=kept) for name in PRODUCTION]
+    positions = _stored_positions(runs, partitions) if "production" in blocks else [None] * len(partitions)
+    stored = [i for i, position in enumerate(positions) if position is not None]
+    others = [i for i, position in enumerate(positions) if position is None]
+    pieces = []
+    if stored:
+        columns = [positions[i] for i in stored]
+        both = [xr.DataArray(blocks[name].variable).isel(partition=columns) for name in PRODUCTION]
         pieces.append(xr.concat(both, "statistic").transpose(*_DIMS))
-        order += [i for i, place in enumerate(places) if place is not None]
-    if wanting:
-        pieces.append(_from_distances(runs, blocks, wanting))
-        order += [i for i, place in enumerate(places) if place is None]
+    if others:
+        pieces.append(_from_distances(runs, blocks, [partitions[i] for i in others]))
+    order = [*stored, *others]
     return xr.concat(pieces, "partition").isel(partition=np.argsort(order))
 
 
-def differences(entropy: xr.DataArray, log_snr: xr.DataArray) -> xr.DataArray:
-    """Minus the derivative of entropy curves with respect to log_snr, by second-order differences on any grid."""
-    made: xr.DataArray = xr.apply_ufunc(
-        _minus_gradient,
-        entropy,
-        log_snr,
-        input_core_dims=[["time"], ["time"]],
-        output_core_dims=[["time"]],
-        dask="parallelized",
-        output_dtypes=[np.float64],
-    )
-    return made
+def _stored_positions(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> list[int | None]:
+    """For every partition the position of one of the same sides and prior among those whose production is stored."""
+    if not all(name in runs for name in PRODUCTION):
+        return [None] * len(partitions)
+    stored = {(partition.sides, partition.prior): i for i, partition in reversed([*enumerate(stored_partitions(runs))])}
+    return [stored.get((scored.partition.sides, scored.partition.prior)) for scored in partitions]
 
 
-def integrated(rate: xr.DataArray, log_snr: xr.DataArray) -> xr.DataArray:
-    """Trapezoid integral of a rate over log_snr, from the noisiest time down to every time."""
-    made: xr.DataArray = xr.apply_ufunc(
-        _trapezoid_from_end,
-        rate,
-        log_snr,
-        input_core_dims=[["time"], ["time"]],
-        output_core_dims=[["time"]],
-        dask="parallelized",
-        output_dtypes=[np.float64],
-    )
-    return made
-
-
-def _place(runs: xr.Dataset, question: Question) -> int | None:
-    """Place of a partition of the same sides and prior among those stored."""
-    key = (question.partition.sides, question.partition.prior)
-    known = [(partition.sides, partition.prior) for partition in stored(runs)]
-    return known.index(key) if key in known else None
-
-
-def _minus_gradient(entropy: Array, log_snr: Array) -> Array:
-    edge = 2 if len(log_snr) > 2 else 1
-    slope: Array = np.gradient(entropy, log_snr, axis=-1, edge_order=edge)  # type: ignore[call-overload]
-    return -slope
-
-
-def _trapezoid_from_end(rate: Array, log_snr: Array) -> Array:
-    area = 0.5 * (rate[..., 1:] + rate[..., :-1]) * -np.diff(log_snr)
-    out = np.zeros_like(rate)
-    out[..., :-1] = np.cumsum(area[..., ::-1], axis=-1)[..., ::-1]
-    return out
-
-
-def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Question]) -> xr.DataArray:
+def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.DataArray:
     mover, driver = _mover(runs, blocks)
     both: xr.DataArray = xr.apply_ufunc(
         _distance_production,
@@ -150,12 +109,12 @@ def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, asked: Sequence[Questi
         input_core_dims=[["candidate"], ["candidate", "other_candidate"], ["candidate"], ["candidate"]],
         output_core_dims=[["partition", "statistic"]],
         kwargs={
-            "weights": [question.weights for question in asked],
+            "weights": [scored.weights for scored in partitions],
             "unguided": (runs["guidance_scale"].values == 1.0).tolist(),
         },
         dask="parallelized",
         output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"partition": len(asked), "statistic": 2}},
+        dask_gufunc_kwargs={"output_sizes": {"partition": len(partitions), "statistic": 2}},
     )
     return (both * xr.DataArray(np.exp(runs["log_snr"].values), dims="time")).transpose(*_DIMS)
 

@@ -24,14 +24,14 @@ from specent.schema import coordinates
 
 
 def _drift_terms(log_odds, contrast, drive):
-    """Production of the entropy of a coin with these log-odds, of the surprise of side 0, and the unguided form."""
+    """Production of the entropy of a coin with these log-odds, of the surprisal of side 0, and the unguided form."""
     chance, other = expit(log_odds), expit(-log_odds)
     square = np.sum(contrast**2, axis=-1)
     drift = drive - square / 2
     first, second = -log_odds * chance * other, -chance * other * (1 + log_odds * (1 - 2 * chance))
     entropy = -(first * drift + second * square / 2)
-    surprise = -(-other * drift + chance * other * square / 2)
-    return entropy, surprise, 0.5 * chance * other * square
+    surprisal = -(-other * drift + chance * other * square / 2)
+    return entropy, surprisal, 0.5 * chance * other * square
 
 
 def gaussian_runs(
@@ -164,7 +164,7 @@ def repeated_runs() -> Callable[..., xr.Dataset]:
 def pair_runs() -> xr.Dataset:
     """Two components at +-2, unguided and guided, 200 trajectories a class."""
     settings = [sp.Guidance(), sp.Guidance(2.0), sp.Guidance(3.0, (0.5, 8.0))]
-    return gaussian_runs([[-2.0], [2.0]], samples=200, grid=np.geomspace(0.2, 60, 24), guidance=settings)
+    return gaussian_runs([[-2.0], [2.0]], samples=200, grid=np.geomspace(0.2, 60, 48), guidance=settings)
 
 
 @pytest.fixture(scope="session")
@@ -172,7 +172,7 @@ def four_runs() -> xr.Dataset:
     """Four components in the plane, unguided and guided, 100 trajectories a class."""
     means = [[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0], [0.0, 5.0]]
     settings = [sp.Guidance(), sp.Guidance(2.0)]
-    return gaussian_runs(means, samples=100, grid=np.geomspace(0.2, 60, 20), guidance=settings)
+    return gaussian_runs(means, samples=100, grid=np.geomspace(0.2, 60, 48), guidance=settings)
 
 
 @pytest.fixture(scope="session")
@@ -189,8 +189,8 @@ def pair_quadrature() -> Callable[..., Any]:
             density = [np.exp(-0.5 * z**2) / (spread * np.sqrt(2 * np.pi)) for z in centred]
             log_odds = -2 * distance * x / spread**2
             chance = expit(log_odds)
-            surprise = chance * np.logaddexp(0, -log_odds) + (1 - chance) * np.logaddexp(0, log_odds)
-            out.append(np.sum(0.5 * (density[0] + density[1]) * surprise) * step / np.log(2))
+            surprisal = chance * np.logaddexp(0, -log_odds) + (1 - chance) * np.logaddexp(0, log_odds)
+            out.append(np.sum(0.5 * (density[0] + density[1]) * surprisal) * step / np.log(2))
         return np.array(out)
 
     return entropy

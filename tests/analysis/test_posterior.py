@@ -6,11 +6,21 @@ from hypothesis.extra import numpy as hnp
 
 import specent as sp
 from specent.analysis import posterior
-from specent.analysis.posterior import questions, side_log_posterior, trajectory_entropies
+from specent.analysis.calibration import STATISTICS
+from specent.analysis.posterior import PathEvidence, side_log_posterior
+from specent.analysis.scored import ScoredPartition, scored_partitions
 from specent.errors import ArchiveError, PartitionError, SpecentError
 
 _LIKELIHOODS = hnp.arrays(float, (5, 4), elements=st.floats(-300, 300))
 _WEIGHTS = np.array([[0.2, 0.1, 0, 0], [0, 0, 0.3, 0], [0, 0, 0, 0.4]])
+_PARTITION = sp.Partition.groups({"ab": ["a", "b"], "c": ["c"], "d": ["d"]})
+
+
+def numbers(log_likelihood: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Entropy, surprisal of the driving side and its variance, shape (trajectories, 3)."""
+    scored = ScoredPartition(_PARTITION, _WEIGHTS, np.array([0, 0, 1, 2]), _WEIGHTS.sum(axis=0))
+    path = PathEvidence(log_likelihood, side, scored, _WEIGHTS.sum(axis=0), None)
+    return np.stack([statistic.of(path) for statistic in STATISTICS], axis=-1)
 
 
 @settings(deadline=None, max_examples=30)
@@ -25,39 +35,36 @@ def test_posterior_is_bayes_rule(log_likelihood):
 @settings(deadline=None, max_examples=30)
 @given(_LIKELIHOODS, st.floats(-1e3, 1e3))
 def test_entropies_ignore_a_shared_constant_and_stay_in_range(log_likelihood, constant):
-    side = np.array([[0], [1], [2], [0], [-1]])
-    made = trajectory_entropies(log_likelihood, side, [_WEIGHTS])
-    moved = trajectory_entropies(log_likelihood + constant, side, [_WEIGHTS])
-    # a shift by 1e3 costs 1e-13 of the log-likelihood, and the surprise is up to 600 / ln 2
-    assert np.allclose(made, moved, rtol=1e-10, atol=1e-9)
-    assert (made[..., 0] >= 0).all()
-    assert (made[..., 0] <= np.log2(3) + 1e-12).all()
-    assert made[4, 0, 1] == 0  # no side holds that driver
+    side = np.array([0, 1, 2, 0, -1])
+    here, moved = numbers(log_likelihood, side), numbers(log_likelihood + constant, side)
+    # a shift by 1e3 costs 1e-13 of the log-likelihood, and the surprisal is up to 600 / ln 2
+    assert np.allclose(here, moved, rtol=1e-10, atol=1e-9)
+    assert (here[:, 0] >= 0).all()
+    assert (here[:, 0] <= np.log2(3) + 1e-12).all()
+    assert here[4, 1] == 0  # no side holds that driver
 
 
 @settings(deadline=None, max_examples=30)
 @given(_LIKELIHOODS)
-def test_entropy_and_variance_are_moments_of_the_surprise(log_likelihood):
-    surprise = np.stack(
-        [trajectory_entropies(log_likelihood, np.full((5, 1), z), [_WEIGHTS])[:, 0, 1] for z in range(3)], axis=-1
-    )
-    chance = np.exp2(-surprise)
-    made = trajectory_entropies(log_likelihood, np.zeros((5, 1), int), [_WEIGHTS])[:, 0]
-    mean = np.sum(chance * surprise, axis=-1)
-    assert np.allclose(made[:, 0], mean, rtol=1e-10, atol=1e-12)
-    assert np.allclose(made[:, 2], np.sum(chance * (surprise - mean[:, None]) ** 2, axis=-1), rtol=1e-8, atol=1e-9)
+def test_entropy_and_variance_are_moments_of_the_surprisal(log_likelihood):
+    surprisal = np.stack([numbers(log_likelihood, np.full(5, z))[:, 1] for z in range(3)], axis=-1)
+    chance = np.exp2(-surprisal)
+    here = numbers(log_likelihood, np.zeros(5, int))
+    mean = np.sum(chance * surprisal, axis=-1)
+    assert np.allclose(here[:, 0], mean, rtol=1e-10, atol=1e-12)
+    assert np.allclose(here[:, 2], np.sum(chance * (surprisal - mean[:, None]) ** 2, axis=-1), rtol=1e-8, atol=1e-9)
 
 
-def test_question_of_the_stored_partition_by_default(pair_runs):
-    (question,) = questions(pair_runs, None)
-    assert question.partition == sp.Partition.pair("a", "b")
-    assert question.share.tolist() == [0.5, 0.5]
-    assert question.side.tolist() == [0, 1]
-    assert question.prior_entropy == pytest.approx(1.0, abs=1e-12)
+def test_the_stored_partition_is_taken_by_default(pair_runs):
+    (scored,) = scored_partitions(pair_runs, None)
+    assert scored.partition == sp.Partition.pair("a", "b")
+    assert scored.share.tolist() == [0.5, 0.5]
+    assert scored.side.tolist() == [0, 1]
+    assert scored.prior_entropy == pytest.approx(1.0, abs=1e-12)
 
 
-def test_question_by_text_weighs_the_drivers_of_a_side(four_runs):
-    group, rest, pair = questions(four_runs, ["a,b|c", "a|rest", sp.Partition.pair("c", "a")])
+def test_a_partition_by_text_weighs_the_drivers_of_a_side(four_runs):
+    group, rest, pair = scored_partitions(four_runs, ["a,b|c", "a|rest", sp.Partition.pair("c", "a")])
     assert np.allclose(group.share, [1 / 3, 1 / 3, 1 / 3, 0])
     assert group.side.tolist() == [0, 0, 1, -1]
     assert np.allclose(rest.share, [1 / 2, 1 / 6, 1 / 6, 1 / 6])
@@ -78,7 +85,7 @@ def test_question_by_text_weighs_the_drivers_of_a_side(four_runs):
         (["a|b", sp.Partition.pair("a", "b")], "stands for two"),
     ],
 )
-def test_questions_that_cannot_be_asked_are_named(four_runs, partitions, message):
+def test_partitions_that_cannot_be_scored_are_named(four_runs, partitions, message):
     with pytest.raises(PartitionError, match=message):
         sp.entropy(four_runs, partitions)
 
@@ -102,12 +109,12 @@ def test_other_kinds_and_too_few_samples_or_times_are_refused(pair_runs):
 
 
 @pytest.mark.parametrize("name", ["log_likelihood", "production", "denoiser_distance"])
-def test_a_number_that_is_not_finite_is_named_with_its_place(pair_runs, name):
+def test_a_number_that_is_not_finite_is_named_with_its_coordinates(pair_runs, name):
     bad = pair_runs.copy(deep=True)
     bad[name][1, 0, 7, 3] = np.inf if name == "production" else np.nan
-    asked = ["a|b"] if name != "denoiser_distance" else [sp.Partition.groups({"x": ["b"], "y": ["a"]})]
+    partitions = ["a|b"] if name != "denoiser_distance" else [sp.Partition.groups({"x": ["b"], "y": ["a"]})]
     with pytest.raises(SpecentError, match=rf"{name} is not finite at guidance=w=2, class_label=a, sample=7, time=0\."):
-        sp.entropy(bad, asked)
+        sp.entropy(bad, partitions)
 
 
 def test_numbers_do_not_depend_on_blocks(four_runs, monkeypatch):

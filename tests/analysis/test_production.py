@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 import specent as sp
-from specent.analysis.production import differences, integrated
+from specent.analysis.curves import integrated, rate_by_differences
 from specent.errors import SpecentError
 
 _SWAPPED = sp.Partition.groups({"y": ["b"], "x": ["a"]}, prior=[0.5, 0.5], name="swapped")
@@ -17,7 +17,7 @@ _SWAPPED = sp.Partition.groups({"y": ["b"], "x": ["a"]}, prior=[0.5, 0.5], name=
 def test_differences_are_exact_for_parabolas_on_any_grid(steps, coefficients):
     log_snr = xr.DataArray(-np.cumsum(steps), dims="time")
     curve = np.polynomial.Polynomial(coefficients)
-    found = differences(curve(log_snr), log_snr)
+    found = rate_by_differences(curve(log_snr), log_snr)
     assert np.allclose(found, -curve.deriv()(log_snr), atol=1e-9)
 
 

@@ -45,7 +45,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_examples_pass_their_own_tests(copy: Path) -> None:
     assert len(FILES) == 6
-    assert len(EDITS) == 10
+    assert len(EDITS) == 6
     # the coverage of this run is not that of a copy
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     command = [

@@ -69,7 +69,7 @@ def test_the_shift_of_two_gaussian_clouds_is_that_of_the_two_component_entropy()
 
 
 def test_new_pictures_are_never_more_certain_than_the_set_and_agree_with_it_at_high_noise(profiles) -> None:
-    exact, new = (profiles.sel(estimator=name).squeeze() for name in ("exact", study.FRESH))
+    exact, new = (profiles.sel(estimator=name).squeeze() for name in ("exact", study.NEW))
     error = np.hypot(*(((one.entropy_upper - one.entropy_lower) / (2 * 1.96)).values for one in (exact, new)))
     gap = (new.entropy - exact.entropy).values
     # 96 correlated comparisons; where nearly all are decided intervals are too narrow, hence the floor of 0.01 bit
@@ -119,7 +119,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     for name in ("shapes_attributes.nc", "shapes_attributes_runs.nc"):
         sp.validate(tmp_path / name)
     profile, runs = sp.open(tmp_path / "shapes_attributes.nc"), sp.open(tmp_path / "shapes_attributes_runs.nc")
-    assert profile.estimator.values.tolist() == ["exact", study.FRESH, "path"]
+    assert profile.estimator.values.tolist() == ["exact", study.NEW, "path"]
     assert profile.partition.values.tolist() == runs.partition.values.tolist() == list(ORDER)
     assert runs.prediction.sizes["prediction_time"] == 4
     assert runs.class_label.values.tolist()[-1] == "null"

@@ -1,4 +1,4 @@
-"""Profiles from curves that were worked out by hand, so that they have intervals, places and figures like any other."""
+"""Profiles from curves of one's own, so that they have intervals, speciation and figures like any other."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from specent import schema
 from specent.analysis import bootstrap
-from specent.analysis.production import differences
+from specent.analysis.curves import rate_by_differences
 from specent.guidance import Guidance
 from specent.partitions import Partition
 from specent.schedules import Schedule
 from specent.schema import coordinates
 
 
-def assembled(
+def custom_profiles(
     curve: xr.DataArray,
     start: Sequence[float],
     schedule: Schedule,
@@ -36,13 +36,13 @@ def assembled(
     Parameters
     ----------
     curve : DataArray, dims (replicate, estimator, partition, time)
-        Entropy in bits, the estimate at place 0, replicates from 1 on. The coordinate ``estimator`` names the curves.
+        Entropy in bits, the estimate at index 0, replicates from 1 on. The coordinate ``estimator`` names the curves.
     start : sequence of float, one per partition
         Entropy of the prior, in bits.
     schedule, time : Schedule and ndarray, shape (time,)
-        The clock.
+        The noise schedule, and the times of the curves.
     partitions : sequence of Partition
-        The questions.
+        The partitions.
     title, settings, parents
         As for `specent.schema.finish`.
     clipped : DataArray, dims (estimator, partition, time), optional
@@ -61,33 +61,29 @@ def assembled(
     >>> levels = np.array([0.5, 1.0, 2.0, 4.0])
     >>> dims = ("replicate", "estimator", "partition", "time")
     >>> curve = xr.DataArray(np.tile([0.0, 0.2, 0.6, 0.9], (51, 1, 1, 1)), {"estimator": ["mine"]}, dims)
-    >>> made = assembled(curve, [1.0], VE(), levels, [Partition.pair("a", "b")], title="Mine", settings={})
-    >>> made.mutual_information.squeeze().values.round(3).tolist()
+    >>> prof = custom_profiles(curve, [1.0], VE(), levels, [Partition.pair("a", "b")], title="Mine", settings={})
+    >>> prof.mutual_information.squeeze().values.round(3).tolist()
     [1.0, 0.8, 0.4, 0.1]
     """
-    prior = xr.DataArray(list(start), dims="partition")
-    rate = differences(curve, xr.DataArray(schedule.log_snr(time), dims="time"))
-    made: dict[str, xr.DataArray] = {}
-    for name, values in (("entropy", curve), ("entropy_rate", rate), ("mutual_information", prior - curve)):
-        made[name] = values.isel(replicate=0)
-        made[f"{name}_lower"], made[f"{name}_upper"] = bootstrap.bounds(values, confidence)
-        if name != "mutual_information":
-            made[f"{name}_replicate"] = values.isel(replicate=slice(1, None)).astype(np.float32)
-    if clipped is not None:
-        made["clipped_ratios"] = clipped.astype(np.int64)
-    coords = {
-        **coordinates.of_schedule(schedule, time),
-        **coordinates.of_guidance([Guidance()]),
-        **coordinates.of_partitions(partitions),
-    }
-    whole = xr.Dataset(made).drop_vars("replicate", errors="ignore").expand_dims(guidance=1).assign_coords(coords)
-    return schema.finish(
-        whole,
-        "profiles",
+    rate = rate_by_differences(curve, xr.DataArray(schedule.log_snr(time), dims="time"))
+    entropy, entropy_rate = (
+        schema.Curve(
+            values.isel(replicate=0), *bootstrap.bounds(values, confidence), values.isel(replicate=slice(1, None))
+        )
+        for values in (curve, rate)
+    )
+    return schema.build_profiles(
+        entropy,
+        entropy_rate,
+        prior_entropy=start,
+        partitions=partitions,
+        estimators=[str(name) for name in curve["estimator"].values],
+        coords={**coordinates.of_schedule(schedule, time), **coordinates.of_guidance([Guidance()])},
         title=title,
         settings=settings,
         parents=parents,
-        schedule=schedule.to_json(),
         rate_axis="log_snr",
+        schedule=schedule.to_json(),
+        extra={} if clipped is None else {"clipped_ratios": clipped.astype(np.int64)},
         confidence=confidence,
     )
