@@ -99,9 +99,9 @@ def digits() -> None:
     model, data = sp.models.digits(), sp.models.finite(*digits_data(), name="digits")
     time = sp.schedules.edm_grid(64, 0.02, 80.0)
     pairs = [sp.Partition.pair(a, b) for i, a in enumerate(model.labels) for b in model.labels[i + 1 :]]
-    asked = [sp.Partition.full(model.labels), *pairs]
-    runs = sp.sample(model, schedule=VE, time=time, samples=100, partitions=asked, progress=False)
-    exact = sp.models.exact_profiles(data, VE, time, asked, samples=100, progress=False)
+    partitions = [sp.Partition.full(model.labels), *pairs]
+    runs = sp.sample(model, schedule=VE, time=time, samples=100, partitions=partitions, progress=False)
+    exact = sp.models.exact_profiles(data, VE, time, partitions, samples=100, progress=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sp.SpecentWarning)
         null = sp.entropy(runs, "full", "null", keep_replicates=False)
@@ -111,14 +111,14 @@ def digits() -> None:
     rows = [(str(name), measured.sel(estimator=[name], partition=["full"])) for name in measured.estimator.values]
     for name, profile in [*rows, ("exact", exact.sel(partition=["full"]))]:
         worst = abs(profile.entropy.squeeze() - exact.entropy.sel(partition="full").squeeze()).max().item()
-        print(f"{name:>24} {worst:20.3f} {place(profile):>28}")
+        print(f"{name:>24} {worst:20.3f} {half_sigma(profile):>28}")
     last = measured.entropy.sel(estimator="path").isel(time=0).drop_sel(partition="full")
     print(f"largest final entropy of the 45 pairs: {last.max().item():.4f} bit")
     print(f"null estimator, full set: ends at {null.entropy.isel(time=0).item():.1f} bit, "
           f"{int(null.clipped_ratios.sum())} of {runs.sizes['time'] * 1000} ratios beyond their bound")  # fmt: skip
 
 
-def place(profile: xr.Dataset) -> str:
+def half_sigma(profile: xr.Dataset) -> str:
     """Half-entropy noise level with its interval."""
     found = sp.speciation(profile, axis="sigma").squeeze()
     half, low, high = (found[f"half_entropy{end}"].item() for end in ("", "_lower", "_upper"))

@@ -1,7 +1,6 @@
 """What the studies of ImageNet with EDM2 share: settings, networks, and a folder of finished classes."""
 
-from __future__ import annotations
-
+# no postponed annotations: the command line reads those of a parent class in the module of the child
 import json
 import tempfile
 from contextlib import ExitStack
@@ -101,7 +100,7 @@ class ImageNetSettings(SampledSettings):
         """What the networks are where none are given."""
         return "random" if self.network is None else None
 
-    def grid(self) -> NDArray[np.float64]:
+    def grid(self) -> "NDArray[np.float64]":
         """Noise levels of the chain."""
         from specent.schedules import edm_grid
 
@@ -115,7 +114,7 @@ class ImageNetSettings(SampledSettings):
         return {"schedule": VE(), "time": self.grid(), **{name: getattr(self, name) for name in names}}
 
 
-def open_networks(settings: ImageNetSettings, stack: ExitStack, vae: str | None = None) -> EDM2Model:
+def open_networks(settings: ImageNetSettings, stack: ExitStack, vae: str | None = None) -> "EDM2Model":
     """The two networks as a model, random ones for a tiny run without networks.
 
     Parameters
@@ -176,7 +175,7 @@ def class_folder(folder: Path | None, output: Path) -> Path:
     return existing_folder(output.with_name(f"{output.stem}_classes") if folder is None else folder)
 
 
-def finished_class(file: Path, key: dict[str, Any], overwrite: bool) -> xr.Dataset | None:
+def finished_class(file: Path, key: dict[str, Any], overwrite: bool) -> "xr.Dataset | None":
     """The archive of a class, if there is one that was written with the same settings.
 
     Parameters
@@ -206,7 +205,7 @@ def finished_class(file: Path, key: dict[str, Any], overwrite: bool) -> xr.Datas
     )
 
 
-def join_classes(profiles: list[xr.Dataset]) -> xr.Dataset:
+def join_classes(profiles: "list[xr.Dataset]") -> "xr.Dataset":
     """The profiles of all classes in one dataset."""
     from specent import analysis, schema
 

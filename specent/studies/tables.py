@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from specent.errors import SpecentError
+from specent.errors import SpecentError, SpecentWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +23,10 @@ def print_lines(lines: Callable[[], Iterable[str]]) -> None:
         Returns the lines.
     """
     try:
-        text = "\n".join(lines())
+        with warnings.catch_warnings():
+            # a table says itself which curves have no number
+            warnings.simplefilter("ignore", SpecentWarning)
+            text = "\n".join(lines())
     except SpecentError as error:
         sys.stderr.write(f"specent: the archive is written, but nothing can be printed about it: {error}\n")
     else:

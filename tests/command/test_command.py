@@ -55,7 +55,7 @@ RECIPE = '''
             Labels of the components.
         interval : tuple of float
             Ends of the interval.
-        clock : {"ve", "vp"}
+        schedule : {"ve", "vp"}
             Clock of the chain.
         device : str, optional
             Where to run.
@@ -67,7 +67,7 @@ RECIPE = '''
         means: tuple[float, ...] = (-1.0, 1.0)
         labels: tuple[str, ...] = ("a", "b")
         interval: tuple[float, float] = (0.0, float("inf"))
-        clock: Literal["ve", "vp"] = "ve"
+        schedule: Literal["ve", "vp"] = "ve"
         device: str | None = None
 
     def main(settings: Settings) -> Path:
@@ -103,9 +103,15 @@ def test_a_recipe_runs_with_its_defaults_and_says_what_it_wrote(
 
 def test_flags_set_the_fields(recipe: str) -> None:
     flags = ["--steps", "8", "--means", "-3", "0", "1.5", "--labels", "a cat", "b,c", "--interval", "0.5", "inf"]
-    assert command.main(["run", recipe, *flags, "--clock", "vp", "--overwrite", "--output", "other.txt"]) == 0
+    assert command.main(["run", recipe, *flags, "--schedule", "vp", "--overwrite", "--output", "other.txt"]) == 0
     text = Path("other.txt").read_text()
-    for part in ("steps=8,", "means=(-3.0, 0.0, 1.5)", "labels=('a cat', 'b,c')", "interval=(0.5, inf)", "clock='vp'"):
+    for part in (
+        "steps=8,",
+        "means=(-3.0, 0.0, 1.5)",
+        "labels=('a cat', 'b,c')",
+        "interval=(0.5, inf)",
+        "schedule='vp'",
+    ):
         assert part in text
     assert "overwrite=True" in text
 
@@ -114,7 +120,7 @@ def test_flags_override_the_file_which_overrides_the_defaults(recipe: str) -> No
     Path("settings.toml").write_text('steps = 16\nmeans = [1, 2.5, 4]\nlabels = ["x"]\noverwrite = true\n')
     assert command.main(["run", recipe, "--config", "settings.toml", "--steps", "32"]) == 0
     text = Path("written.txt").read_text()
-    for part in ("steps=32,", "means=(1.0, 2.5, 4.0)", "labels=('x',)", "overwrite=True", "clock='ve'"):
+    for part in ("steps=32,", "means=(1.0, 2.5, 4.0)", "labels=('x',)", "overwrite=True", "schedule='ve'"):
         assert part in text
 
 
@@ -124,7 +130,7 @@ def test_flags_override_the_file_which_overrides_the_defaults(recipe: str) -> No
         (["--step", "3"], ["--step", "--steps"]),
         (["--steps", "many"], ["--steps", "many"]),
         (["--steps", "1.5"], ["--steps", "1.5", "whole number"]),
-        (["--clock", "vx"], ["vx", "ve", "vp"]),
+        (["--schedule", "vx"], ["vx", "ve", "vp"]),
         (["--means", "1", "b"], ["--means", "b"]),
         (["--interval", "1"], ["--interval", "2"]),
         (["stray"], ["stray"]),
@@ -154,7 +160,7 @@ def test_wrong_flags_are_usage_errors_that_name_them(
         ("steps = 2.5", ["steps", "2.5", "whole number"]),
         ("steps = true", ["steps", "True", "settings.toml"]),
         ("unheard = 1", ["unheard", "not a setting"]),
-        ('clock = "vx"', ["clock", "vx"]),
+        ('schedule = "vx"', ["schedule", "vx"]),
         ("[run]\nsteps = 3", ["run", "top level"]),
         ("[interval]\na = 3", ["interval", "a value"]),
         ('config = "other.toml"', ["config", "not a setting"]),
@@ -304,11 +310,11 @@ def test_validate_names_every_bad_archive(
     assert command.main(["validate", str(good)]) == 0
     assert capsys.readouterr().out == f"{good}: good\n"
     assert command.main(["validate", str(cut), str(good), str(tmp_path / "missing.nc")]) == 1
-    told = capsys.readouterr()
-    assert told.out == f"{good}: good\n"
-    assert str(cut) in told.err
-    assert "missing.nc" in told.err
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == f"{good}: good\n"
+    assert str(cut) in printed.err
+    assert "missing.nc" in printed.err
+    assert "Traceback" not in printed.err
     assert command.main(["validate"]) == 2
 
 
@@ -360,9 +366,9 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_pa
     images = [[[[-1.0, 1.0]]], [[[1.0, -1.0]]], [[[1.0, 1.0]]]]
     model = sp.models.finite(images, ["a", "b", "c"])
     options = {"schedule": sp.schedules.VE(), "time": sp.schedules.edm_grid(12), "samples": 20, "progress": False}
-    asked = [sp.Partition.pair(label, "null") for label in "abc"]
-    runs = sp.sample(model, classes=[*"abc", "null"], partitions=asked, **options)
-    # of these nothing is asked: they are there for their pictures
+    partitions = [sp.Partition.pair(label, "null") for label in "abc"]
+    runs = sp.sample(model, classes=[*"abc", "null"], partitions=partitions, **options)
+    # these have no partition: they are there for their pictures
     strips = sp.sample(model, classes=["a", "b"], record=sp.Record([0.1, 1.0]), **options)
     paths = [sp.write(sp.entropy(runs), tmp_path / "p.nc"), sp.write(strips, tmp_path / "s.nc")]
     page = tmp_path / "page.html"
@@ -375,7 +381,7 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_pa
     chosen = ["--figure", "predictions", "--overwrite"]
     assert command.main(["plot", *map(str, paths), "-o", str(page), *chosen]) == 0
     text = page.read_text(encoding="utf-8")
-    # over the strip stand the questions of its drivers; quotes elsewhere on the page are escaped
+    # over the strip stand the partitions of its drivers; quotes elsewhere on the page are escaped
     assert [f'"{label} | null"' in text for label in "abc"] == [True, True, False]
 
 
@@ -386,14 +392,14 @@ def test_plot_makes_pictures(runs: Path, tmp_path: Path) -> None:
 
 
 def test_plot_of_a_sweep_fits_the_law_of_its_clock(tmp_path: Path) -> None:
-    clock = sp.schedules.VP()
-    prof = sp.exact.scaling_profiles([16, 64, 256], clock, sp.schedules.log_snr_grid(clock, 81, -12.0, 4.0))
+    schedule = sp.schedules.VP()
+    prof = sp.exact.scaling_profiles([16, 64, 256], schedule, sp.schedules.log_snr_grid(schedule, 81, -12.0, 4.0))
     path = sp.write(prof, tmp_path / "sweep.nc")
     assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert '<figure class="scaling">' in text
     assert '<figure class="rescaled">' in text
-    # the exact slope of a variance-preserving clock
+    # the exact slope of a variance-preserving schedule
     assert "slope 1.0000" in text
 
 

@@ -220,3 +220,22 @@ def test_every_study_is_of_a_recipe_shows_a_figure_and_stands_in_the_index() -> 
         assert figures, f"{page.name} shows no figure"
         for figure in figures:
             assert (page.parent / figure).resolve().stat().st_size < 200_000
+
+
+def test_the_glossary_explains_the_words_in_alphabetical_order_and_pages_lead_to_it() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(\S.*)\n: \S", text, re.MULTILINE)
+    assert terms == sorted(terms, key=str.lower)
+    needed = {
+        "driver",
+        "candidate",
+        "side",
+        "evidence",
+        "production",
+        "partition",
+        "half-entropy noise level",
+        "schedule",
+    }
+    assert needed | {"transition window", "denoiser", "null condition", "path posterior", "surprisal"} <= set(terms)
+    assert "(docs/glossary.md)" in README.read_text(encoding="utf-8")
+    assert "(glossary.md)" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The CIFAR-10 recipe: each question from its own trajectories, by the networks that were given."""
+"""The CIFAR-10 recipe: each partition from its own trajectories, by the networks that were given."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def test_the_tiny_run_writes_profiles_and_the_trajectories_of_every_question(
     for path in written:
         sp.validate(path)
         assert sp.open(path).attrs["title"].endswith("(tiny run, random network)")
-    told = capsys.readouterr().out
-    assert told.startswith("A tiny run on a random network: the numbers below mean nothing.\n")
-    assert "In generation" not in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("A tiny run on a random network: the numbers below mean nothing.\n")
+    assert "In generation" not in printed
     profiles = sp.open(written[0])
     assert profiles.partition.values.tolist() == ["deer | automobile", "deer | cat", "deer | null", "cat | null"]
     assert json.loads(profiles.attrs["settings"])["recipe"] == "cifar10_ddpm"
@@ -42,7 +42,7 @@ def test_the_tiny_run_writes_profiles_and_the_trajectories_of_every_question(
     # the ancestral chain: first and last time of the network, whole ones between
     assert runs.time.values[[0, -1]].tolist() == [0, 999]
     np.testing.assert_array_equal(runs.time, runs.time.round())
-    # each question's profile is that of its own archive
+    # each partition's profile is that of its own archive
     again = sp.entropy(runs, estimator="path", keep_replicates=False)
     xr.testing.assert_allclose(
         profiles.entropy.sel(partition=["deer | null"], estimator=["path"]).drop_attrs(), again.entropy.drop_attrs()
@@ -80,8 +80,8 @@ def test_the_table_says_which_pair_is_decided_first() -> None:
     labels = ["deer", "automobile", "cat"]
     mix = sp.exact.GaussianMixture([[0.0], [20.0], [5.0]], labels=labels)
     time = sp.schedules.edm_grid(80, 0.05, 200)
-    asked = [sp.Partition.pair("deer", "automobile"), sp.Partition.pair("deer", "cat")]
-    exact = sp.exact.profiles(mix, sp.schedules.VE(), time, asked)
+    partitions = [sp.Partition.pair("deer", "automobile"), sp.Partition.pair("deer", "cat")]
+    exact = sp.exact.profiles(mix, sp.schedules.VE(), time, partitions)
     path = exact.assign_coords(estimator=("estimator", ["path"], exact.estimator.attrs))
     lines = list(module.table(path))
     assert list(module.table(path, compared=False)) == lines[:-1]
@@ -89,8 +89,8 @@ def test_the_table_says_which_pair_is_decided_first() -> None:
     assert lines[-1].endswith("before 'deer | cat'; their intervals do not overlap")
     # half-entropy of two components 2 m apart is at sigma^2 = m^2 / 1.04401 - 1, K = 1.02177 (shared/science)
     half = -np.log(np.array([10.0, 2.5]) ** 2 / 1.02177**2 - 1)
-    for line, place in zip(lines[1:3], half, strict=True):
-        assert float(line.rpartition("half")[2].split()[0]) == pytest.approx(place, abs=0.02)
+    for line, level in zip(lines[1:3], half, strict=True):
+        assert float(line.rpartition("half")[2].split()[0]) == pytest.approx(level, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_the_table_says_which_pair_is_decided_first() -> None:
     ],
 )
 def test_a_place_without_an_interval_is_told_in_words(value: float, low: float, high: float, said: str) -> None:
-    place = xr.Dataset({"half_entropy": value, "half_entropy_lower": low, "half_entropy_upper": high})
-    assert module.interval(place, "half_entropy", np.array([9.21, -10.12])).strip() == said
+    level = xr.Dataset({"half_entropy": value, "half_entropy_lower": low, "half_entropy_upper": high})
+    assert module.interval(level, "half_entropy", np.array([9.21, -10.12])).strip() == said
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_the_tiny_run_leaves_its_archives_and_prints_the_table(
     same = [runs.log_likelihood.sel(guidance=name).values[:, :, above] for name in (NAMES[0], NAMES[2])]
     np.testing.assert_array_equal(*same)
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "Which digit? 4 guidance settings, 95 % intervals"
+    assert printed[:2] == ["threads: 1", "Which digit? 4 guidance settings, 95 % intervals"]
     rows = {name: line for line in printed for name in NAMES if line.startswith(name + "  ")}
     assert set(rows) == set(NAMES)
     for name, line in rows.items():

@@ -47,10 +47,10 @@ def test_the_tiny_study_writes_profiles_of_every_class_and_pictures(
     assert json.loads(profiles.attrs["model"])["null"]["file"] == "edm2-tiny-uncond.pkl"
     assert pictures.class_label.values.tolist() == ["0", "2"]
     assert pictures.prediction.sizes["prediction_time"] == 12
-    told = capsys.readouterr().out
-    assert told.startswith(MEANINGLESS)
+    printed = capsys.readouterr().out
+    assert printed.startswith(MEANINGLESS)
     # three classes: the floor of 1/2 (1 + 1/3) h2(1/4)
-    assert "floor 0.5409 bit" in told
+    assert "floor 0.5409 bit" in printed
     assert sorted(path.name for path in (tmp_path / "i_classes").iterdir()) == ["0000.nc", "0001.nc", "0002.nc"]
     for path in tmp_path.rglob("*.nc"):
         sp.validate(path)
@@ -69,9 +69,9 @@ def test_the_tiny_study_of_guidance_writes_profiles_and_differences(
     # above the interval nothing differs, and the same noise makes nothing of it
     early = found.sel(guidance=names[1]).where(found.sigma > 1.7, drop=True)
     assert float(abs(early.entropy_difference).max()) < 1e-9
-    told = capsys.readouterr().out
-    assert told.startswith(MEANINGLESS)
-    assert len([line for line in told.splitlines() if " most +" in line]) == 6
+    printed = capsys.readouterr().out
+    assert printed.startswith(MEANINGLESS)
+    assert len([line for line in printed.splitlines() if " most +" in line]) == 6
     for path in tmp_path.rglob("*.nc"):
         sp.validate(path)
         assert sp.open(path).attrs["title"].endswith("(tiny run, random network)")
@@ -99,13 +99,13 @@ def test_the_null_condition_is_sampled_once_for_all_settings(networks: tuple[Pat
     short = module.trajectories(settings, model, "1", progress=False)
     plain = sp.sample(
         model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(8), samples=6, classes=["1", "null"],
-        candidates=["1", "null"], guidance=[sp.Guidance(), *module.guided(settings)], progress=False,
+        candidates=["1", "null"], guidance=[sp.Guidance(), *module.guidance_settings(settings)], progress=False,
     )  # fmt: skip
     xr.testing.assert_equal(short[["guidance_scale", "sigma_lo"]].coords, plain[["guidance_scale", "sigma_lo"]].coords)
     for name in ("log_likelihood", "denoiser_distance", "final"):
         np.testing.assert_allclose(short[name], plain[name], rtol=1e-3, atol=1e-3)
-    question = sp.Partition.pair("1", "null")
-    first, second = (sp.entropy(runs, question, ("path", "cross_entropy")) for runs in (short, plain))
+    partition = sp.Partition.pair("1", "null")
+    first, second = (sp.entropy(runs, partition, ("path", "cross_entropy")) for runs in (short, plain))
     for name in ("entropy", "entropy_rate"):
         np.testing.assert_allclose(first[name], second[name], atol=2e-3)
 
@@ -195,7 +195,7 @@ def test_shown_classes_get_more_trajectories_and_all_may_be_kept(networks: tuple
     ("settings", "message"),
     [
         ({"network": None}, r"network=None: give the conditional network.*docs/edm2.md.*--tiny"),
-        ({"null_network": None}, r"null_network=None: classes are held against the unconditional network"),
+        ({"null_network": None}, r"null_network=None: classes are compared with the unconditional network"),
         ({"classes": ("3",)}, r"classes=\['3'\] must be distinct classes of the network, by name or number; it has 3"),
         ({"classes": ("0", "0")}, "distinct classes"),
         ({"classes": ()}, "distinct classes"),
@@ -235,5 +235,5 @@ def test_bad_guidance_is_refused(settings: dict[str, object], message: str) -> N
 
 def test_a_folder_that_cannot_be_made_is_refused(networks: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpecentError, match=r"folder=.* cannot be made"):
+    with pytest.raises(SpecentError, match=r"folder=.* cannot be created"):
         made("imagenet_edm2", networks, tmp_path, shown=("none",), folder=tmp_path / "file" / "classes")

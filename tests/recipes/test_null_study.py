@@ -49,8 +49,8 @@ def test_the_complement_of_an_exact_null_is_exact(states, count: int) -> None:
 
 def test_noisy_states_give_the_profiles_of_the_mixture(states) -> None:
     mix = sp.exact.GaussianMixture(study.RADIUS * np.eye(3), labels=list("abc"))
-    asked = [sp.Partition.one_vs_rest("a", mix.labels), sp.Partition.pair("a", "null")]
-    known = sp.exact.profiles(mix, sp.schedules.VE(), states[0].time.values, asked, samples=4000)
+    partitions = [sp.Partition.one_vs_rest("a", mix.labels), sp.Partition.pair("a", "null")]
+    known = sp.exact.profiles(mix, sp.schedules.VE(), states[0].time.values, partitions, samples=4000)
     for way, partition in (("exact", 0), ("shortcut", 1)):
         found = states[0].sel(estimator=way, partition="1 of 3").squeeze()
         truth = known.isel(partition=partition).squeeze()
@@ -64,7 +64,7 @@ def test_fewer_than_four_classes_never_reach_half_a_bit_by_the_shortcut(states) 
     for name, reached in (("1 of 3", False), ("1 of 10", True)):
         curves = study.replicas(made.sel(estimator="shortcut", partition=name).isel(guidance=0))
         assert np.isfinite(study.half_sigma(made.log_snr.values, curves)[0]) == reached
-    # half of ten classes: the place moves to lower noise, by more than ten standard errors
+    # half of ten classes: the half-entropy level moves to lower noise, by more than ten standard errors
     truth, short = (
         study.replicas(made.sel(estimator=way, partition="1 of 10").isel(guidance=0)) for way in ("exact", "shortcut")
     )
@@ -74,9 +74,9 @@ def test_fewer_than_four_classes_never_reach_half_a_bit_by_the_shortcut(states) 
 
 def test_the_half_entropy_place_is_that_of_speciation(states) -> None:
     part = states[0].sel(estimator=["exact"], partition=["1 of 10"])
-    place = sp.speciation(part, axis="sigma").half_entropy.item()
+    level = sp.speciation(part, axis="sigma").half_entropy.item()
     found = study.half_sigma(part.log_snr.values, study.replicas(part.squeeze(("estimator", "partition", "guidance"))))
-    assert found[0] == pytest.approx(place, rel=1e-12)
+    assert found[0] == pytest.approx(level, rel=1e-12)
 
 
 def test_paths_of_the_mixture_agree_with_states_and_finer_ones_come_nearer_the_floor() -> None:

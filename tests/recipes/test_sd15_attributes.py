@@ -37,17 +37,17 @@ def test_the_tiny_run_leaves_three_archives_that_know_the_pipeline_and_not_the_m
         assert kept["recipe_settings"]["attributes"] == ["in a red room", "with a cat"]
         assert str(Path(sp.__file__).parents[1]) not in str(made.attrs)
         assert made.attrs["title"].endswith("(tiny run, random network)")
-    asked = ["A wooden chair | in a red room", "A wooden chair | with a cat"]
-    assert profiles.partition.values.tolist() == asked
+    partitions = ["A wooden chair | in a red room", "A wooden chair | with a cat"]
+    assert profiles.partition.values.tolist() == partitions
     # the posterior is that of the two prompts of a pair, all prompts being scored, and the null condition is not
     assert runs.candidate.values.tolist() == ["A wooden chair", "in a red room", "with a cat"]
     assert json.loads(runs.attrs["model"])["prompts"]["with a cat"] == "A wooden chair with a cat"
     assert "denoiser_distance" not in runs
     assert set(profiles.estimator.values) == {"path", "cross_entropy", "denoiser_gap"}
-    told = capsys.readouterr().out
-    assert told.startswith("A tiny run on a random network: the numbers below mean nothing.\n")
-    assert "decided" not in told.partition("place of every attribute")[2]
-    assert all(attribute in told for attribute in ("in a red room", "with a cat"))
+    printed = capsys.readouterr().out
+    assert printed.startswith("A tiny run on a random network: the numbers below mean nothing.\n")
+    assert "decided" not in printed.partition("of every attribute")[2]
+    assert all(attribute in printed for attribute in ("in a red room", "with a cat"))
     # a file that is there is not replaced
     assert command.main(["run", "sd15_attributes", "--tiny"]) == 1
 
@@ -68,9 +68,9 @@ def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None
         # one stream for a sample of every prompt; the chain starts from its noise
         noise = Streams(0, [("", index)], 256, 6).draw()
         x = torch.from_numpy(noise).reshape(1, 4, 8, 8) * level
-        for place in range(2):
-            wanted = model.denoise(x, level, torch.tensor([place]))[0].numpy()
-            found = start.isel(class_label=place, sample=index).values
+        for driver in range(2):
+            wanted = model.denoise(x, level, torch.tensor([driver]))[0].numpy()
+            found = start.isel(class_label=driver, sample=index).values
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
@@ -112,7 +112,8 @@ def test_a_flow_has_no_whole_times(grid: str) -> None:
     np.testing.assert_allclose(flow.noise_level(made[[0, -1]]), [0.02, 50.0])
 
 
-def test_the_table_tells_the_attributes_in_the_order_in_which_they_are_decided() -> None:
+@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # that one curve never falls to half
+def test_the_table_lists_the_attributes_in_the_order_in_which_they_are_decided() -> None:
     # unit-variance classes on a line: half the entropy is left at sigma^2 = (distance / 2 / 1.021770)^2 - 1
     distance = {"fine": 4.0, "coarse": 24.0, "nothing": 0.01}
     labels = ["base", *distance]
@@ -125,7 +126,7 @@ def test_the_table_tells_the_attributes_in_the_order_in_which_they_are_decided()
     for name in ("coarse", "fine"):
         level, _, _, log_snr, _, _ = (float(text) for text in re.findall(r"-?\d+\.\d+", rows[name]))
         sigma = np.sqrt((distance[name] / 2 / 1.021770) ** 2 - 1)
-        # the grid has 200 points: a place between two of them is off by less than 1 %
+        # the grid has 200 points: a level between two of them is off by less than 1 %
         assert level == pytest.approx(sigma, rel=0.01)
         assert log_snr == pytest.approx(-2 * np.log(sigma), abs=0.02)
     assert "never: 1.000 bit" in rows["nothing"]

@@ -130,7 +130,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     assert settings["recipe"] == "shapes_attributes"
     assert settings["recipe_settings"]["images"] == 480
     output = capsys.readouterr().out
-    assert "order of the exact places: background > shape > texture > glyph" in output
+    assert "order of the exact noise levels: background > shape > texture > glyph" in output
     assert "in closed form" in output
     assert command.main(["run", "shapes_attributes", "--tiny"]) == 1
     assert "exists" in capsys.readouterr().err

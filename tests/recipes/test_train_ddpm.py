@@ -129,10 +129,10 @@ def test_the_tiny_run_goes_through_all_of_it_and_its_archive_validates(
     assert sp.models.ddpm(folder).labels == tuple("0123456789")
     assert list(folder.glob("samples_*.png"))
     assert made.attrs["title"].endswith("(tiny run, hardly trained network)")
-    told = capsys.readouterr()
-    assert told.out.startswith("A tiny run on a hardly trained network: the numbers below mean nothing.\n")
-    assert "1797 pictures" in told.out
-    assert "nothing can be printed" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out.startswith("A tiny run on a hardly trained network: the numbers below mean nothing.\n")
+    assert "1797 pictures" in printed.out
+    assert "nothing can be printed" not in printed.err
 
 
 def test_a_tiny_run_leaves_the_folder_of_a_full_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,15 +141,18 @@ def test_a_tiny_run_leaves_the_folder_of_a_full_one_alone(tmp_path: Path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["ddpm_tiny"]
 
 
-def test_a_profile_that_never_falls_to_half_is_told_beside_those_that_do() -> None:
+@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # that one curve never falls to half
+def test_a_profile_that_never_falls_to_half_is_listed_beside_those_that_do() -> None:
     """An exact profile of two components 10 apart, and as an estimate one of components that are hardly apart."""
-    time, asked = sp.schedules.edm_grid(200, 0.05, 200), [sp.Partition.pair("a", "b")]
+    time, partitions = sp.schedules.edm_grid(200, 0.05, 200), [sp.Partition.pair("a", "b")]
     exact, flat = (
-        sp.exact.profiles(sp.exact.GaussianMixture([[0.0], [far]], labels=["a", "b"]), sp.schedules.VE(), time, asked)
+        sp.exact.profiles(
+            sp.exact.GaussianMixture([[0.0], [far]], labels=["a", "b"]), sp.schedules.VE(), time, partitions
+        )
         for far in (10.0, 0.01)
     )
     flat = flat.assign_coords(estimator=("estimator", ["path"], exact.estimator.attrs))
-    _, first, second = module.places(sp.analysis.combine(exact, flat))
+    _, first, second = module.half_entropy_table(sp.analysis.combine(exact, flat))
     # two components 2 m apart: sigma^2 = (m / 1.021770)^2 - 1 (shared/science)
     assert float(first.split()[1]) == pytest.approx(np.sqrt((5 / 1.021770) ** 2 - 1), rel=0.01)
     assert second.split() == ["path", "never:", "1.000", "bit", "are", "open", "at", "the", "end"]
