@@ -1,7 +1,7 @@
-r"""Axes along which a profile can be read, and how places and rates move between them.
+r"""Axes along which a profile can be read, and how positions and rates move between them.
 
 Everything in a Gaussian diffusion depends on the log-SNR :math:`\lambda = \ln(\alpha^2/\sigma^2)` alone (arXiv
-2107.00630), but the place of a peak depends on the axis the rate is taken along. Rates are positive where noise adds
+2107.00630), but the position of a peak depends on the axis the rate is taken along. Rates are positive where noise adds
 uncertainty: :math:`-dH/d\lambda`, :math:`dH/d\ln\sigma`, :math:`dH/d\sigma` and :math:`dH/dt`, where sigma is the noise
 level :math:`\sigma/\alpha = e^{-\lambda/2}`, in which all schedules coincide, and t the time of the schedule. The
 coordinate ``sigma`` of a dataset is another thing, the :math:`\sigma` of the channel at that time: it equals the axis
@@ -37,7 +37,7 @@ def check_axis(axis: str, argument: str = "axis") -> str:
 
 
 def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) -> Array:
-    """Places on an axis, from log-SNR.
+    """Positions on an axis, from log-SNR.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) ->
     log_snr : array_like
         Any shape.
     schedule : Schedule, optional
-        The clock, needed for "time" only.
+        The noise schedule, needed for "time" only.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) ->
     Raises
     ------
     SpecentError
-        If the axis is unknown, is "time" and there is no schedule, or a place is beyond double precision.
+        If the axis is unknown, is "time" and there is no schedule, or a value is beyond double precision.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def position(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None) ->
     [1.0, 2.7183]
     """
     check_axis(axis)
-    values = _places(log_snr)
+    values = _checked_log_snr(log_snr)
     if axis == "log_snr":
         return values
     if axis == "log_sigma":
@@ -81,11 +81,11 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     Parameters
     ----------
     axis : {"log_snr", "log_sigma", "sigma", "time"}
-        The axis the rate is wanted along; "sigma" is the noise level ``sigma / alpha``, as in `position`.
+        The axis of the rate; "sigma" is the noise level ``sigma / alpha``, as in `position`.
     log_snr : array_like
         Where; any shape.
     schedule : Schedule, optional
-        The clock, needed for "time" only.
+        The noise schedule, needed for "time" only.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     Raises
     ------
     SpecentError
-        If the axis is unknown, is "time" and there is no schedule, or a place is beyond double precision.
+        If the axis is unknown, is "time" and there is no schedule, or a value is beyond double precision.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     (2.0, 0.5)
     """
     check_axis(axis)
-    values = _places(log_snr)
+    values = _checked_log_snr(log_snr)
     if axis == "log_snr":
         return np.ones_like(values)
     if axis == "log_sigma":
@@ -113,8 +113,8 @@ def rate_factor(axis: str, log_snr: ArrayLike, schedule: Schedule | None = None)
     return 1.0 / _needed(schedule).time_per_log_snr(values)
 
 
-def _places(log_snr: ArrayLike) -> Array:
-    """As numbers; NaN and infinity pass, they stand for places that are not there."""
+def _checked_log_snr(log_snr: ArrayLike) -> Array:
+    """As numbers; NaN and infinity pass, they stand for positions that do not exist."""
     values = arguments.array(log_snr, "log_snr")
     far = np.isfinite(values) & (np.abs(values) > 1400)
     if far.any():

@@ -104,7 +104,7 @@ def production(
         Inner products of the candidates' denoisers relative to any common vector, or -1/2 of their squared distances:
         only contrasts whose weights sum to zero are taken, and the two agree on those.
     mover : array, shape (..., candidates)
-        Weights, summing to 1, with which the candidates' denoisers made the one that moved the sample.
+        Weights, summing to 1, with which the candidates' denoisers combine into the one that moved the sample.
     driver : array, shape (..., candidates)
         1 for the driving class, 0 elsewhere.
     unguided : bool

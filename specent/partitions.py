@@ -1,4 +1,4 @@
-r"""Partitions: the question asked of a trajectory, as a split of class labels into named sides.
+r"""Partitions: splits of the class labels into named sides, between which a trajectory decides.
 
 A partition Z groups some of the labels into two or more sides. It need not cover all labels: everything is then
 conditioned on the covered ones. Sides carry a prior :math:`P(z)`, 1/2 each for a pair and for one class against the
@@ -6,7 +6,7 @@ rest (the convention of arXiv 2506.10433 and 2602.09651), the label priors other
 own prior, :math:`\pi(c \mid z)`.
 
 The null condition ``"null"`` may stand alone on a side: its trajectories are those of the unconditional chain. It mixes
-all labels, those of the other sides too, so a question that holds it is never settled, see `specent.exact.null_floor`.
+all labels, those of the other sides too, so a partition that holds it is never decided, see `specent.exact.null_floor`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from specent.errors import PartitionError
 Array = NDArray[np.float64]
 
 NULL = "null"
-"""Name of the null condition among candidates and drivers; no label of a model may be called so."""
+"""Name of the null condition among candidates and drivers; no label of a model may have this name."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Partition:
     Parameters
     ----------
     name : str
-        How the partition is called in datasets and figures.
+        Name of the partition in datasets and figures.
     sides : tuple of (str, tuple of str)
         Name and labels of each side, at least two, none empty, none overlapping.
     prior : tuple of float, optional
@@ -59,35 +59,35 @@ class Partition:
 
     def __post_init__(self) -> None:
         arguments.instance(self.name, str, "partition name", "give text", error=PartitionError)
-        called = f"partition {arguments.name(self.name, 'partition name', error=PartitionError)!r}"
-        sides = _checked_sides(called, self.sides)
+        subject = f"partition {arguments.name(self.name, 'partition name', error=PartitionError)!r}"
+        sides = _checked_sides(subject, self.sides)
         seen: set[str] = set()
         for side, labels in sides:
             if not labels:
-                raise PartitionError(f"{called}: side {side!r} is empty; give it a label or drop it")
+                raise PartitionError(f"{subject}: side {side!r} is empty; give it a label or drop it")
             if NULL in labels and len(labels) > 1:
                 raise PartitionError(
-                    f"{called}: side {side!r} holds {NULL!r} and {len(labels) - 1} more; the null condition mixes all "
+                    f"{subject}: side {side!r} holds {NULL!r} and {len(labels) - 1} more; the null condition mixes all "
                     "labels and stands alone on a side"
                 )
             for label in labels:
                 if label in seen:
-                    raise PartitionError(f"{called}: label {label!r} (side {side!r}) stands twice; name it once")
+                    raise PartitionError(f"{subject}: label {label!r} (side {side!r}) stands twice; name it once")
                 seen.add(label)
         names = [side for side, _ in sides]
         if len(set(names)) < len(names):
             duplicate = next(side for side in names if names.count(side) > 1)
-            raise PartitionError(f"{called} names two sides alike, {duplicate!r}; give each its own name")
+            raise PartitionError(f"{subject} names two sides alike, {duplicate!r}; give each its own name")
         # sides and prior may come as lists; a partition must hash and compare alike
         object.__setattr__(self, "sides", sides)
         object.__setattr__(self, "prior", _tuple(self.prior))
         if self.prior is None and NULL in seen:
-            raise PartitionError(f"{called}: {NULL!r} has no prior among the labels; give prior=, a number per side")
+            raise PartitionError(f"{subject}: {NULL!r} has no prior among the labels; give prior=, a number per side")
         if self.prior is not None:
             prior = np.asarray(self.prior)
             if len(prior) != len(sides) or not ((prior > 0).all() and abs(prior.sum() - 1) < 1e-9):
                 raise PartitionError(
-                    f"{called}: prior={brief(self.prior)} must hold a positive number per side, summing to 1"
+                    f"{subject}: prior={brief(self.prior)} must hold a positive number per side, summing to 1"
                 )
 
     @classmethod
@@ -117,9 +117,9 @@ class Partition:
         """Named groups of labels, weighted by the label priors unless `prior` is given."""
         hint = "give a mapping from the name of each side to its labels"
         arguments.instance(sides, Mapping, "sides", hint, error=PartitionError)  # type: ignore[type-abstract]
-        made = tuple((_name(side, "side"), _names(labels, f"side {side!r}")) for side, labels in sides.items())
-        called = " | ".join(side for side, _ in made) or "groups"
-        return cls(called if name is None else name, made, _tuple(prior))
+        pairs = tuple((_name(side, "side"), _names(labels, f"side {side!r}")) for side, labels in sides.items())
+        joined = " | ".join(side for side, _ in pairs) or "groups"
+        return cls(joined if name is None else name, pairs, _tuple(prior))
 
     @classmethod
     def parse(cls, text: str, labels: Sequence[str]) -> Partition:
@@ -136,13 +136,13 @@ class Partition:
             return cls.full(labels)
         sides = [[label.strip() for label in side.split(",") if label.strip()] for side in text.split("|")]
         if len(sides) == 2 and len(sides[0]) == 1 and sides[1] == ["rest"] and "rest" not in labels:
-            made = cls.one_vs_rest(sides[0][0], labels)
+            partition = cls.one_vs_rest(sides[0][0], labels)
         elif len(sides) == 2 and len(sides[0]) == len(sides[1]) == 1:
-            made = cls.pair(sides[0][0], sides[1][0])
+            partition = cls.pair(sides[0][0], sides[1][0])
         else:
-            made = cls.groups({"+".join(side) or f"side {i}": side for i, side in enumerate(sides)})
-        made.check([*labels, NULL] if NULL in made.labels else labels)
-        return made
+            partition = cls.groups({"+".join(side) or f"side {i}": side for i, side in enumerate(sides)})
+        partition.check([*labels, NULL] if NULL in partition.labels else labels)
+        return partition
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -297,17 +297,19 @@ def _names(labels: object, argument: str = "labels") -> tuple[str, ...]:
     return arguments.names(labels, argument, error=PartitionError)
 
 
-def _checked_sides(called: str, sides: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _checked_sides(subject: str, sides: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The sides with plain names and labels; what they hold in common is for the caller to check."""
     try:
         pairs = [(side, labels) for side, labels in sides]  # type: ignore[attr-defined]
     except (TypeError, ValueError) as problem:
         raise PartitionError(
-            f"{called}: sides={brief(sides)} must be pairs of a name and its labels; see Partition.groups"
+            f"{subject}: sides={brief(sides)} must be pairs of a name and its labels; see Partition.groups"
         ) from problem
     if len(pairs) < 2:
-        raise PartitionError(f"{called} has {len(pairs)} side(s); it needs at least two")
-    return tuple((_name(side, f"{called}: side"), _names(labels, f"{called}: side {side!r}")) for side, labels in pairs)
+        raise PartitionError(f"{subject} has {len(pairs)} side(s); it needs at least two")
+    return tuple(
+        (_name(side, f"{subject}: side"), _names(labels, f"{subject}: side {side!r}")) for side, labels in pairs
+    )
 
 
 def _tuple(prior: object) -> tuple[float, ...] | None:

@@ -37,7 +37,7 @@ def transitions(schedule: Schedule, time: NDArray[np.float64]) -> list[Transitio
     Parameters
     ----------
     schedule : Schedule
-        The clock.
+        The noise schedule.
     time : ndarray, shape (time,)
         Ascending times.
 

@@ -2,9 +2,8 @@ r"""Analytic side: the two-component entropy and the predictions of the speciati
 
 For two equally likely components at :math:`\pm m` of variance :math:`s_0^2` everything is a function of
 :math:`K = \alpha|m|/\sqrt{\sigma^2 + \alpha^2 s_0^2}`. The entropy is :math:`F(K) = E\ln(1 + e^{-2K^2 - 2K\xi})` with a
-standard normal :math:`\xi`. Predictions of the place where a sample commits: from the dimension (arXiv 2602.09651),
-from the largest eigenvalue of the data covariance (arXiv 2402.18491), from the fixed points of the drift (arXiv
-2305.19693).
+standard normal :math:`\xi`. The speciation time is predicted from the dimension (arXiv 2602.09651), from the largest
+eigenvalue of the data covariance (arXiv 2402.18491), and from the fixed points of the drift (arXiv 2305.19693).
 """
 
 from __future__ import annotations
@@ -126,7 +125,7 @@ def two_component_entropy_inverse(entropy: ArrayLike) -> Array:
 
 
 def null_floor(mass: ArrayLike, prior: ArrayLike = 0.5, null_prior: ArrayLike | None = None) -> Array:
-    r"""Entropy that is left at the clean end when a class is held against the null condition, in bit.
+    r"""Entropy that is left at the clean end when a class is compared with the null condition, in bit.
 
     The null condition is the mixture of all classes, the class itself among them. A sample of the class is one of the
     null condition with probability :math:`\pi`, its mass there, so with the prior 1/2 for each
@@ -226,7 +225,7 @@ def speciation_time(dimension: ArrayLike) -> Array:
 def speciation_sigma(dimension: ArrayLike) -> Array:
     """Speciation noise level ``sqrt(d)`` of two components with ``|m|**2 = d`` under `specent.schedules.VE`.
 
-    The large-dimension form of the same place as `speciation_time` (arXiv 2602.09651).
+    The large-dimension form of the noise level at `speciation_time` (arXiv 2602.09651).
 
     Parameters
     ----------
@@ -338,8 +337,8 @@ def symmetry_breaking_time(mean: float = 1.0, variance: float = 0.0) -> float:
 def _average(ratio: Array, function: Callable[[Array], Array]) -> Array:
     """Mean of ``function(K[:, None])`` over the standard normal, in blocks of bounded memory."""
     flat = np.minimum(ratio, _LARGEST_RATIO).reshape(-1, 1)
-    made = [function(flat[low : low + _ROWS]) @ _DENSITY for low in range(0, len(flat), _ROWS)]
-    return np.concatenate(made or [np.zeros(0)]).reshape(ratio.shape)
+    blocks = [function(flat[low : low + _ROWS]) @ _DENSITY for low in range(0, len(flat), _ROWS)]
+    return np.concatenate(blocks or [np.zeros(0)]).reshape(ratio.shape)
 
 
 def _probability(name: str, value: ArrayLike) -> Array:

@@ -29,7 +29,7 @@ _TOLERANCE = 1e-10
 _FINEST = 6
 # numbers in the largest array of a step
 _BLOCK = 1_000_000
-# draws worked on at a time; fixed, so that a seed means the same draws whatever is asked for
+# draws worked on at a time; fixed, so that a seed means the same draws for any number of samples and partitions
 _ROWS = 2048
 
 
@@ -61,9 +61,9 @@ def span(means: Array) -> Array:
     diagonal = np.abs(np.diagonal(triangle))
     rank = int(np.sum(diagonal > 1e-12 * max(diagonal[0], np.finfo(float).tiny)))
     signed = triangle[:rank] * np.sign(np.diagonal(triangle)[:rank, None])
-    made = np.empty((len(means), rank))
-    made[pivot] = signed.T
-    return made
+    coordinates = np.empty((len(means), rank))
+    coordinates[pivot] = signed.T
+    return coordinates
 
 
 def quadrature(mix: GaussianMixture, tau: Array, weights: Array) -> tuple[Array, Array]:
@@ -89,9 +89,9 @@ def quadrature(mix: GaussianMixture, tau: Array, weights: Array) -> tuple[Array,
         If a component is narrower, at its distance from another and at that noise, than double precision resolves.
     """
     covered = np.flatnonzero(weights.any(axis=0))
-    place = mix.means[covered] if mix.dimension == 1 else span(mix.means[covered])
+    centres = mix.means[covered] if mix.dimension == 1 else span(mix.means[covered])
     # coinciding means span nothing; they still need one coordinate to integrate over
-    line = place if place.shape[1] else np.zeros((len(covered), 1))
+    line = centres if centres.shape[1] else np.zeros((len(covered), 1))
     views = [View(line - line[j], mix.variances[covered], j, 1) for j in range(len(covered))]
     # a component too narrow for its distance overflows, and a result that is not finite never settles
     with np.errstate(over="ignore", invalid="ignore"):
@@ -109,7 +109,7 @@ def quadrature(mix: GaussianMixture, tau: Array, weights: Array) -> tuple[Array,
 
 def _refined(views: list[View], tau: Array, weights: Array, level: int) -> Array:
     """Entropy and rate, shape (2, time), with every panel cut in ``2**level``."""
-    made = np.zeros((2, len(tau)))
+    total = np.zeros((2, len(tau)))
     for view in views:
         panels = (len(_EDGES) - 1) * (1 if np.ptp(view.variances) == 0 else len(view.variances) + 1) * 2**level
         for part in _blocks(len(tau), panels * len(_NODES) * len(view.variances)):
@@ -117,8 +117,8 @@ def _refined(views: list[View], tau: Array, weights: Array, level: int) -> Array
             points = Points(nodes[..., None], nodes**2 - 1)
             ratio = np.exp(log_ratio(view, points, tau[part]))
             for i, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
-                made[i, part] += weights[:, view.own].sum() * np.sum(value * node_weights, axis=-1)
-    return made
+                total[i, part] += weights[:, view.own].sum() * np.sum(value * node_weights, axis=-1)
+    return total
 
 
 def _nodes(view: View, tau: Array, level: int) -> tuple[Array, Array]:
@@ -163,19 +163,19 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
     -------
     Estimate
     """
-    place = span(mix.means)
+    centres = span(mix.means)
     mean = np.zeros((2, len(partitions), len(tau)))
     variance = np.zeros_like(mean)
-    for own in range(len(place)):
-        asked = [i for i, weights in enumerate(partitions) if weights[:, own].any()]
-        if not asked:
+    for own in range(len(centres)):
+        holding = [i for i, weights in enumerate(partitions) if weights[:, own].any()]
+        if not holding:
             continue
-        view = View(place - place[own], mix.variances, own, mix.dimension)
-        first, second = _moments(view, tau, [partitions[i] for i in asked], samples, seed)
-        share = np.array([partitions[i][:, own].sum() for i in asked])[:, None]
-        mean[:, asked] += share * first / samples
+        view = View(centres - centres[own], mix.variances, own, mix.dimension)
+        first, second = _moments(view, tau, [partitions[i] for i in holding], samples, seed)
+        share = np.array([partitions[i][:, own].sum() for i in holding])[:, None]
+        mean[:, holding] += share * first / samples
         scatter = np.maximum(second - first**2 / samples, 0) / (samples - 1)
-        variance[:, asked] += share**2 * scatter / samples
+        variance[:, holding] += share**2 * scatter / samples
     error = np.sqrt(variance)
     return Estimate(mean[0], mean[1], error[0], error[1])
 

@@ -129,8 +129,8 @@ def _side_squares(
     lone = (member.sum(axis=1) == 1) @ member > 0
     total = _dot(part[..., lone], square.each(lone)) - square.combined(part, np.ones_like(lone))
     for z in np.flatnonzero(member.sum(axis=1) > 1):
-        chosen = member[z] > 0
-        value = square.combined(part[..., chosen], chosen)
+        mask = member[z] > 0
+        value = square.combined(part[..., mask], mask)
         total += np.divide(value, side[..., z], out=np.zeros_like(value), where=side[..., z] > 0)
     return np.asarray(total)
 
@@ -144,21 +144,21 @@ class _Squares:
     along: Array
     dimension: int
 
-    def each(self, chosen: NDArray[np.bool_]) -> Array:
-        """Squared length of each of the chosen denoisers, shape (time, N, chosen)."""
-        vector, along = self.vector[:, chosen], self.along[:, None, chosen]
+    def each(self, mask: NDArray[np.bool_]) -> Array:
+        """Squared length of each denoiser in the mask, shape (time, N, masked)."""
+        vector, along = self.vector[:, mask], self.along[:, None, mask]
         value: Array = _dot(vector, vector)[:, None]
         if not along.any():
             return value
         inner = self.points.xi @ np.swapaxes(vector, -1, -2)
         return np.asarray(value + 2 * along * inner + along**2 * self._length[..., None])
 
-    def combined(self, part: Array, chosen: NDArray[np.bool_]) -> Array:
-        """Squared length of the chosen denoisers summed with weights `part` (time, N, chosen), shape (time, N)."""
-        vector = part @ self.vector[:, chosen]
+    def combined(self, part: Array, mask: NDArray[np.bool_]) -> Array:
+        """Squared length of the denoisers in the mask summed with weights `part` (time, N, masked), shape (time, N)."""
+        vector = part @ self.vector[:, mask]
         value = _dot(vector, vector)
         if self.along.any():
-            along = _dot(part, self.along[:, None, chosen])
+            along = _dot(part, self.along[:, None, mask])
             value += 2 * along * _dot(vector, self.points.xi) + along**2 * self._length
         return np.asarray(value)
 

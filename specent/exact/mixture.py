@@ -44,8 +44,8 @@ class GaussianMixture:
     labels : sequence of str or int, length K, optional
         Class label of each component; several may share one. "0", "1", ... by default.
     dimension : int, optional
-        Ambient dimension d, at least d'; the remaining coordinates of every mean are zero. d' by default. Nothing of
-        this size is ever made, so 2**40 costs no more than 4.
+        Ambient dimension d, at least d'; the remaining coordinates of every mean are zero. d' by default. No array of
+        this size is needed, so 2**40 costs no more than 4.
 
     Attributes
     ----------

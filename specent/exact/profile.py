@@ -58,7 +58,7 @@ def profiles(
     For a Gaussian mixture, partitions whose components are collinear and equally wide, and every mixture on a line, are
     integrated to 1e-9 bit and have bounds equal to the value. The others are Monte Carlo in the span of the means;
     their bounds are the value plus and minus the normal quantile times the standard error. Where no draw was undecided
-    the standard error says 0. Any other source is asked for its own profiles.
+    the standard error says 0. Any other source brings its own profiles.
 
     Parameters
     ----------

@@ -35,9 +35,9 @@ class Schedule(ABC):
     noise_free_start, signal_free_end : bool
         Whether the first time is without noise, the last without signal; such an end is not itself usable.
     natural_axis : {"log_snr", "sigma", "time"}
-        The axis on which speciation is told where the schedule is chosen for its own sake.
+        The axis on which the speciation of a mixture over dimensions follows `scaling_law`; "log_snr" without a law.
     scaling_law : {"log", "sqrt"} or None
-        The law of `specent.fit_scaling` that speciation follows on that axis, if there is one.
+        The law of `specent.fit_scaling` that speciation follows on that axis; None if none is known.
     time_is_noise_level : bool
         Whether time is a noise level, which is drawn on a logarithmic axis.
     """
