@@ -1,4 +1,4 @@
-"""Labelled pictures as arrays: read from files without executing anything in them, or drawn."""
+"""Labelled pictures as arrays: read from files without executing anything in them, or synthetic."""
 
 from __future__ import annotations
 

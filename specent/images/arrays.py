@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from specent.arguments import brief
 from specent.errors import SpecentError
-from specent.images.folders import as_path
-from specent.images.imageset import ImageSet, check_size, scaled
+from specent.files import as_path
+from specent.images.imageset import ImageSet, check_memory, to_unit_range
 
 
 def npz(path: str | os.PathLike[str]) -> ImageSet:
@@ -51,12 +51,12 @@ def npz(path: str | os.PathLike[str]) -> ImageSet:
     what = f"path={str(path)!r}"
     try:
         with zipfile.ZipFile(file) as archive:
-            held = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
-            missing = [name for name in ("images", "labels") if name not in held]
+            stored = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+            missing = [name for name in ("images", "labels") if name not in stored]
             if missing:
-                raise SpecentError(f"{what} holds {sorted(held)[:8]}, not {missing[0]!r}; need 'images' and 'labels'")
-            wanted = [name for name in ("images", "labels", "classes") if name in held]
-            arrays = {name: _array(archive, name, what) for name in wanted}
+                raise SpecentError(f"{what} holds {sorted(stored)[:8]}, not {missing[0]!r}; need 'images' and 'labels'")
+            names = [name for name in ("images", "labels", "classes") if name in stored]
+            arrays = {name: _stored_array(archive, name, what) for name in names}
     except SpecentError:
         raise
     except MemoryError as error:
@@ -79,7 +79,7 @@ def npz(path: str | os.PathLike[str]) -> ImageSet:
         raise SpecentError(f"{what}: {error}") from error
 
 
-def _array(archive: zipfile.ZipFile, name: str, what: str) -> NDArray[Any]:
+def _stored_array(archive: zipfile.ZipFile, name: str, what: str) -> NDArray[Any]:
     """One array, after its head was compared with the size of what follows: a lie there would ask for any memory."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as stream:
@@ -93,11 +93,11 @@ def _array(archive: zipfile.ZipFile, name: str, what: str) -> NDArray[Any]:
             raise SpecentError(
                 f"{what}: {name!r} is damaged: {info.file_size} bytes are too few or too many for {shape}"
             )
-    # as it lies in the file, in single precision, and once more while it is put in order
-    check_size(1, (math.prod(shape),), what, dtype.itemsize + 8)
+    # as in the file, in single precision, and once more while its axes are reordered
+    check_memory(1, (math.prod(shape),), what, dtype.itemsize + 8)
     with archive.open(info) as stream:
-        found: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return found
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
 
 
 def _head(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -121,7 +121,7 @@ def _images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
             "width, channels), with 1 or 3 channels"
         )
     if images.dtype == np.uint8:
-        return scaled(images)
+        return to_unit_range(images)
     if images.dtype.kind != "f":
         raise SpecentError(f"{what}: images hold {images.dtype}; need uint8 from 0 to 255, or floats from -1 to 1")
     if images.size and images.min() >= 0:
@@ -136,17 +136,17 @@ def _labels(labels: NDArray[Any], classes: NDArray[Any] | None, what: str) -> tu
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         raise SpecentError(f"{what}: labels of shape {labels.shape} hold {labels.dtype}; need one text or integer each")
     if classes is None:
-        names, places = np.unique(labels, return_inverse=True)
-        return places.astype(np.int64), tuple(str(name) for name in names.tolist())
+        names, indices = np.unique(labels, return_inverse=True)
+        return indices.astype(np.int64), tuple(str(name) for name in names.tolist())
     if classes.ndim != 1 or classes.dtype.kind != "U":
         raise SpecentError(f"{what}: classes of shape {classes.shape} hold {classes.dtype}; need a list of texts")
-    listed = [str(name) for name in classes.tolist()]
+    class_names = [str(name) for name in classes.tolist()]
     if labels.dtype.kind == "U":
-        unknown = sorted(set(labels.tolist()) - set(listed))
+        unknown = sorted(set(labels.tolist()) - set(class_names))
         if unknown:
-            raise SpecentError(f"{what}: label {unknown[0]!r} is not among the classes {listed[:12]}")
-        return np.array([listed.index(label) for label in labels.tolist()]), tuple(listed)
-    return labels, tuple(listed)
+            raise SpecentError(f"{what}: label {unknown[0]!r} is not among the classes {class_names[:12]}")
+        return np.array([class_names.index(label) for label in labels.tolist()]), tuple(class_names)
+    return labels, tuple(class_names)
 
 
 def digits() -> ImageSet:

@@ -1,6 +1,6 @@
 """CIFAR-10 (A. Krizhevsky, 2009), from the parquet files of the hub or the original Python batches.
 
-The batches are pickles; they are read as records, so that nothing they name is ever called. What comes out of either
+The batches are pickles; they are read as records, so that no function they name ever runs. What comes out of either
 form is the same, up to the order of the pictures.
 """
 
@@ -21,8 +21,8 @@ from tqdm.auto import tqdm
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ArchiveError, SpecentError
-from specent.images.folders import as_path
-from specent.images.imageset import ImageSet, check_size, scaled
+from specent.files import as_path
+from specent.images.imageset import ImageSet, check_memory, to_unit_range
 from specent.images.pictures import PictureError, decode, need_pillow
 from specent.unpickling import Record, unpickle
 
@@ -75,15 +75,15 @@ def cifar10(
     """
     if split not in COUNTS:
         raise SpecentError(f"split={brief(split)} must be 'train' or 'test'")
-    place = as_path(path)
+    source = as_path(path)
     arguments.flag(progress, "progress")
-    if not place.exists():
+    if not source.exists():
         raise SpecentError(f"path={str(path)!r} does not exist; check the name")
-    parquet = _parquet_files(place, split)
+    parquet = _parquet_files(source, split)
     if parquet:
         pixels, labels, classes = _from_parquet(parquet, progress)
     else:
-        pixels, labels, classes = _from_batches(_batches(place, split), progress)
+        pixels, labels, classes = _from_batches(_batches(source, split), progress)
     if min(labels) < 0 or max(labels) >= len(classes):
         raise SpecentError(
             f"path={str(path)!r}: labels run from {min(labels)} to {max(labels)}; there are {len(classes)}"
@@ -92,27 +92,27 @@ def cifar10(
     notes = () if len(pixels) == COUNTS[split] else (partly,)
     name = "cifar10" if split == "train" else "cifar10-test"
     try:
-        return ImageSet(scaled(pixels), np.asarray(labels, dtype=np.int64), classes, name, notes)
+        return ImageSet(to_unit_range(pixels), np.asarray(labels, dtype=np.int64), classes, name, notes)
     except SpecentError as error:
         raise SpecentError(f"path={str(path)!r}: {error}") from error
 
 
-def _parquet_files(place: Path, split: str) -> list[Path]:
-    if place.is_file():
-        return [place] if place.suffix == ".parquet" else []
-    found = sorted(place.rglob(f"{split}-*.parquet"))
-    numbers = [re.fullmatch(rf"{split}-(\d+)-of-(\d+)(-\w+)?\.parquet", file.name) for file in found]
+def _parquet_files(source: Path, split: str) -> list[Path]:
+    if source.is_file():
+        return [source] if source.suffix == ".parquet" else []
+    files = sorted(source.rglob(f"{split}-*.parquet"))
+    numbers = [re.fullmatch(rf"{split}-(\d+)-of-(\d+)(-\w+)?\.parquet", file.name) for file in files]
     parts = {(int(match[1]), int(match[2])) for match in numbers if match}
     missing = sorted({(i, total) for _, total in parts for i in range(total)} - parts)
     if missing:
         number, total = missing[0]
-        raise SpecentError(f"path={str(place)!r} lacks {split}-{number:05d}-of-{total:05d}.parquet; fetch it too")
-    if len(found) > max(1, len(parts)):
+        raise SpecentError(f"path={str(source)!r} lacks {split}-{number:05d}-of-{total:05d}.parquet; fetch it too")
+    if len(files) > max(1, len(parts)):
         raise SpecentError(
-            f"path={str(place)!r} holds several sets of files, {found[0].name} and {found[-1].name} among them; name "
+            f"path={str(source)!r} holds several sets of files, {files[0].name} and {files[-1].name} among them; name "
             "the folder of one"
         )
-    return found
+    return files
 
 
 def _from_parquet(files: list[Path], progress: bool) -> tuple[NDArray[np.uint8], list[int], tuple[str, ...]]:
@@ -129,7 +129,7 @@ def _from_parquet(files: list[Path], progress: bool) -> tuple[NDArray[np.uint8],
         try:
             with pq.ParquetFile(path) as file:
                 classes = _check_columns(file, path)
-                check_size(len(labels) + file.metadata.num_rows, (3, SIDE, SIDE), f"path={str(path)!r}")
+                check_memory(len(labels) + file.metadata.num_rows, (3, SIDE, SIDE), f"path={str(path)!r}")
                 bar = tqdm(total=file.metadata.num_rows, desc=f"reading {path.name}", disable=not progress, delay=1)
                 for batch in file.iter_batches(batch_size=1000, columns=["img", "label"]):
                     for row in batch.to_pylist():
@@ -180,47 +180,47 @@ def _label(row: dict[str, Any], index: int, path: Path) -> int:
     return label
 
 
-def _batches(place: Path, split: str) -> dict[str, bytes]:
+def _batches(source: Path, split: str) -> dict[str, bytes]:
     """The files of the original version that are needed, by name."""
-    wanted = (*_BATCHES[split], "batches.meta")
+    names = (*_BATCHES[split], "batches.meta")
     try:
-        found = _from_tar(place, wanted) if place.is_file() else _from_folder(place, wanted)
+        batches = _from_tar(source, names) if source.is_file() else _from_folder(source, names)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise SpecentError(f"path={str(place)!r} cannot be read ({type(error).__name__}: {error})") from error
-    missing = [name for name in wanted[:-1] if name not in found]
+        raise SpecentError(f"path={str(source)!r} cannot be read ({type(error).__name__}: {error})") from error
+    missing = [name for name in names[:-1] if name not in batches]
     if missing:
         raise SpecentError(
-            f"path={str(place)!r} holds neither {split}-*.parquet nor {missing[0]!r}; give the folder of CIFAR-10 from "
-            "the hub (uoft-cs/cifar10), or the original Python version, unpacked or as .tar.gz"
+            f"path={str(source)!r} holds neither {split}-*.parquet nor {missing[0]!r}; give the folder of CIFAR-10 "
+            "from the hub (uoft-cs/cifar10), or the original Python version, unpacked or as .tar.gz"
         )
-    return found
+    return batches
 
 
-def _from_folder(place: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
-    inner = place / "cifar-10-batches-py"
-    folder = inner if inner.is_dir() else place
-    found = {}
-    for name in wanted:
+def _from_folder(source: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    inner = source / "cifar-10-batches-py"
+    folder = inner if inner.is_dir() else source
+    batches = {}
+    for name in names:
         file = folder / name
         if file.is_file():
             _check_bytes(name, file.stat().st_size)
-            found[name] = file.read_bytes()
-    return found
+            batches[name] = file.read_bytes()
+    return batches
 
 
-def _from_tar(place: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
+def _from_tar(source: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     """Read from the archive in memory; nothing is unpacked to disk, so no name in it can lead anywhere."""
-    found = {}
-    with tarfile.open(place, "r:*") as archive:
+    batches = {}
+    with tarfile.open(source, "r:*") as archive:
         for member in archive:
             name = member.name.rpartition("/")[2]
-            if member.isfile() and name in wanted:
+            if member.isfile() and name in names:
                 _check_bytes(name, member.size)
                 stream = archive.extractfile(member)
-                found[name] = b"" if stream is None else stream.read()
-            if len(found) == len(wanted):
+                batches[name] = b"" if stream is None else stream.read()
+            if len(batches) == len(names):
                 break
-    return found
+    return batches
 
 
 def _check_bytes(name: str, size: int) -> None:
@@ -240,15 +240,15 @@ def _from_batches(batches: dict[str, bytes], progress: bool) -> tuple[NDArray[np
 
 def _table(data: bytes, name: str) -> dict[str, Any]:
     """The mapping that a batch holds, its keys as text."""
-    made = unpickle(data, allowed=_NAMES, encoding="bytes", what=name)
-    if not isinstance(made, dict):
+    table = unpickle(data, allowed=_NAMES, encoding="bytes", what=name)
+    if not isinstance(table, dict):
         raise ArchiveError(
-            f"{name} holds a {type(made).__name__}; a batch of CIFAR-10 is a mapping with 'data' and 'labels'"
+            f"{name} holds a {type(table).__name__}; a batch of CIFAR-10 is a mapping with 'data' and 'labels'"
         )
-    wrong = [key for key in made if not isinstance(key, (str, bytes))]
+    wrong = [key for key in table if not isinstance(key, (str, bytes))]
     if wrong:
         raise ArchiveError(f"{name} has an entry {brief(wrong[0])}; those of a batch of CIFAR-10 have names")
-    return {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in made.items()}
+    return {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in table.items()}
 
 
 def _class_names(table: dict[str, Any]) -> tuple[str, ...]:
@@ -281,11 +281,11 @@ def _rows(table: dict[str, Any], name: str) -> Rows:
 
 def _array(record: Any, name: str) -> NDArray[np.uint8]:
     """An array of bytes from the record of one: version, shape, type, order and data."""
-    mend = f"{name} holds no array of bytes under 'data'; it is no batch of CIFAR-10"
+    problem = f"{name} holds no array of bytes under 'data'; it is no batch of CIFAR-10"
     if not isinstance(record, Record) or record.name not in _ARRAY or not isinstance(record.state, tuple):
-        raise ArchiveError(mend)
+        raise ArchiveError(problem)
     if len(record.state) != 5:
-        raise ArchiveError(mend)
+        raise ArchiveError(problem)
     _, shape, kind, fortran, data = record.state
     data = _plain(data)
     code = _plain(kind.arguments[0]) if isinstance(kind, Record) and kind.arguments else None
@@ -293,7 +293,7 @@ def _array(record: Any, name: str) -> NDArray[np.uint8]:
     sizes = isinstance(shape, tuple) and len(shape) <= 4
     sizes = sizes and all(type(side) is int and 0 <= side <= _MOST_BYTES for side in shape)
     if code not in (b"u1", "u1") or not sizes or not isinstance(data, bytes) or math.prod(shape) != len(data):
-        raise ArchiveError(mend)
+        raise ArchiveError(problem)
     return np.frombuffer(data, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 

@@ -16,10 +16,11 @@ from tqdm.auto import tqdm
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import SpecentError
-from specent.images.imageset import ImageSet, check_size, listed, scaled
+from specent.files import as_path
+from specent.images.imageset import ImageSet, check_memory, summary, to_unit_range
 from specent.images.pictures import MOST_BYTES, PictureError, Resize, decode, fit, need_pillow
 
-_MENDS = {
+_REMEDIES = {
     "of another size": "resize='crop' or resize='stretch' with a size",
     "grey": "convert=True, or channels=1",
     "in colour": "convert=True, or channels=3",
@@ -44,7 +45,7 @@ def folder(
 ) -> ImageSet:
     """Read a folder that holds a folder of pictures for every class.
 
-    Nothing is changed or left out unless that was asked for, and what was is counted in the notes of the result.
+    Nothing is changed or left out unless an option says so; the notes of the result count what was.
 
     Parameters
     ----------
@@ -57,8 +58,8 @@ def folder(
     resize : {"refuse", "crop", "stretch"}
         What is done with a picture of another size: it is refused, its middle is scaled, or the whole.
     convert : bool
-        Whether grey pictures are made coloured and coloured ones grey, transparent ones laid on black, and of several
-        frames the first is taken.
+        Whether grey pictures become coloured and coloured ones grey, transparent ones are laid on black, and only the
+        first of several frames is read.
     skip : bool
         Whether pictures that cannot be used are left out and noted, instead of refused.
     progress : bool
@@ -82,31 +83,31 @@ def folder(
     ...     for label in ("cat", "dog"):
     ...         (Path(root) / label).mkdir()
     ...         _ = (Path(root) / label / "one.ppm").write_bytes(b"P6 2 2 255 " + bytes(12))
-    ...     made = folder(root)
-    >>> made.counts, made.shape
+    ...     pictures = folder(root)
+    >>> pictures.counts, pictures.shape
     ({'cat': 1, 'dog': 1}, (3, 2, 2))
     """
     need_pillow()
     root = as_folder(path)
-    channels, wanted = check_form(size, channels)
+    channels, target = check_picture_form(size, channels)
     if resize not in get_args(Resize):
         raise SpecentError(f"resize={brief(resize)} must be 'refuse', 'crop' or 'stretch'")
-    if resize != "refuse" and wanted is None:
+    if resize != "refuse" and target is None:
         raise SpecentError(f"resize={resize!r} needs a size, for example size=32")
     convert, skip = arguments.flag(convert, "convert"), arguments.flag(skip, "skip")
     try:
         files, hidden = _files(root)
     except OSError as error:
         raise SpecentError(f"path={str(root)!r} cannot be looked into ({error}); check its permissions") from error
-    if wanted is not None:
-        check_size(len(files), (channels, *wanted), f"path={str(root)!r}", _EACH)
-    reader = _Reader(root, channels, convert, wanted, resize)
+    if target is not None:
+        check_memory(len(files), (channels, *target), f"path={str(root)!r}", _EACH)
+    reader = _Reader(root, channels, convert, target, resize)
     for label, file in tqdm(files, desc="reading pictures", disable=not arguments.flag(progress, "progress"), delay=1):
         reader.take(label, file)
     reader.compare_sizes()
     if reader.bad and not skip:
-        raise SpecentError(f"path={str(root)!r} holds {reader.told()}; {reader.mend()}")
-    return reader.gathered(hidden)
+        raise SpecentError(f"path={str(root)!r} holds {reader.problems()}; {reader.remedies()}")
+    return reader.image_set(hidden)
 
 
 def as_folder(path: Any, argument: str = "path") -> Path:
@@ -118,35 +119,21 @@ def as_folder(path: Any, argument: str = "path") -> Path:
     Traceback (most recent call last):
     specent.errors.SpecentError: path='no such folder' is no folder; check the name
     """
-    found = as_path(path, argument)
-    if not found.is_dir():
+    root = as_path(path, argument)
+    if not root.is_dir():
         raise SpecentError(f"{argument}={str(path)!r} is no folder; check the name")
-    return found
+    return root
 
 
-def as_path(path: Any, argument: str = "path") -> Path:
-    """The argument as a path that the operating system can be asked about, ``~`` expanded."""
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
-        raise SpecentError(f"{argument}={brief(path)} is a {type(path).__name__}; give a path as text")
-    try:
-        found = Path(text).expanduser()
-        found.exists()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise SpecentError(f"{argument}={brief(text)} cannot be the name of a file; check it") from error
-    if not text:
-        raise SpecentError(f"{argument}='' is empty; give a path")
-    return found
-
-
-def check_form(size: object, channels: object) -> tuple[int, tuple[int, int] | None]:
-    """Channels, and height and width if given, of the pictures that are asked for."""
-    found = arguments.whole(channels, "channels", least=1, most=3)
-    if found == 2:
+def check_picture_form(size: object, channels: object) -> tuple[int, tuple[int, int] | None]:
+    """Channels, and height and width if given, of the pictures to read."""
+    number = arguments.whole(channels, "channels", least=1, most=3)
+    if number == 2:
         raise SpecentError("channels=2 must be 1 (grey) or 3 (colour)")
-    return found, _size(size)
+    return number, _height_and_width(size)
 
 
-def _size(size: object) -> tuple[int, int] | None:
+def _height_and_width(size: object) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = size if isinstance(size, (tuple, list)) else (size, size)
@@ -164,22 +151,22 @@ def _files(root: Path) -> tuple[list[tuple[str, Path]], int]:
         raise SpecentError(f"path={str(root)!r} holds no folders; put the pictures of each class into one")
     if loose:
         raise SpecentError(
-            f"path={str(root)!r} holds {listed(loose, 'file', 'files')} beside the folders of classes; move them into "
+            f"path={str(root)!r} holds {summary(loose, 'file', 'files')} beside the folders of classes; move them into "
             "one or away"
         )
     files: list[tuple[str, Path]] = []
     hidden = sum(entry.name.startswith(".") for entry in entries)
-    for place in classes:
-        inside = sorted(place.iterdir(), key=lambda entry: entry.name)
+    for class_folder in classes:
+        inside = sorted(class_folder.iterdir(), key=lambda entry: entry.name)
         shown = [entry for entry in inside if not entry.name.startswith(".")]
         hidden += len(inside) - len(shown)
-        nested = [f"{place.name}/{entry.name}" for entry in shown if entry.is_dir()]
+        nested = [f"{class_folder.name}/{entry.name}" for entry in shown if entry.is_dir()]
         if nested:
             raise SpecentError(
-                f"path={str(root)!r}: classes hold {listed(nested, 'folder', 'folders')}; one level of folders is read"
+                f"path={str(root)!r}: classes hold {summary(nested, 'folder', 'folders')}; one level of folders is read"
             )
-        files += [(place.name, entry) for entry in shown]
-    _check_classes(root, [place.name for place in classes], {label for label, _ in files}, "")
+        files += [(class_folder.name, entry) for entry in shown]
+    _check_classes(root, [class_folder.name for class_folder in classes], {label for label, _ in files}, "")
     return files, hidden
 
 
@@ -187,7 +174,7 @@ def _check_classes(root: Path, classes: Sequence[str], filled: set[str], why: st
     empty = [name for name in classes if name not in filled]
     if empty:
         raise SpecentError(
-            f"path={str(root)!r} has {listed(empty, 'class', 'classes')} without pictures{why}; fill them or remove "
+            f"path={str(root)!r} has {summary(empty, 'class', 'classes')} without pictures{why}; fill them or remove "
             "their folders"
         )
 
@@ -200,17 +187,17 @@ class _Picture(NamedTuple):
 
 @dataclass
 class _Reader:
-    """The pictures read so far, and what was found and done on the way."""
+    """The pictures read so far, those that cannot be used, and the changes to the others."""
 
     root: Path
     channels: int
     convert: bool
     size: tuple[int, int] | None
     resize: Resize
-    found: list[_Picture] = field(default_factory=list)
+    pictures: list[_Picture] = field(default_factory=list)
     bad: dict[str, list[str]] = field(default_factory=dict)
     changed: Counter[str] = field(default_factory=Counter)
-    bytes_held: int = 0
+    bytes_read: int = 0
 
     def take(self, label: str, file: Path) -> None:
         """Read one picture, or note why it cannot be used."""
@@ -220,19 +207,19 @@ class _Reader:
         except PictureError as error:
             self._refuse(error, name)
             return
-        self.bytes_held += pixels.nbytes
-        check_size(1, (self.bytes_held,), f"path={str(self.root)!r}", _EACH)
-        self.found.append(_Picture(label, name, pixels))
+        self.bytes_read += pixels.nbytes
+        check_memory(1, (self.bytes_read,), f"path={str(self.root)!r}", _EACH)
+        self.pictures.append(_Picture(label, name, pixels))
 
     def _refuse(self, error: PictureError, name: str) -> None:
         self.bad.setdefault(error.kind, []).append(f"{name}: {error.detail}" if error.detail else name)
 
     def _pixels(self, file: Path) -> NDArray[np.uint8]:
-        data = _bytes(file)
+        data = _file_bytes(file)
         try:
             pixels = decode(data, self.channels, convert=False)
         except PictureError as error:
-            if not self.convert or error.kind not in _MENDS:
+            if not self.convert or error.kind not in _REMEDIES:
                 raise
             pixels = decode(data, self.channels, convert=True)
             self.changed[f"{error.kind}, converted"] += 1
@@ -243,54 +230,62 @@ class _Reader:
         return pixels
 
     def compare_sizes(self) -> None:
-        """Where no size was asked for, keep the pictures of the commonest one."""
-        if self.size is None and self.found:
-            self.size = Counter(picture.pixels.shape[:2] for picture in self.found).most_common(1)[0][0]
-            kept, self.found = self.found, []
-            for picture in kept:
+        """Without a target size, use only the pictures of the commonest one."""
+        if self.size is None and self.pictures:
+            self.size = Counter(picture.pixels.shape[:2] for picture in self.pictures).most_common(1)[0][0]
+            candidates, self.pictures = self.pictures, []
+            for picture in candidates:
                 if picture.pixels.shape[:2] == self.size:
-                    self.found.append(picture)
+                    self.pictures.append(picture)
                 else:
                     detail = " x ".join(str(side) for side in picture.pixels.shape[:2])
                     self._refuse(PictureError("of another size", detail), picture.name)
 
-    def told(self) -> str:
+    def problems(self) -> str:
         """The pictures that cannot be used, by kind."""
         kinds = sorted(self.bad.items())
         size = " x ".join(str(side) for side in self.size or ())
         return "; ".join(
-            f"{kind if kind != 'of another size' else f'{kind} than {size}'}: {listed(names, 'picture', 'pictures')}"
+            f"{kind if kind != 'of another size' else f'{kind} than {size}'}: {summary(names, 'picture', 'pictures')}"
             for kind, names in kinds
         )
 
-    def mend(self) -> str:
+    def remedies(self) -> str:
         """What to do about them."""
-        mends = [f"{mend} for those {kind}" for kind, mend in _MENDS.items() if kind in self.bad]
-        return ", ".join(["mend or remove them", *mends, "or skip=True to leave them out"])
+        remedies = [f"{remedy} for those {kind}" for kind, remedy in _REMEDIES.items() if kind in self.bad]
+        return ", ".join(["repair or remove them", *remedies, "or skip=True to leave them out"])
 
-    def gathered(self, hidden: int) -> ImageSet:
+    def image_set(self, hidden: int) -> ImageSet:
         """All pictures as one set."""
-        classes = sorted({place.name for place in self.root.iterdir() if place.is_dir() and place.name[0] != "."})
-        _check_classes(self.root, classes, {picture.label for picture in self.found}, " that can be used")
-        # in the order in which it will lie, or every later step made a copy of four bytes a number
-        pixels = np.stack([picture.pixels.transpose(2, 0, 1) for picture in self.found])
+        classes = sorted(
+            {
+                class_folder.name
+                for class_folder in self.root.iterdir()
+                if class_folder.is_dir() and class_folder.name[0] != "."
+            }
+        )
+        _check_classes(self.root, classes, {picture.label for picture in self.pictures}, " that can be used")
+        # in the final order of axes, or every later step would copy four bytes a number
+        pixels = np.stack([picture.pixels.transpose(2, 0, 1) for picture in self.pictures])
         pixels = np.ascontiguousarray(pixels)
-        labels = np.array([classes.index(picture.label) for picture in self.found])
+        labels = np.array([classes.index(picture.label) for picture in self.pictures])
         notes = [
             *(
                 f"{count} {'picture' if count == 1 else 'pictures'} {what}"
                 for what, count in sorted(self.changed.items())
             ),
             *(
-                f"left out as {kind}: {listed(names, 'picture', 'pictures')}"
+                f"left out as {kind}: {summary(names, 'picture', 'pictures')}"
                 for kind, names in sorted(self.bad.items())
             ),
             *([f"{hidden} hidden files passed over"] if hidden else []),
         ]
-        return ImageSet(scaled(pixels), labels, tuple(classes), self.root.resolve().name or "pictures", tuple(notes))
+        return ImageSet(
+            to_unit_range(pixels), labels, tuple(classes), self.root.resolve().name or "pictures", tuple(notes)
+        )
 
 
-def _bytes(file: Path) -> bytes:
+def _file_bytes(file: Path) -> bytes:
     try:
         size = file.stat().st_size
         if not file.is_file():

@@ -30,7 +30,7 @@ class ImageSet:
     name : str
         Name of the data set.
     notes : tuple of str
-        What was done to the pictures and what was left out, for the card of a model that is trained on them.
+        Changes to the pictures and those left out, for the card of a model that is trained on them.
 
     Attributes
     ----------
@@ -45,8 +45,8 @@ class ImageSet:
 
     Examples
     --------
-    >>> made = ImageSet(np.zeros((2, 1, 4, 4)), np.array([0, 1]), ("cat", "dog"), "two")
-    >>> made.label_names.tolist(), made.counts
+    >>> pair = ImageSet(np.zeros((2, 1, 4, 4)), np.array([0, 1]), ("cat", "dog"), "two")
+    >>> pair.label_names.tolist(), pair.counts
     (['cat', 'dog'], {'cat': 1, 'dog': 1})
     """
 
@@ -78,7 +78,7 @@ class ImageSet:
             name for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True) if not count
         ]
         if empty:
-            raise SpecentError(f"{listed(empty, 'class', 'classes')} without pictures; leave them out or fill them")
+            raise SpecentError(f"{summary(empty, 'class', 'classes')} without pictures; leave them out or fill them")
         object.__setattr__(self, "images", np.ascontiguousarray(images, dtype="<f4"))
         object.__setattr__(self, "labels", np.ascontiguousarray(labels, dtype="<i8"))
         object.__setattr__(self, "classes", classes)
@@ -97,8 +97,8 @@ class ImageSet:
     @property
     def counts(self) -> dict[str, int]:
         """How many pictures each class has."""
-        found = np.bincount(self.labels, minlength=len(self.classes)).tolist()
-        return dict(zip(self.classes, found, strict=True))
+        numbers = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, numbers, strict=True))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -126,12 +126,12 @@ def _check_range(images: NDArray[np.generic]) -> None:
         )
 
 
-def scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def to_unit_range(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Pixels 0 .. 255 as numbers from -1 to 1.
 
     Examples
     --------
-    >>> scaled(np.array([0, 51, 255], dtype=np.uint8)).round(6).tolist()
+    >>> to_unit_range(np.array([0, 51, 255], dtype=np.uint8)).round(6).tolist()
     [-1.0, -0.6000000238418579, 1.0]
     """
     out = pixels.astype(np.float32)
@@ -141,19 +141,19 @@ def scaled(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(np.clip(out, -1, 1, out=out))
 
 
-def listed(names: Sequence[object], one: str, many: str, most: int = 8) -> str:
+def summary(names: Sequence[object], one: str, many: str, most: int = 8) -> str:
     """A count, what it counts, and the first few of it.
 
     Examples
     --------
-    >>> listed(["a.png", "b.png"], "picture", "pictures")
+    >>> summary(["a.png", "b.png"], "picture", "pictures")
     "2 pictures ('a.png', 'b.png')"
     """
-    shown = ", ".join(repr(str(name)) for name in names[:most]) + (", ..." if len(names) > most else "")
-    return f"{len(names)} {one if len(names) == 1 else many} ({shown})"
+    first = ", ".join(repr(str(name)) for name in names[:most]) + (", ..." if len(names) > most else "")
+    return f"{len(names)} {one if len(names) == 1 else many} ({first})"
 
 
-def check_size(count: int, shape: Sequence[int], what: str, each: int = 4) -> None:
+def check_memory(count: int, shape: Sequence[int], what: str, each: int = 4) -> None:
     """Refuse a set that would not fit into memory, before it is read, at so many bytes a number."""
     pictures = f"{what}: {count} pictures of {' x '.join(str(length) for length in shape)}"
     needed = each * count * math.prod(int(length) for length in shape)

@@ -59,8 +59,8 @@ def decode(data: bytes, channels: int, convert: bool) -> NDArray[np.uint8]:
     channels : {1, 3}
         Grey or colour.
     convert : bool
-        Whether a picture of the other kind is converted, transparency laid on black, and the first frame taken of
-        several.
+        Whether a picture of the other kind is converted, transparency laid on black, and only the first of several
+        frames read.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def decode(data: bytes, channels: int, convert: bool) -> NDArray[np.uint8]:
     Raises
     ------
     PictureError
-        If the picture cannot be read, is too large, or needs a conversion that was not asked for.
+        If the picture cannot be read, is too large, or needs a conversion and `convert` is false.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def decode(data: bytes, channels: int, convert: bool) -> NDArray[np.uint8]:
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise PictureError("too large", f"{picture.width} x {picture.height} pixels")
-                return _pixels(picture, channels, convert)
+                return _converted_pixels(picture, channels, convert)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -111,7 +111,7 @@ def _check_whole(data: bytes) -> None:
         raise PictureError("unreadable", "16 bits per channel; save it with 8")
 
 
-def _pixels(picture: Image, channels: int, convert: bool) -> NDArray[np.uint8]:
+def _converted_pixels(picture: Image, channels: int, convert: bool) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     mode = picture.mode
@@ -148,8 +148,8 @@ def fit(pixels: NDArray[np.uint8], size: tuple[int, int], resize: Resize) -> NDA
     if resize == "refuse":
         raise PictureError("of another size", f"{height} x {width}")
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    wanted, method = (size[1], size[0]), Image.Resampling.LANCZOS
-    scaled: Any = ImageOps.fit(picture, wanted, method) if resize == "crop" else picture.resize(wanted, method)
+    target, method = (size[1], size[0]), Image.Resampling.LANCZOS
+    scaled: Any = ImageOps.fit(picture, target, method) if resize == "crop" else picture.resize(target, method)
     return np.asarray(scaled, dtype=np.uint8).reshape(*size, pixels.shape[2])
 
 
@@ -191,7 +191,7 @@ def write_grid(path: Path, pictures: NDArray[np.floating[Any]], columns: int, ga
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         sheet[:, top : top + height, left : left + width] = picture
     sheet = sheet.repeat(scale, axis=1).repeat(scale, axis=2)
-    made = Image.fromarray(sheet[0] if channels == 1 else sheet.transpose(1, 2, 0))
+    grid = Image.fromarray(sheet[0] if channels == 1 else sheet.transpose(1, 2, 0))
     with whole_file(path, overwrite=True) as temporary:
-        made.save(temporary, format="PNG")
+        grid.save(temporary, format="PNG")
     return path

@@ -1,4 +1,4 @@
-r"""A data set that is drawn: simple pictures whose attributes are known, independent and balanced.
+r"""A synthetic data set: simple pictures whose attributes are known, independent and balanced.
 
 Each picture shows one shape on a background, with a texture and, in a corner, a glyph or none. The attributes differ
 in how many pixels they touch and how strongly, so that a diffusion model decides them at different noise: two classes
@@ -33,7 +33,7 @@ SIZES = (16, 32)
 
 # grey values: of the background either way, of texture and glyph on it; shapes are mid-grey
 _TONE, _RELIEF, _DOT = 0.7, 0.1, 0.45
-# area of every shape as a share of the picture's; how far its place may be off, as a share of the side, and its scale
+# area of every shape as a share of the picture's; how far its centre may be off, as a share of the side, and its scale
 _AREA, _JITTER, _STRETCH = 0.25, 0.05, 0.05
 
 
@@ -44,11 +44,11 @@ def shapes(count: int, size: int = 16, seed: int = 0) -> tuple[Array, dict[str, 
     ----------
     count : int
         Number of pictures, at least 48, of which one shows each combination. In a multiple of 48 all combinations are
-        equally frequent; otherwise some, chosen at random, have one more.
+        equally frequent; otherwise some, at random, have one more.
     size : {16, 32}
         Pixels along a side.
     seed : int
-        Seed of the order, the places and the scales.
+        Seed of the order, the centres and the scales.
 
     Returns
     -------
@@ -76,36 +76,36 @@ def shapes(count: int, size: int = 16, seed: int = 0) -> tuple[Array, dict[str, 
     stream = np.random.default_rng([arguments.whole(seed, "seed"), size])
     rounds, rest = divmod(count, len(combinations))
     more = combinations[stream.permutation(len(combinations))[:rest]]
-    chosen = stream.permutation(np.concatenate([np.tile(combinations, (rounds, 1)), more]))
-    place = stream.uniform(-_JITTER, _JITTER, size=(count, 2))
+    combination = stream.permutation(np.concatenate([np.tile(combinations, (rounds, 1)), more]))
+    centre = stream.uniform(-_JITTER, _JITTER, size=(count, 2))
     scale = 1 + stream.uniform(-_STRETCH, _STRETCH, size=count)
     images = np.empty((count, 1, size, size))
     for low in range(0, count, 1024):
         part = slice(low, low + 1024)
-        images[part, 0] = _drawn(chosen[part], place[part], scale[part], size)
+        images[part, 0] = _draw(combination[part], centre[part], scale[part], size)
     names = {
-        name: np.array(values)[column] for (name, values), column in zip(ATTRIBUTES.items(), chosen.T, strict=True)
+        name: np.array(values)[column] for (name, values), column in zip(ATTRIBUTES.items(), combination.T, strict=True)
     }
     return images, names
 
 
-def _drawn(chosen: NDArray[np.int64], place: Array, scale: Array, size: int) -> Array:
-    """Pictures of the chosen combinations, shape (pictures, size, size)."""
-    background, shape, texture, glyph = chosen.T
+def _draw(combination: NDArray[np.int64], centre: Array, scale: Array, size: int) -> Array:
+    """Pictures of these combinations, shape (pictures, size, size)."""
+    background, shape, texture, glyph = combination.T
     tone = np.where(background == 1, _TONE, -_TONE)[:, None, None]
     patterns = _textures(size)
     picture = tone + _RELIEF * patterns[texture]
     # a dot in the upper left corner, nearer to mid-grey than the background
     x, y = _centres(size)
-    dot = _covered(np.hypot(x + 0.375, y + 0.375) - 0.08, size)
+    dot = _cover(np.hypot(x + 0.375, y + 0.375) - 0.08, size)
     picture -= _DOT * np.sign(tone) * (glyph == 1)[:, None, None] * dot
-    u = (x - place[:, 0, None, None]) / scale[:, None, None]
-    v = (y - place[:, 1, None, None]) / scale[:, None, None]
+    u = (x - centre[:, 0, None, None]) / scale[:, None, None]
+    v = (y - centre[:, 1, None, None]) / scale[:, None, None]
     distance = np.empty_like(u)
     for kind, outline in enumerate((_disc, _square, _triangle, _cross)):
         some = shape == kind
         distance[some] = outline(u[some], v[some])
-    cover = _covered(distance * scale[:, None, None], size)
+    cover = _cover(distance * scale[:, None, None], size)
     return np.asarray((1 - cover) * picture)
 
 
@@ -116,7 +116,7 @@ def _centres(size: int) -> tuple[Array, Array]:
     return x, y
 
 
-def _covered(distance: Array, size: int) -> Array:
+def _cover(distance: Array, size: int) -> Array:
     """Share of each pixel inside an outline from the signed distance of its centre, negative inside."""
     return np.asarray(np.clip(0.5 - distance * size, 0.0, 1.0))
 

@@ -7,7 +7,7 @@ from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.images.arrays import digits, npz
 from specent.images.cifar import cifar10
-from specent.images.folders import check_form, folder
+from specent.images.folders import check_picture_form, folder
 from specent.images.imageset import ImageSet
 from specent.images.pictures import Resize
 
@@ -51,20 +51,20 @@ def read(
     """
     text = arguments.instance(source, str, "data", f"give {FORMS}")
     kind, _, path = text.partition(":")
-    _, wanted = check_form(size, channels)
+    _, target = check_picture_form(size, channels)
     if kind == "folder" and path:
         options = {"resize": resize, "convert": convert, "skip": skip, "progress": progress}
         return folder(path, size, channels, **options)  # type: ignore[arg-type]
     if text == "digits":
-        made = digits()
+        images = digits()
     elif kind == "cifar10" and path:
-        made = cifar10(path, progress=progress)
+        images = cifar10(path, progress=progress)
     elif text.endswith(".npz"):
-        made = npz(text)
+        images = npz(text)
     else:
         hint = {"cifar10": "; write cifar10:PATH", "folder": "; write folder:PATH", "digits": "; write digits alone"}
         raise SpecentError(f"data={brief(text)} is none of {FORMS}{hint.get(kind, '')}")
-    if wanted is not None and made.shape[1:] != wanted:
-        have = " x ".join(map(str, made.shape[1:]))
-        raise SpecentError(f"size={size}: {made.name!r} has pictures of {have}; only those of a folder are resized")
-    return made
+    if target is not None and images.shape[1:] != target:
+        have = " x ".join(map(str, images.shape[1:]))
+        raise SpecentError(f"size={size}: {images.name!r} has pictures of {have}; only those of a folder are resized")
+    return images

@@ -1,4 +1,4 @@
-"""Pictures made on the spot."""
+"""Pictures for the tests."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def picture() -> MakePicture:
     def make(height: int = 4, width: int = 4, mode: str = "RGB", seed: int = 0, form: str = "PNG") -> bytes:
         channels = len(Image.new(mode, (1, 1)).getbands())
         pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
-        made = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode=None if mode != "CMYK" else "CMYK")
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode=None if mode != "CMYK" else "CMYK")
         file = io.BytesIO()
-        made.convert(mode).save(file, form)
+        image.convert(mode).save(file, form)
         return file.getvalue()
 
     return make

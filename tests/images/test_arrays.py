@@ -16,11 +16,11 @@ LABELS = np.array(["b", "a", "b", "a"])
 
 def test_pixels_and_labels_come_back(tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", images=PIXELS, labels=LABELS)
-    made = sp.images.npz(tmp_path / "few.npz")
-    np.testing.assert_allclose(made.images, PIXELS / 127.5 - 1, atol=2e-7)
-    assert made.classes == ("a", "b")
-    assert made.label_names.tolist() == LABELS.tolist()
-    assert made.name == "few"
+    data = sp.images.npz(tmp_path / "few.npz")
+    np.testing.assert_allclose(data.images, PIXELS / 127.5 - 1, atol=2e-7)
+    assert data.classes == ("a", "b")
+    assert data.label_names.tolist() == LABELS.tolist()
+    assert data.name == "few"
 
 
 @pytest.mark.parametrize("layout", ["channels last", "grey", "floats", "compressed"])
@@ -32,22 +32,22 @@ def test_the_same_pictures_in_other_forms(tmp_path: Path, layout: str) -> None:
         "compressed": PIXELS,
     }[layout]
     (np.savez_compressed if layout == "compressed" else np.savez)(tmp_path / "x.npz", images=images, labels=LABELS)
-    made = sp.images.npz(tmp_path / "x.npz")
+    data = sp.images.npz(tmp_path / "x.npz")
     expected = PIXELS[:, :1] if layout == "grey" else PIXELS
-    np.testing.assert_allclose(made.images, expected / 127.5 - 1, atol=2e-7)
+    np.testing.assert_allclose(data.images, expected / 127.5 - 1, atol=2e-7)
 
 
 def test_whole_numbers_are_classes_in_their_own_order_or_point_to_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=PIXELS, labels=np.array([10, 9, 10, 9]))
-    made = sp.images.npz(tmp_path / "a.npz")
-    assert made.classes == ("9", "10")
-    assert made.label_names.tolist() == ["10", "9", "10", "9"]
+    data = sp.images.npz(tmp_path / "a.npz")
+    assert data.classes == ("9", "10")
+    assert data.label_names.tolist() == ["10", "9", "10", "9"]
     np.savez(tmp_path / "b.npz", images=PIXELS, labels=np.array([0, 1, 0, 1]), classes=np.array(["x", "c"]))
     assert sp.images.npz(tmp_path / "b.npz").label_names.tolist() == ["x", "c", "x", "c"]
     np.savez(tmp_path / "c.npz", images=PIXELS, labels=LABELS, classes=np.array(["b", "a"]))
-    made = sp.images.npz(tmp_path / "c.npz")
-    assert made.classes == ("b", "a")
-    assert made.label_names.tolist() == LABELS.tolist()
+    data = sp.images.npz(tmp_path / "c.npz")
+    assert data.classes == ("b", "a")
+    assert data.label_names.tolist() == LABELS.tolist()
 
 
 @pytest.mark.parametrize(

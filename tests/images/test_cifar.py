@@ -91,24 +91,24 @@ def write_parquet(path: Path, pixels: np.ndarray, labels: np.ndarray, names: tup
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = pa.table({"img": pa.array(rows, kind), "label": pa.array(labels.tolist(), pa.int64())})
     features = {"img": {"_type": "Image"}, "label": {"names": list(names or ()), "_type": "ClassLabel"}}
-    held = {b"huggingface": json.dumps({"info": {"features": features}}).encode()} if names else {}
-    pq.write_table(table.replace_schema_metadata(held), path)
+    metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()} if names else {}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
 
 
-def check_pictures(made: sp.images.ImageSet) -> None:
-    assert made.name == "cifar10"
-    assert made.classes == CLASSES
-    assert made.labels.tolist() == LABELS.tolist()
-    np.testing.assert_allclose(made.images, PIXELS / 127.5 - 1, atol=2e-7)
-    assert made.notes == ("50 pictures; the whole train split has 50000",)
+def check_pictures(data: sp.images.ImageSet) -> None:
+    assert data.name == "cifar10"
+    assert data.classes == CLASSES
+    assert data.labels.tolist() == LABELS.tolist()
+    np.testing.assert_allclose(data.images, PIXELS / 127.5 - 1, atol=2e-7)
+    assert data.notes == ("50 pictures; the whole train split has 50000",)
 
 
 def test_the_original_batches_are_read_from_a_folder(batches: Path) -> None:
     check_pictures(sp.images.cifar10(batches))
     check_pictures(sp.images.cifar10(batches.parent))
     # what was written here is indeed a pickle of such arrays: the ordinary reader agrees
-    found = pickle.loads((batches / "data_batch_2").read_bytes(), encoding="bytes")
-    np.testing.assert_array_equal(found[b"data"], PIXELS[10:20].reshape(10, -1))
+    batch_two = pickle.loads((batches / "data_batch_2").read_bytes(), encoding="bytes")
+    np.testing.assert_array_equal(batch_two[b"data"], PIXELS[10:20].reshape(10, -1))
 
 
 def test_the_original_archive_is_read_without_unpacking(batches: Path, tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_batches_pickled_again_are_read_at_every_protocol(batches: Path, protoco
 
 
 def test_the_test_split_is_another_set(batches: Path) -> None:
-    made = sp.images.cifar10(batches, split="test")
-    assert made.name == "cifar10-test"
-    assert made.labels.tolist() == LABELS[:10].tolist()
+    data = sp.images.cifar10(batches, split="test")
+    assert data.name == "cifar10-test"
+    assert data.labels.tolist() == LABELS[:10].tolist()
 
 
 def test_the_parquet_files_of_the_hub_are_read_in_order(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_tables_that_do_not_serve_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpecentError, match=r"row 0 has shape \(16, 32, 3\)"):
         sp.images.cifar10(path)
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    for picture, told in ((None, "no bytes"), (b"text", "unreadable"), (png(PIXELS[0])[:-40], "unreadable")):
+    for picture, message in ((None, "no bytes"), (b"text", "unreadable"), (png(PIXELS[0])[:-40], "unreadable")):
         rows = pa.array([{"bytes": png(PIXELS[0]), "path": None}, {"bytes": picture, "path": "x"}], kind)
         pq.write_table(pa.table({"img": rows, "label": [0, 1]}), path)
-        with pytest.raises(SpecentError, match=f"row 1.* {told}"):
+        with pytest.raises(SpecentError, match=f"row 1.* {message}"):
             sp.images.cifar10(path)
     write_parquet(path, PIXELS, LABELS + 5)
     with pytest.raises(SpecentError, match="labels run from"):
@@ -242,9 +242,9 @@ def test_classes_that_have_no_names_are_refused_and_not_written_out(batches: Pat
     first = text(CLASSES[0])
     assert data.count(first) == 1
     (batches / "batches.meta").write_bytes(data.replace(first, name))
-    with pytest.raises(SpecentError, match=r"batches.meta names a class .* which is no name") as told:
+    with pytest.raises(SpecentError, match=r"batches.meta names a class .* which is no name") as message:
         sp.images.cifar10(batches, progress=False)
-    assert len(str(told.value)) < 1000
+    assert len(str(message.value)) < 1000
 
 
 def test_entries_of_a_table_have_names(batches: Path) -> None:

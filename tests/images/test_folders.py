@@ -29,15 +29,15 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 def test_pixels_classes_and_their_order(two_classes: Path) -> None:
-    made = sp.images.folder(two_classes)
-    assert made.classes == ("cat", "dog")
-    assert made.name == "animals"
-    assert made.counts == {"cat": 2, "dog": 3}
-    assert made.notes == ()
+    data = sp.images.folder(two_classes)
+    assert data.classes == ("cat", "dog")
+    assert data.name == "animals"
+    assert data.counts == {"cat": 2, "dog": 3}
+    assert data.notes == ()
     for i, (label, name) in enumerate([("cat", "0"), ("cat", "1"), ("dog", "0"), ("dog", "1"), ("dog", "2")]):
-        assert made.label_names[i] == label
+        assert data.label_names[i] == label
         pixels = np.asarray(Image.open(two_classes / label / f"{name}.png"), dtype=np.float64)
-        np.testing.assert_allclose(made.images[i], pixels.transpose(2, 0, 1) / 127.5 - 1, atol=2e-7)
+        np.testing.assert_allclose(data.images[i], pixels.transpose(2, 0, 1) / 127.5 - 1, atol=2e-7)
 
 
 def test_hidden_files_are_passed_over_and_counted(two_classes: Path) -> None:
@@ -56,15 +56,15 @@ def test_every_odd_picture_is_named_and_counted(two_classes: Path, picture: Make
     (two_classes / "dog" / "bomb.png").write_bytes(png_of_size(60000, 60000))
     with pytest.raises(SpecentError) as caught:
         sp.images.folder(two_classes)
-    told = str(caught.value)
-    assert "grey: 1 picture ('cat/grey.png')" in told
-    assert "of another size than 4 x 4: 1 picture ('cat/wide.png: 4 x 6')" in told
-    assert "transparent: 2 pictures ('cat/grey2.png', 'dog/clear.png')" in told
-    assert "unreadable: 2 pictures ('dog/cut.png: cut short" in told
-    assert "'dog/text.png: no picture in BMP," in told
-    assert "too large: 1 picture ('dog/bomb.png: " in told
-    assert "convert=True" in told
-    assert "skip=True" in told
+    message = str(caught.value)
+    assert "grey: 1 picture ('cat/grey.png')" in message
+    assert "of another size than 4 x 4: 1 picture ('cat/wide.png: 4 x 6')" in message
+    assert "transparent: 2 pictures ('cat/grey2.png', 'dog/clear.png')" in message
+    assert "unreadable: 2 pictures ('dog/cut.png: cut short" in message
+    assert "'dog/text.png: no picture in BMP," in message
+    assert "too large: 1 picture ('dog/bomb.png: " in message
+    assert "convert=True" in message
+    assert "skip=True" in message
     left = sp.images.folder(two_classes, skip=True)
     assert left.counts == {"cat": 2, "dog": 3}
     assert [note.partition(" (")[0] for note in left.notes] == [
@@ -96,10 +96,10 @@ def test_a_picture_too_large_to_unpack_is_refused_by_its_head(two_classes: Path,
 def test_grey_pictures_are_read_as_one_channel_and_colour_is_then_odd(two_classes: Path, picture: MakePicture) -> None:
     for file in two_classes.rglob("*.png"):
         file.write_bytes(picture(mode="L"))
-    made = sp.images.folder(two_classes, channels=1)
-    assert made.shape == (1, 4, 4)
+    data = sp.images.folder(two_classes, channels=1)
+    assert data.shape == (1, 4, 4)
     pixels = np.asarray(Image.open(two_classes / "cat" / "0.png"), dtype=np.float64)
-    np.testing.assert_allclose(made.images[0, 0], pixels / 127.5 - 1, atol=2e-7)
+    np.testing.assert_allclose(data.images[0, 0], pixels / 127.5 - 1, atol=2e-7)
     (two_classes / "dog" / "1.png").write_bytes(picture())
     with pytest.raises(SpecentError, match=r"in colour: 1 picture \('dog/1.png'\).*channels=3"):
         sp.images.folder(two_classes, channels=1)
@@ -107,10 +107,10 @@ def test_grey_pictures_are_read_as_one_channel_and_colour_is_then_odd(two_classe
 
 def test_conversion_is_explicit_and_counted(two_classes: Path, picture: MakePicture) -> None:
     (two_classes / "cat" / "1.png").write_bytes(picture(mode="L", seed=7))
-    made = sp.images.folder(two_classes, convert=True)
-    assert made.notes == ("1 picture grey, converted",)
+    data = sp.images.folder(two_classes, convert=True)
+    assert data.notes == ("1 picture grey, converted",)
     grey = np.asarray(Image.open(two_classes / "cat" / "1.png"), dtype=np.float64) / 127.5 - 1
-    np.testing.assert_allclose(made.images[1], np.broadcast_to(grey, (3, 4, 4)), atol=2e-7)
+    np.testing.assert_allclose(data.images[1], np.broadcast_to(grey, (3, 4, 4)), atol=2e-7)
 
 
 def test_transparent_pictures_are_laid_on_black(tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_transparent_pictures_are_laid_on_black(tmp_path: Path) -> None:
     pixels = np.zeros((2, 2, 4), dtype=np.uint8)
     pixels[..., 0], pixels[..., 3] = 255, [[255, 0], [51, 0]]
     Image.fromarray(pixels).save(tmp_path / "one" / "a.png")
-    made = sp.images.folder(tmp_path, convert=True)
+    data = sp.images.folder(tmp_path, convert=True)
     # opacity 51 of 255 is a fifth
     expected = np.array([[255, 0], [51, 0]]) / 127.5 - 1
-    np.testing.assert_allclose(made.images[0, 0], expected, atol=1e-6)
-    assert (made.images[0, 1:] == -1).all()
+    np.testing.assert_allclose(data.images[0, 0], expected, atol=1e-6)
+    assert (data.images[0, 1:] == -1).all()
 
 
 @pytest.mark.parametrize("mode", ["P", "CMYK"])
@@ -130,8 +130,8 @@ def test_colour_in_another_encoding_is_colour(tmp_path: Path, mode: str) -> None
     (tmp_path / "one").mkdir()
     source = Image.new("RGB", (2, 2), (255, 0, 0)).convert(mode)
     source.save(tmp_path / "one" / "a.tif")
-    made = sp.images.folder(tmp_path)
-    np.testing.assert_allclose(made.images[0, :, 0, 0], [1, -1, -1], atol=1e-6)
+    data = sp.images.folder(tmp_path)
+    np.testing.assert_allclose(data.images[0, :, 0, 0], [1, -1, -1], atol=1e-6)
 
 
 def test_pixels_of_more_than_eight_bits_are_refused_even_with_conversion(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_pictures_are_turned_upright_as_their_camera_says(tmp_path: Path) -> Non
     exif = picture.getexif()
     exif[0x0112] = 6  # the camera was turned: the first row is the right column
     picture.save(tmp_path / "one" / "a.png", exif=exif)
-    made = sp.images.folder(tmp_path)
-    assert made.shape == (3, 4, 2)
-    np.testing.assert_array_equal(made.images[0, 0], np.tile([-1.0, 1.0], (4, 1)))
+    data = sp.images.folder(tmp_path)
+    assert data.shape == (3, 4, 2)
+    np.testing.assert_array_equal(data.images[0, 0], np.tile([-1.0, 1.0], (4, 1)))
 
 
 def test_frames_beyond_the_first_are_not_dropped_silently(tmp_path: Path) -> None:
@@ -160,11 +160,11 @@ def test_frames_beyond_the_first_are_not_dropped_silently(tmp_path: Path) -> Non
     frames[0].save(tmp_path / "one" / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(SpecentError, match="with several frames: 1 picture"):
         sp.images.folder(tmp_path)
-    made = sp.images.folder(tmp_path, convert=True)
-    np.testing.assert_allclose(made.images[0, :, 0, 0], [1, -1, -1], atol=1e-6)
+    data = sp.images.folder(tmp_path, convert=True)
+    np.testing.assert_allclose(data.images[0, :, 0, 0], [1, -1, -1], atol=1e-6)
 
 
-def test_another_size_is_scaled_only_if_that_is_asked_for(two_classes: Path, picture: MakePicture) -> None:
+def test_another_size_is_scaled_only_if_an_option_says_so(two_classes: Path, picture: MakePicture) -> None:
     (two_classes / "cat" / "wide.png").write_bytes(picture(height=4, width=12))
     with pytest.raises(SpecentError, match=r"of another size than 4 x 4: 1 picture \('cat/wide.png: 4 x 12'\)"):
         sp.images.folder(two_classes, size=4)
@@ -259,11 +259,11 @@ def test_a_grid_of_pictures_can_be_read_back(tmp_path: Path) -> None:
 
 def test_a_picture_is_read_the_same_whatever_its_format(tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    made = []
+    digests = []
     for form in ("PNG", "BMP", "PPM", "TIFF"):
         (tmp_path / form / "one").mkdir(parents=True)
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, form)
         (tmp_path / form / "one" / "a").write_bytes(file.getvalue())
-        made.append(sp.images.folder(tmp_path / form).sha256)
-    assert len(set(made)) == 1
+        digests.append(sp.images.folder(tmp_path / form).sha256)
+    assert len(set(digests)) == 1

@@ -7,34 +7,34 @@ import pytest
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.images.imageset import check_size, scaled
+from specent.images.imageset import check_memory, to_unit_range
 
 
 def test_pixels_are_mapped_linearly_from_black_to_white() -> None:
     values = np.arange(256, dtype=np.uint8)
     exact = values.astype(np.float64) / 127.5 - 1
-    # single precision between -1 and 1: half a unit in the last place is 6e-8, and two operations are made
-    np.testing.assert_allclose(scaled(values), exact, rtol=0, atol=2e-7)
-    assert scaled(values)[0] == -1
-    assert scaled(values)[-1] == 1
+    # single precision between -1 and 1: half a unit in the last place is 6e-8, after two operations
+    np.testing.assert_allclose(to_unit_range(values), exact, rtol=0, atol=2e-7)
+    assert to_unit_range(values)[0] == -1
+    assert to_unit_range(values)[-1] == 1
 
 
 def test_the_digest_is_that_of_pictures_labels_and_names() -> None:
     images = np.linspace(-1, 1, 2 * 16).reshape(2, 1, 4, 4)
-    made = sp.images.ImageSet(images, np.array([1, 0], dtype=np.int32), ("a", "b"), "two")
+    data = sp.images.ImageSet(images, np.array([1, 0], dtype=np.int32), ("a", "b"), "two")
     content = images.astype("<f4").tobytes() + np.array([1, 0], dtype="<i8").tobytes() + b"a\nb"
-    assert made.sha256 == hashlib.sha256(content).hexdigest()
+    assert data.sha256 == hashlib.sha256(content).hexdigest()
     other = sp.images.ImageSet(images, np.array([0, 1]), ("a", "b"), "two")
-    assert other.sha256 != made.sha256
+    assert other.sha256 != data.sha256
 
 
 def test_a_set_knows_its_shape_counts_and_names() -> None:
-    made = sp.images.ImageSet(np.zeros((3, 3, 2, 5)), np.array([1, 1, 0]), ("a", "b"), "few", ("note",))
-    assert made.shape == (3, 2, 5)
-    assert made.counts == {"a": 1, "b": 2}
-    assert made.label_names.tolist() == ["b", "b", "a"]
-    assert len(made) == 3
-    assert made.notes == ("note",)
+    data = sp.images.ImageSet(np.zeros((3, 3, 2, 5)), np.array([1, 1, 0]), ("a", "b"), "few", ("note",))
+    assert data.shape == (3, 2, 5)
+    assert data.counts == {"a": 1, "b": 2}
+    assert data.label_names.tolist() == ["b", "b", "a"]
+    assert len(data) == 3
+    assert data.notes == ("note",)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_what_does_not_fit_is_named(change: dict[str, object], message: str) -> 
 
 def test_more_pictures_than_memory_holds_are_refused_before_they_are_read() -> None:
     with pytest.raises(SpecentError, match=r"path='x': 10\d+ pictures of 3 x 64 x 64 would need .* GiB"):
-        check_size(10**12, (3, 64, 64), "path='x'")
+        check_memory(10**12, (3, 64, 64), "path='x'")
 
 
 def test_the_digits_are_those_of_the_exact_model() -> None:
     images, labels = sp.models.digits_data()
-    made = sp.images.digits()
+    data = sp.images.digits()
     # multiples of an eighth are exact in single precision
-    np.testing.assert_array_equal(made.images, images)
-    np.testing.assert_array_equal(made.label_names, labels)
+    np.testing.assert_array_equal(data.images, images)
+    np.testing.assert_array_equal(data.label_names, labels)

@@ -47,12 +47,12 @@ INSIDE = (inside_disc, inside_square, inside_triangle, inside_cross)
 @pytest.mark.parametrize("size", [16, 32])
 @pytest.mark.parametrize(("kind", "inside"), list(enumerate(INSIDE)))
 def test_pixels_are_covered_as_by_fine_sampling(kind: int, inside: Callable[[Array, Array], Array], size: int) -> None:
-    place, scale, fine = np.array([0.013, -0.031]), 1.04, 32
+    centre, scale, fine = np.array([0.013, -0.031]), 1.04, 32
     points = (np.arange(size * fine) + 0.5) / (size * fine) - 0.5
     x, y = np.meshgrid(points, points)
-    hit = inside((x - place[0]) / scale, (y - place[1]) / scale).astype(float)
+    hit = inside((x - centre[0]) / scale, (y - centre[1]) / scale).astype(float)
     expected = hit.reshape(size, fine, size, fine).mean(axis=(1, 3))
-    picture = module._drawn(np.array([[1, kind, 0, 0]]), place[None], np.array([scale]), size)[0]
+    picture = module._draw(np.array([[1, kind, 0, 0]]), centre[None], np.array([scale]), size)[0]
     cover = 1 - picture / module._TONE
     # a slanted edge through a pixel is taken for a straight one: wrong by up to 1/4 at corners, evenly on both sides
     assert abs(cover - expected).max() < 0.27
@@ -81,20 +81,20 @@ def test_no_two_values_are_spelt_alike() -> None:
 
 @pytest.mark.parametrize("size", [16, 32])
 def test_each_attribute_changes_what_it_should(size: int) -> None:
-    place, scale = np.array([[0.02, 0.01]]), np.array([0.98])
+    centre, scale = np.array([[0.02, 0.01]]), np.array([0.98])
 
-    def drawn(*chosen: int) -> Array:
-        return np.asarray(module._drawn(np.array([chosen]), place, scale, size)[0])
+    def draw(*combination: int) -> Array:
+        return np.asarray(module._draw(np.array([combination]), centre, scale, size)[0])
 
-    plain = drawn(0, 1, 0, 0)
+    plain = draw(0, 1, 0, 0)
     # the background changes sign, the mid-grey shape stays
-    np.testing.assert_allclose(drawn(1, 1, 0, 0), -plain, atol=1e-12)
+    np.testing.assert_allclose(draw(1, 1, 0, 0), -plain, atol=1e-12)
     for texture in (1, 2):
-        relief = drawn(0, 1, texture, 0) - plain
+        relief = draw(0, 1, texture, 0) - plain
         outside = plain == plain.min()
         np.testing.assert_allclose(abs(relief[outside]), module._RELIEF)
         assert abs(relief[plain == 0]).max() == 0
-    dot = drawn(0, 1, 0, 1) - plain
+    dot = draw(0, 1, 0, 1) - plain
     touched = np.argwhere(abs(dot) > 0)
     assert touched.max() < size // 4
     # a dot of radius 0.08, brighter than a dark background; its edge is not straight at this scale of 1.3 pixels
@@ -108,7 +108,7 @@ def test_places_and_scales_are_evenly_spread() -> None:
     centre = (np.arange(16) + 0.5) / 16 - 0.5
     area = cover.sum(axis=(1, 2))
     x = (cover.sum(axis=1) @ centre) / area
-    # 200 uniform places within 0.05: standard deviation 0.0289, standard error of the mean 0.0020, of itself 0.0009
+    # 200 uniform centres within 0.05: standard deviation 0.0289, standard error of the mean 0.0020, of itself 0.0009
     assert abs(x.mean()) < 4 * 0.0020
     assert x.std() == pytest.approx(0.05 / np.sqrt(3), abs=4 * 0.0009)
     # area goes with the square of the scale, uniform within 5 %: relative standard deviation 2 * 0.0289

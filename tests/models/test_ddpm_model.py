@@ -33,9 +33,9 @@ def train(folder: Path, *, null: str = "embedding") -> Path:
     parts = {folder: (Examples(images, labels, 2 + one, 2 if one else None, "x"), null)}
     if not one:
         parts = {folder / "unconditional": (Examples(images, labels, None, None, "x"), "itself"), **parts}
-    for place, (examples, kind) in parts.items():
+    for part, (examples, kind) in parts.items():
         card = {**CARD, "null": kind}
-        train_in_folder(place, Trainer(settings, examples), Intervals(2, 3), card, progress=False)
+        train_in_folder(part, Trainer(settings, examples), Intervals(2, 3), card, progress=False)
     return folder
 
 
@@ -64,13 +64,13 @@ def test_the_denoiser_is_that_of_the_saved_network(tmp_path: Path, null: str, ti
     sigma = float(sp.schedules.DDPM("linear").noise_level(time))
     x = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * (1 + sigma)
     condition = torch.tensor([0, 1, 2, 2, 0])
-    found = model.denoise(x, sigma, condition)
+    output = model.denoise(x, sigma, condition)
     expected = by_hand(folder, x, time, condition.clamp_max(1) if null == "network" else condition)
     if null == "network":
         free = by_hand(folder / "unconditional", x, time, None)
         expected[condition == 2] = free[condition == 2]
     # single precision of a network whose output is multiplied by sigma
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5 * max(1.0, sigma))
+    torch.testing.assert_close(output.double(), expected, rtol=1e-5, atol=1e-5 * max(1.0, sigma))
 
 
 @pytest.mark.parametrize("null", ["embedding", "network"])
@@ -286,11 +286,11 @@ def test_samples_of_the_exact_network_of_a_gaussian_have_its_mean_and_spread() -
             noise = sigma * (x - alpha * mean) / (alpha**2 * deviation**2 + sigma**2)
             return type("Output", (), {"sample": noise.float()})
 
-    made = draw_pictures(Exact(), None, 500, (1, 2, 2), 0, torch.device("cpu")) * 2 - 1
+    pictures = draw_pictures(Exact(), None, 500, (1, 2, 2), 0, torch.device("cpu")) * 2 - 1
     # 2000 numbers: standard error of the mean 0.001, of the deviation 1.6 per cent. The last step takes the mean of
     # the data at the lowest level, 0.043, which loses a share of the spread: 0.05^2 / (0.05^2 + 0.043^2) remains
-    assert abs(made.mean() - mean) < 0.005
+    assert abs(pictures.mean() - mean) < 0.005
     level = float(((1 - bars[19]) / bars[19]).sqrt())
     left = deviation * (deviation**2 / (deviation**2 + level**2)) ** 0.5
     # the steps of 20 times each lose a little of the spread as well
-    assert abs(made.std() / left - 1) < 0.15
+    assert abs(pictures.std() / left - 1) < 0.15

@@ -57,13 +57,13 @@ def test_a_short_training_approaches_the_noise_of_two_gaussian_classes() -> None
         noise = torch.randn(data.images.shape, generator=generator)
         noisy = alpha * data.images + sigma * noise
         with torch.no_grad():
-            found = trainer.average(noisy, torch.full((200,), time), data.conditions).sample
+            output = trainer.average(noisy, torch.full((200,), time), data.conditions).sample
         mean = (data.conditions.float() - 0.5)[:, None, None, None]
         # of a Gaussian class: noise is expected in proportion to its share of the variance
         expected = sigma * (noisy - alpha * mean) / (alpha**2 * 0.01 + sigma**2)
         # for scale: who does not know the mean of the class is off by this, 1.8 to 0.06
         ignorant = (sigma * alpha * 0.5 / (alpha**2 * 0.01 + sigma**2)) ** 2
-        assert (found - expected).square().mean() < 0.3 * ignorant
+        assert (output - expected).square().mean() < 0.3 * ignorant
 
 
 def test_states_are_those_of_the_forward_process() -> None:
@@ -76,13 +76,13 @@ def test_states_are_those_of_the_forward_process() -> None:
     # every state is one of the pictures with noise; the rounding of single precision grows by 1 / alpha, up to 160
     nearest = np.abs(clean[:, None] - data.images.double().numpy()[None]).max(axis=(2, 3, 4))
     assert nearest.min(axis=1).max() < 1e-3
-    # at late times pictures are not told apart by rounding: look where they are
+    # at late times pictures cannot be distinguished in the noise: look at the early ones
     early = times.numpy() < 500
     origin = data.conditions.numpy()[nearest.argmin(axis=1)]
-    kept = condition.numpy() != 2
-    np.testing.assert_array_equal(condition.numpy()[kept & early], origin[kept & early])
+    labelled = condition.numpy() != 2
+    np.testing.assert_array_equal(condition.numpy()[labelled & early], origin[labelled & early])
     # a tenth is dropped: standard error 0.005
-    assert abs((~kept).mean() - 0.1) < 0.02
+    assert abs((~labelled).mean() - 0.1) < 0.02
     # uniform times: the mean of 4000 has standard error 4.6, the noise 0.004
     assert abs(times.double().mean() - 499.5) < 4 * 4.6
     assert abs(noise.double().mean()) < 4 * 0.004
@@ -129,9 +129,9 @@ def test_a_run_that_goes_on_ends_as_one_that_was_not_cut_off(stop: int, dropout:
     assert again.resume(tmp_path) == stop
     again.run(progress=False)
     np.testing.assert_array_equal(again.losses, whole.losses)
-    for kept, expected in ((again.net, whole.net), (again.average, whole.average)):
+    for net, expected in ((again.net, whole.net), (again.average, whole.average)):
         for key, value in expected.state_dict().items():
-            torch.testing.assert_close(kept.state_dict()[key], value, rtol=0, atol=0)
+            torch.testing.assert_close(net.state_dict()[key], value, rtol=0, atol=0)
     for key, value in checkpoints.optimiser_tensors(whole.optimiser).items():
         torch.testing.assert_close(checkpoints.optimiser_tensors(again.optimiser)[key], value, rtol=0, atol=0)
 
@@ -207,9 +207,9 @@ def test_a_file_without_a_card_counts_for_nothing(tmp_path: Path) -> None:
 def test_tensors_that_do_not_fit_the_network_are_refused(tmp_path: Path) -> None:
     trainer = trained(5)
     for change in ("net.conv_in.weight", "average.conv_in.weight", "optimiser.3.exp_avg"):
-        found = checkpoints.newest(trainer.save(tmp_path).parent)
-        assert found is not None
-        tensors = {key: value for key, value in found.tensors.items() if key != change}
+        checkpoint = checkpoints.newest(trainer.save(tmp_path).parent)
+        assert checkpoint is not None
+        tensors = {key: value for key, value in checkpoint.tensors.items() if key != change}
         checkpoints.write_step(tmp_path, 5, tensors, trainer.card())
         with pytest.raises(SpecentError, match="the checkpoint of step 5 does not fit"):
             Trainer(SETTINGS, examples()).resume(tmp_path)
@@ -235,9 +235,9 @@ def test_a_signed_checkpoint_of_other_contents_is_refused_by_the_name_of_the_ten
     key: str, change: Callable[[torch.Tensor | None], torch.Tensor], tmp_path: Path
 ) -> None:
     trainer = trained(5)
-    found = checkpoints.newest(trainer.save(tmp_path).parent)
-    assert found is not None
-    tensors = {**found.tensors, key: change(found.tensors.get(key))}
+    checkpoint = checkpoints.newest(trainer.save(tmp_path).parent)
+    assert checkpoint is not None
+    tensors = {**checkpoint.tensors, key: change(checkpoint.tensors.get(key))}
     checkpoints.write_step(tmp_path, 5, tensors, trainer.card())
     with pytest.raises(SpecentError, match=f"'{key}'"):
         Trainer(SETTINGS, examples()).resume(tmp_path)

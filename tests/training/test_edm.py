@@ -20,11 +20,11 @@ def test_a_short_training_approaches_the_denoiser_of_two_gaussian_classes() -> N
         pick = torch.arange(500)
         noisy = images[pick] + sigma * torch.randn(500, 2, generator=generator)
         with torch.no_grad():
-            found = net(noisy, level, net.modulation(level, classes[pick]))
+            output = net(noisy, level, net.modulation(level, classes[pick]))
         mean = means[classes[pick]]
         expected = mean + 0.09 / (0.09 + sigma**2) * (noisy - mean)
         # error allowed: a tenth of the data's deviation, far below the distance 2 between the classes
-        assert (found - expected).square().mean().sqrt() < 0.1 * images.std()
+        assert (output - expected).square().mean().sqrt() < 0.1 * images.std()
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
