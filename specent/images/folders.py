@@ -17,7 +17,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.files import as_path
-from specent.images.imageset import ImageSet, check_memory, summary, to_unit_range
+from specent.images.imageset import ImageSet, check_memory, tally, to_unit_range
 from specent.images.pictures import MOST_BYTES, PictureError, Resize, decode, fit, need_pillow
 
 _REMEDIES = {
@@ -151,7 +151,7 @@ def _files(root: Path) -> tuple[list[tuple[str, Path]], int]:
         raise SpecentError(f"path={str(root)!r} holds no folders; put the pictures of each class into one")
     if loose:
         raise SpecentError(
-            f"path={str(root)!r} holds {summary(loose, 'file', 'files')} beside the folders of classes; move them into "
+            f"path={str(root)!r} holds {tally(loose, 'file', 'files')} beside the folders of classes; move them into "
             "one or away"
         )
     files: list[tuple[str, Path]] = []
@@ -163,7 +163,7 @@ def _files(root: Path) -> tuple[list[tuple[str, Path]], int]:
         nested = [f"{class_folder.name}/{entry.name}" for entry in shown if entry.is_dir()]
         if nested:
             raise SpecentError(
-                f"path={str(root)!r}: classes hold {summary(nested, 'folder', 'folders')}; one level of folders is read"
+                f"path={str(root)!r}: classes hold {tally(nested, 'folder', 'folders')}; one level of folders is read"
             )
         files += [(class_folder.name, entry) for entry in shown]
     _check_classes(root, [class_folder.name for class_folder in classes], {label for label, _ in files}, "")
@@ -174,7 +174,7 @@ def _check_classes(root: Path, classes: Sequence[str], filled: set[str], why: st
     empty = [name for name in classes if name not in filled]
     if empty:
         raise SpecentError(
-            f"path={str(root)!r} has {summary(empty, 'class', 'classes')} without pictures{why}; fill them or remove "
+            f"path={str(root)!r} has {tally(empty, 'class', 'classes')} without pictures{why}; fill them or remove "
             "their folders"
         )
 
@@ -246,7 +246,7 @@ class _Reader:
         kinds = sorted(self.bad.items())
         size = " x ".join(str(side) for side in self.size or ())
         return "; ".join(
-            f"{kind if kind != 'of another size' else f'{kind} than {size}'}: {summary(names, 'picture', 'pictures')}"
+            f"{kind if kind != 'of another size' else f'{kind} than {size}'}: {tally(names, 'picture', 'pictures')}"
             for kind, names in kinds
         )
 
@@ -274,10 +274,7 @@ class _Reader:
                 f"{count} {'picture' if count == 1 else 'pictures'} {what}"
                 for what, count in sorted(self.changed.items())
             ),
-            *(
-                f"left out as {kind}: {summary(names, 'picture', 'pictures')}"
-                for kind, names in sorted(self.bad.items())
-            ),
+            *(f"left out as {kind}: {tally(names, 'picture', 'pictures')}" for kind, names in sorted(self.bad.items())),
             *([f"{hidden} hidden files passed over"] if hidden else []),
         ]
         return ImageSet(

@@ -78,7 +78,7 @@ class ImageSet:
             name for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True) if not count
         ]
         if empty:
-            raise SpecentError(f"{summary(empty, 'class', 'classes')} without pictures; leave them out or fill them")
+            raise SpecentError(f"{tally(empty, 'class', 'classes')} without pictures; leave them out or fill them")
         object.__setattr__(self, "images", np.ascontiguousarray(images, dtype="<f4"))
         object.__setattr__(self, "labels", np.ascontiguousarray(labels, dtype="<i8"))
         object.__setattr__(self, "classes", classes)
@@ -141,12 +141,12 @@ def to_unit_range(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(np.clip(out, -1, 1, out=out))
 
 
-def summary(names: Sequence[object], one: str, many: str, most: int = 8) -> str:
+def tally(names: Sequence[object], one: str, many: str, most: int = 8) -> str:
     """A count, what it counts, and the first few of it.
 
     Examples
     --------
-    >>> summary(["a.png", "b.png"], "picture", "pictures")
+    >>> tally(["a.png", "b.png"], "picture", "pictures")
     "2 pictures ('a.png', 'b.png')"
     """
     first = ", ".join(repr(str(name)) for name in names[:most]) + (", ..." if len(names) > most else "")
