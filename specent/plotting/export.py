@@ -47,6 +47,7 @@ def picture(
     *,
     overwrite: bool = False,
     scale: float = 1.5,
+    progress: bool = True,
     **options: Any,
 ) -> Path:
     """Write the page of some datasets as a PNG, rendered by a headless Chromium and cut to its content.
@@ -61,8 +62,10 @@ def picture(
         Replace an existing file.
     scale : float
         Pixels of the picture per pixel of the page.
+    progress : bool
+        Whether to show progress bars, on a terminal and where it takes more than two seconds.
     **options
-        As for `page`: title, axis, figures, partition, estimator, guidance, run, progress.
+        As for `page`: title, axis, figures, partition, estimator, guidance, run.
 
     Returns
     -------
@@ -79,8 +82,9 @@ def picture(
     scale = arguments.number(scale, "scale", least=0.1, most=10)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = page(datasets, folder / "page.html", plain=True, **options)
-        with tqdm(total=2, desc="rendering", unit="pass", disable=None, leave=False, delay=2) as bar:
+        source = page(datasets, folder / "page.html", plain=True, progress=progress, **options)
+        hidden = None if progress else True
+        with tqdm(total=2, desc="rendering", unit="pass", disable=hidden, leave=False, delay=2) as bar:
             width, height = browser.size(source, folder)
             bar.update()
             screenshot = browser.screenshot(source, folder, width, height, scale)

@@ -70,7 +70,8 @@ def pair_matrix(
     matrices = []
     for one, table in zip(runs, tables, strict=True):
         who = names_at(marks, {**one, **at}) if len(runs) > 1 else names_at(marks, at)
-        words = f"{', '.join(who.values())}: half-entropy of every pair"
+        # the colour bar names the quantity; a small matrix has no room for a longer title
+        words = f"{', '.join(who.values())}: pairs"
         text = words if title is None else f"{title}: {who['run']}" if len(runs) > 1 else title
         matrices.append(_matrix(table, _sorted_numbers(labels), axis, text, finite))
     return matrices[0] if len(matrices) == 1 else hv.Layout(matrices).cols(2).opts(shared_axes=False)

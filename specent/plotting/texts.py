@@ -33,7 +33,7 @@ WINDOWS = (
 PAIR_MATRIX = (
     "The noise level (or time) at which the entropy of a pair of labels is half its start. Unlike labels part at "
     "higher noise than like ones: they are decided earlier in generation. A pair whose "
-    "entropy never falls to half is grey."
+    "entropy never falls to half is grey with a dash; grey without one are the diagonal and pairs not analysed."
 )
 SCALING = (
     "Half-entropy noise level or time over the ambient dimension, with the fitted law and its residuals. Bars are "

@@ -390,3 +390,31 @@ def test_estimators_of_ones_own_are_all_drawn_where_the_best_of_ours_is_missing(
     text = sp.plot.page(profiles, tmp_path / "page.html", figures=["entropy"]).read_text()
     assert "estimator path" not in text
     assert "shortcut" in text
+
+
+def test_a_bar_counts_the_figures_on_a_terminal_only(
+    tmp_path: Path, pair_profiles: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars: list[tuple[dict[str, Any], list[int]]] = []
+
+    class Bar:
+        def __init__(self, **options: Any) -> None:
+            bars.append((options, []))
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def update(self, count: int = 1) -> None:
+            bars[-1][1].append(count)
+
+    monkeypatch.setattr("specent.plotting.pages.tqdm", Bar)
+    monkeypatch.setattr("specent.plotting.export.tqdm", Bar)
+    figures = {"figures": ["entropy", "rate"], "estimator": "path"}
+    sp.plot.picture(pair_profiles, tmp_path / "page.png", **figures)
+    sp.plot.page(pair_profiles, tmp_path / "page.html", progress=False, **figures)
+    # None shows it on a terminal; only what takes more than two seconds
+    assert [(options["disable"], options["delay"]) for options, _ in bars] == [(None, 2), (None, 2), (True, 2)]
+    assert [options["total"] for options, _ in bars] == [sum(counts) for _, counts in bars] == [2, 2, 2]
