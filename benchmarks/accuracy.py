@@ -101,7 +101,7 @@ def digits() -> None:
     pairs = [sp.Partition.pair(a, b) for i, a in enumerate(model.labels) for b in model.labels[i + 1 :]]
     partitions = [sp.Partition.full(model.labels), *pairs]
     runs = sp.sample(model, schedule=VE, time=time, samples=100, partitions=partitions, progress=False)
-    exact = sp.models.exact_profiles(data, VE, time, partitions, samples=100, progress=False)
+    exact = sp.exact.profiles(data, VE, time, partitions, samples=100, progress=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sp.SpecentWarning)
         null = sp.entropy(runs, "full", "null", keep_replicates=False)

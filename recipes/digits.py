@@ -112,7 +112,7 @@ def trajectories(settings: Settings, model: Model, channel: Channel, partitions:
 
 def exact_profiles(settings: Settings, channel: Channel, partitions: list[sp.Partition]) -> xr.Dataset:
     """Profiles of the data set itself, a mixture of point masses."""
-    return sp.models.exact_profiles(
+    return sp.exact.profiles(
         sp.models.finite(*digits_data(), name="digits"),
         *channel,
         partitions,

@@ -115,7 +115,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     with limited_threads(settings.threads):
         runs = trajectories(settings, data, channel, partitions)
         runs = write_results(runs, paths[1], "shapes_attributes", settings)
-        exact = sp.models.exact_profiles(
+        exact = sp.exact.profiles(
             data, *channel, partitions, samples=settings.draws, seed=settings.seed, device=settings.device
         )
         new = new_pictures(settings, data, channel, partitions)

@@ -240,7 +240,7 @@ def compare(settings: Settings, data: sp.images.ImageSet, folder: Path, trajecto
         model, schedule=schedule, time=time, samples=trajectories, partitions=partitions, candidates=model.labels,
         record=sp.Record(distances=False), seed=settings.seed, device=settings.device,
     )  # fmt: skip
-    exact = sp.models.exact_profiles(
+    exact = sp.exact.profiles(
         sp.models.finite(data.images, data.label_names, name=data.name), schedule, time, partitions,
         samples=4 * trajectories, seed=settings.seed, device=settings.device,
     )  # fmt: skip

@@ -83,7 +83,7 @@ LIBRARIES = {
 # what still breaks a rule; these lists only ever get shorter
 UNFINISHED_CIRCLES: list[set[str]] = []
 UNFINISHED_FILES = {"schedules.py"}
-UNFINISHED_FUNCTIONS = {"exact_profiles", "sample"}
+UNFINISHED_FUNCTIONS: set[str] = set()
 UNFINISHED_NAMES = {
     "Estimate", "Examples", "Record", "check", "check_finite", "check_labels", "check_size",
     "convert", "cost", "describe", "difference", "differences", "digits", "find", "finite",

@@ -36,8 +36,12 @@ _SAMPLES = 4096
 class Exact(Protocol):
     """Anything that brings its own exact profiles, as the models of data sets and of mixtures do."""
 
-    def exact_profiles(self, schedule: Schedule, time: ArrayLike, partitions: Any, **options: Any) -> xr.Dataset:
-        """Exact profiles as a dataset of kind ``profiles``; the options are those of `profiles`, and its own."""
+    @property
+    def exact_profiles(self) -> Callable[..., xr.Dataset]:
+        """From ``(schedule, time, partitions, **options)`` to a dataset of kind ``profiles``.
+
+        The options are those of `profiles`, and its own.
+        """
         ...
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from specent.models.digits import digits_data as digits_data
     from specent.models.edm2.edm2_model import EDM2Model as EDM2Model
     from specent.models.edm2.edm2_model import edm2 as edm2
-    from specent.models.exact_profiles import exact_profiles as exact_profiles
     from specent.models.finite import FiniteModel as FiniteModel
     from specent.models.finite import finite as finite
     from specent.models.foreign import foreign as foreign

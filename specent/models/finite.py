@@ -19,12 +19,12 @@ from torch import Tensor
 
 from specent import arguments
 from specent.errors import ModelError
-from specent.models.base import Model
+from specent.models.exact_model import ExactModel
 
 _LARGEST = 1e100
 
 
-class FiniteModel(Model):
+class FiniteModel(ExactModel):
     """Denoisers and posteriors of a finite labelled data set; see `finite`."""
 
     def __init__(
@@ -72,6 +72,13 @@ class FiniteModel(Model):
             mean.append(average)
             start += count
         return torch.stack(density, dim=1), torch.stack(mean, dim=1)
+
+    def draw_data(self, drivers: Tensor, generator: torch.Generator) -> Tensor:
+        """Data of the given classes, see `ExactModel.draw_data`."""
+        pick = torch.rand(len(drivers), generator=generator, dtype=torch.float64)
+        sizes = torch.tensor(self.counts)
+        start = torch.cumsum(sizes, 0) - sizes
+        return self.images[(start[drivers] + (pick * sizes[drivers]).long()).to(self.images.device)]
 
     def _streamed(self, state: Tensor, sigma: float, start: int, stop: int) -> tuple[Tensor, Tensor]:
         top = torch.full((len(state), 1), -torch.inf, dtype=state.dtype, device=state.device)

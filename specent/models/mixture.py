@@ -13,7 +13,7 @@ from torch import Tensor
 
 from specent import arguments
 from specent.errors import ModelError
-from specent.models.base import Model
+from specent.models.exact_model import ExactModel
 
 if TYPE_CHECKING:
     from specent.exact import GaussianMixture
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LARGEST = 10_000_000
 
 
-class MixtureModel(Model):
+class MixtureModel(ExactModel):
     """Denoisers of a `specent.exact.GaussianMixture`; see `mixture`."""
 
     def __init__(self, source: GaussianMixture, device: torch.device | None = None) -> None:
@@ -61,6 +61,19 @@ class MixtureModel(Model):
         masked = torch.where(self.member[:-1], weighted[:, None, :], -torch.inf)
         prior = torch.as_tensor(self.label_prior, dtype=weighted.dtype, device=self.device)
         return torch.logsumexp(masked, dim=-1) - torch.log(prior)
+
+    def moments(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """Log-density and denoiser of every label, see `ExactModel.moments`."""
+        return self.log_density(x, sigma), self.candidates(x, sigma, torch.arange(len(self.labels), device=x.device))
+
+    def draw_data(self, drivers: Tensor, generator: torch.Generator) -> Tensor:
+        """Data of the given classes, see `ExactModel.draw_data`."""
+        pick = torch.rand(len(drivers), generator=generator, dtype=torch.float64)
+        share = torch.exp(self.log_weights.cpu()) * self.member[:-1].cpu()
+        component = torch.searchsorted(torch.cumsum(share, 1)[drivers], (pick * share.sum(1)[drivers])[:, None])[:, 0]
+        spread = torch.randn(len(drivers), self.shape[0], generator=generator, dtype=torch.float64)
+        component = component.to(self.device)
+        return self.means[component] + self.variances[component].sqrt()[:, None] * spread.to(self.device)
 
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
         return self._mixed(x, sigma, self.member[condition])

@@ -76,7 +76,7 @@ def test_exact_profiles_of_a_mixture_agree_with_draws_of_the_same_model() -> Non
     ]
     grid = np.geomspace(0.2, 20.0, 7)
     known = sp.exact.profiles(mix, CLOCK, grid, asked, samples=20000, seed=1)
-    drawn = sp.models.exact_profiles(sp.models.mixture(mix), CLOCK, grid, asked, samples=4000, seed=2, progress=False)
+    drawn = sp.exact.profiles(sp.models.mixture(mix), CLOCK, grid, asked, samples=4000, seed=2, progress=False)
     for name in ("entropy", "entropy_rate"):
         error = (drawn[name] - known[name]).values
         width = np.hypot(*((one[f"{name}_upper"] - one[name]).values for one in (drawn, known))) / 1.96
@@ -88,7 +88,7 @@ def test_exact_profiles_of_data_agree_with_brute_force() -> None:
     images = np.array([[-1.0, 0.0], [-0.8, 0.3], [1.0, 0.5], [0.2, -1.0], [0.5, 0.9]])
     labels = np.array(["x", "x", "y", "y", "y"])
     question = sp.Partition.pair("x", "null")
-    made = sp.models.exact_profiles(sp.models.finite(images, labels), CLOCK, [0.6, 5.0], question, samples=4000, seed=3,
+    made = sp.exact.profiles(sp.models.finite(images, labels), CLOCK, [0.6, 5.0], question, samples=4000, seed=3,
                                     progress=False)  # fmt: skip
     stream = np.random.default_rng(4)
     total = []

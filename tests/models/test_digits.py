@@ -34,9 +34,7 @@ def runs(partitions: list[sp.Partition]) -> xr.Dataset:
 @pytest.fixture(scope="module")
 def exact(runs: xr.Dataset, partitions: list[sp.Partition]) -> xr.Dataset:
     data = sp.models.finite(*digits_data())
-    return sp.models.exact_profiles(
-        data, sp.schedules.VE(), runs.time.values, partitions[:1], samples=60, progress=False
-    )
+    return sp.exact.profiles(data, sp.schedules.VE(), runs.time.values, partitions[:1], samples=60, progress=False)
 
 
 def test_the_full_set_entropy_is_that_of_the_data(runs: xr.Dataset, exact: xr.Dataset) -> None:

@@ -267,8 +267,8 @@ def test_companions_of_the_digits_are_kept_and_so_are_their_samples(
         exact.write_text("mine")
         return original(*arguments, **options)
 
-    original = sp.models.exact_profiles
-    monkeypatch.setattr(sp.models, "exact_profiles", appears)
+    original = sp.exact.profiles
+    monkeypatch.setattr(sp.exact, "profiles", appears)
     settings = module.Settings(output=tmp_path / "d.nc", samples=4, steps=8, exact_samples=4, predictions=3)
     with pytest.raises(SpecentError, match=r"d_exact.nc.* exists"):
         module.main(settings)

@@ -29,7 +29,7 @@ def profiles(data) -> xr.Dataset:
     """Exact profiles and those of new pictures, from 480 noisy pictures each."""
     model, _, _, partitions = data
     channel = SCHEDULE, np.geomspace(0.15, 60.0, 24)
-    exact = sp.models.exact_profiles(model, *channel, partitions, samples=10, progress=False)
+    exact = sp.exact.profiles(model, *channel, partitions, samples=10, progress=False)
     new = study.new_pictures(study.Settings(images=4800, draws=10), model, channel, partitions)
     return sp.analysis.combine(exact, new)
 
@@ -83,7 +83,7 @@ def test_fewer_pictures_are_too_few_at_higher_noise() -> None:
     images, attributes = sp.images.shapes(480, 16, 0)
     model = sp.models.finite(images, study.combinations(attributes), name="shapes")
     channel, partitions = (SCHEDULE, np.geomspace(0.2, 60.0, 16)), study.partitions_of(attributes, model.labels)
-    exact = sp.models.exact_profiles(model, *channel, partitions, samples=6, progress=False)
+    exact = sp.exact.profiles(model, *channel, partitions, samples=6, progress=False)
     both = sp.analysis.combine(
         exact, study.new_pictures(study.Settings(images=480, draws=6), model, channel, partitions)
     )
