@@ -15,6 +15,35 @@ from specent.sampling.plan import Plan
 START_BITS = 0.05
 """Information of the label at the start of the chain, in bits, beyond which a warning is given."""
 
+LAST_GAIN = 4.0
+"""Gain in log-SNR of the last step beyond which it is coarse: the noise falls by a factor of more than seven."""
+
+LAST_RATIO = 2.5
+"""By how many times the last step must gain more than the one before it to be coarse.
+
+Grids whose noise levels follow a power law, as in arXiv 2206.00364, stay below it at any number of steps: a user of few
+steps knows that all of them are coarse.
+"""
+
+
+def warn_of_coarse_end(plan: Plan) -> None:
+    """Warn if the last step is much longer than the others, as evenly spaced times make it on many schedules."""
+    gains = plan.log_snr[:-1] - plan.log_snr[1:]
+    if len(gains) < 2 or not (gains[0] > LAST_GAIN and gains[0] > LAST_RATIO * gains[1]):
+        return
+    low, before, high = plan.noise_level[[0, 1, -1]]
+    # the ends a little inside, so that the schedule has them as they are printed
+    spaced = f"edm_grid({len(plan.time)}, {1.006 * low:.3g}, {0.994 * high:.3g}, schedule=schedule)"
+    if plan.schedule.whole_times is not None:
+        spaced = f"np.unique({spaced}.round())"
+    warnings.warn(
+        f"the last step of the grid, from noise level {before:.3g} to {low:.3g}, gains {gains[0]:.2g} in log-SNR, "
+        f"{gains[0] / gains[1]:.2g} times as much as the step before it: details of the samples and late decisions are "
+        f"not resolved. Put more times near the clean end, as in time = {spaced}",
+        SpecentWarning,
+        stacklevel=3,
+    )
+
 
 def warn_of_informed_start(gram: Tensor, plan: Plan) -> None:
     """Warn if the chain starts where the state would already tell the labels apart, which a path cannot know.

@@ -19,6 +19,7 @@ from specent.models.modules import evaluation_mode, visible_modules
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
 from specent.sampling.dataset import run_settings, trajectories_dataset
+from specent.sampling.grid import warn_of_coarse_end
 from specent.sampling.plan import Plan
 from specent.sampling.precision import Precision, arithmetic, check_precision, probe
 from specent.sampling.preparation import make_plan, model_on
@@ -114,8 +115,8 @@ def sample(
     -----
     SpecentWarning
         If the grid ends at so little noise that a state there would already tell the labels apart: the chain starts
-        from pure noise, and its entropies would all be wrong. If reduced precision changes an entropy by more than
-        0.02 bit.
+        from pure noise, and its entropies would all be wrong. If the last step is much longer than the others. If
+        reduced precision changes an entropy by more than 0.02 bit.
 
     References
     ----------
@@ -139,6 +140,7 @@ def sample(
     arithmetic_name, compiles = check_precision(precision), arguments.flag(compiled, "compiled")
     settings = {**run_settings(plan), "precision": arithmetic_name, "compiled": compiles}
     refuse_impossible_result(plan, settings)
+    warn_of_coarse_end(plan)
     plan = replace(plan, model=model_on(model, plan.device, compiles))
     size = size or fitting_batch(plan)
     # a network left in training mode is run in evaluation mode, and gets its mode back

@@ -252,7 +252,7 @@ def test_a_network_left_in_training_mode_is_sampled_in_evaluation_mode() -> None
             return self
 
         def denoise(self, x: torch.Tensor, sigma: float, condition: torch.Tensor) -> torch.Tensor:
-            return self.net(x, torch.full((len(x),), sigma), condition)
+            return self.net(x, torch.full((len(x),), sigma, dtype=torch.float64), condition)
 
     # with active dropout the evidence is that of noise: 36 bit for 0.7
     net = Dropping().train()
