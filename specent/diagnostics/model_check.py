@@ -19,6 +19,7 @@ from specent.diagnostics.subject import noise_range, tried_labels
 from specent.errors import SpecentError
 from specent.models.base import Model, resolve_device
 from specent.models.protocol import Denoiser, as_model
+from specent.sampling.preflight import mark_passed
 from specent.sampling.preparation import check_model, model_on
 
 _FEWEST, _NUMBERS, _MOST = 32, 2**16, 1024
@@ -89,13 +90,18 @@ def check(
     (True, 'pass', 'skip')
     """
     progress = arguments.flag(progress, "progress")
+    model = as_model(model)
     counter = _Counter()
     findings = _findings(model, images, labels, levels, samples, complete, seed, device, counter)
     total = expected_evaluations(findings) if progress else None
     text = f"checking (about {total} network evaluations)"
     with tqdm(total=total, desc=text, unit_scale=True, disable=not progress, mininterval=0.5) as counter.bar:
         lines = report_lines(findings)
-    return Report(str(findings.model.identity["name"]), lines, counter.total)
+    report = Report(str(findings.model.identity["name"]), lines, counter.total)
+    if report.ok and images is not None:
+        # with data this says all that a look before a run does
+        mark_passed(model)
+    return report
 
 
 class _Counter:

@@ -47,6 +47,9 @@ def short_run(subject: Subject) -> ShortRun:
             seed=subject.seed,
             device=str(subject.device),
             record=Record(distances=True),
+            # the check itself says more than a look before the run, and every evaluation is counted
+            check=False,
+            threads=torch.get_num_threads(),
             progress=False,
         )
     notes = tuple(str(note.message) for note in caught if issubclass(note.category, SpecentWarning))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ class Model(ABC):
     null : bool
         Whether the model also denoises under the null condition.
     """
+
+    exact: ClassVar[bool] = False
+    """Whether the denoiser is known in closed form, so that nothing needs to be checked of it."""
 
     def __init__(
         self, labels: Sequence[str], shape: Sequence[int], label_prior: ArrayLike | None = None, null: bool = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ _LARGEST = 1e100
 
 class FiniteModel(ExactModel):
     """Denoisers and posteriors of a finite labelled data set; see `finite`."""
+
+    exact: ClassVar[bool] = True
 
     def __init__(
         self, images: Tensor, labels: list[str], counts: list[int], sha256: str, block: int, name: str

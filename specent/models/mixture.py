@@ -6,7 +6,7 @@ label and of the whole mixture are averages over its components under their post
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ _LARGEST = 10_000_000
 
 class MixtureModel(ExactModel):
     """Denoisers of a `specent.exact.GaussianMixture`; see `mixture`."""
+
+    exact: ClassVar[bool] = True
 
     def __init__(self, source: GaussianMixture, device: torch.device | None = None) -> None:
         if source.dimension > _LARGEST:

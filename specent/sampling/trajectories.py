@@ -22,6 +22,7 @@ from specent.sampling.dataset import run_settings, trajectories_dataset
 from specent.sampling.grid import warn_of_coarse_end
 from specent.sampling.plan import Plan
 from specent.sampling.precision import Precision, arithmetic, check_precision, probe
+from specent.sampling.preflight import has_passed, is_worthwhile, preflight, warn_of_findings
 from specent.sampling.preparation import make_plan, model_on
 from specent.sampling.record import Record
 from specent.sampling.running import fitting_batch, run_batches
@@ -47,6 +48,7 @@ def sample(
     precision: Precision = "float32",
     compiled: bool = False,
     threads: int | None = None,
+    check: bool = True,
     progress: bool = True,
 ) -> xr.Dataset:
     r"""Sample the stochastic reverse chain and score every candidate along each trajectory.
@@ -97,6 +99,11 @@ def sample(
     threads : int, optional
         Threads of the processor. By default as many as have enough to do, for a small network one, because threads
         that wait for each other are slow on a machine with other work; see `specent.sampling.threads`.
+    check : bool
+        Whether to look at the model before the run, for about a second and under one per cent of the evaluations: are
+        its outputs finite and the same whenever they are asked for, and right at both ends of the noise? A run too
+        small for that goes without, as do exact models and those that have passed `specent.check`
+        with data.
     progress : bool
         Whether to show a progress bar, over the evaluations of the network.
 
@@ -114,9 +121,10 @@ def sample(
     Warns
     -----
     SpecentWarning
-        If the grid ends at so little noise that a state there would already tell the labels apart: the chain starts
-        from pure noise, and its entropies would all be wrong. If the last step is much longer than the others. If
-        reduced precision changes an entropy by more than 0.02 bit.
+        If the model looks wrong before the run; the text names what is seen and what it may come from. If the grid ends
+        at so little noise that a state there would already tell the labels apart: the chain starts from pure noise, and
+        its entropies would all be wrong. If the last step is much longer than the others. If reduced precision changes
+        an entropy by more than 0.02 bit.
 
     References
     ----------
@@ -136,7 +144,7 @@ def sample(
         model, schedule, time, samples, partitions, guidance, seed, device, classes, candidates, record, shared_noise
     )
     size = None if batch_size is None else arguments.whole(batch_size, "batch_size", least=1)
-    number, shows = check_threads(threads), arguments.flag(progress, "progress")
+    number, shows, looks = check_threads(threads), arguments.flag(progress, "progress"), arguments.flag(check, "check")
     arithmetic_name, compiles = check_precision(precision), arguments.flag(compiled, "compiled")
     settings = {**run_settings(plan), "precision": arithmetic_name, "compiled": compiles}
     refuse_impossible_result(plan, settings)
@@ -145,6 +153,8 @@ def sample(
     size = size or fitting_batch(plan)
     # a network left in training mode is run in evaluation mode, and gets its mode back
     with evaluation_mode(visible_modules(plan.model)), limited(number or suitable_threads(plan, size)) as used:
+        if looks and not has_passed(model) and is_worthwhile(plan):
+            warn_of_findings(preflight(plan))
         if arithmetic_name != "float32":
             probe(plan, arithmetic_name)
         with arithmetic(arithmetic_name, plan.device):
