@@ -163,6 +163,30 @@ def _short_run(plan: Plan) -> Trial | None:
     return Trial(noise, float(levels[-1]), outputs[0], outputs[-1], conditions)
 
 
+def relative_gap(first: Tensor, second: Tensor) -> float:
+    """Largest difference of two outputs, relative to the root mean square of the first.
+
+    Examples
+    --------
+    >>> relative_gap(torch.tensor([2.0, -2.0]), torch.tensor([2.0, -1.0]))
+    0.5
+    """
+    scale = float(first.square().mean().sqrt())
+    return float((first - second).abs().max()) / max(scale, 1e-300)
+
+
+def noise_displacement(denoised: Tensor, x: Tensor, level: float, rounding: float) -> float:
+    """How far states are moved, in units of their noise: at most 1 where there is little, less rounding of their size.
+
+    Examples
+    --------
+    >>> noise_displacement(torch.zeros(4), torch.full((4,), 0.5), 0.25, rounding=0.0)
+    2.0
+    """
+    moved = float((denoised - x).square().mean().sqrt())
+    return max(0.0, moved - rounding * float(x.square().mean().sqrt())) / level
+
+
 def _deviation(samples: Tensor) -> float:
     """Root mean square deviation of a number of the samples from its mean."""
     return math.sqrt(float(samples.var(0, unbiased=True).mean()))
@@ -179,8 +203,7 @@ def _calls(plan: Plan, short: Trial) -> Iterator[Finding]:
     level = _level(plan, max(_deviation(short.samples), 1e-30))
     x = short.samples + level * _gaussian(plan, len(short.samples), 100)
     first, again = (_denoise(plan, x, level, short.conditions) for _ in range(2))
-    size = max(float(first.square().mean().sqrt()), 1e-300)
-    gap = float((first - again).abs().max()) / size
+    gap = relative_gap(first, again)
     if not gap <= _REPEAT:
         yield Finding(
             "repeatable", f"the same call twice differs by {gap:.2g} of the output",
@@ -189,7 +212,7 @@ def _calls(plan: Plan, short: Trial) -> Iterator[Finding]:
         return
     # not one alone, which some layers refuse in training mode
     pair = _denoise(plan, x[:2], level, short.conditions[:2])
-    gap = float((pair - first[:2]).abs().max()) / size
+    gap = relative_gap(first, torch.cat([pair, first[2:]]))
     if not gap <= _BATCH:
         yield Finding(
             "batches", f"two states denoised by themselves differ by {gap:.2g} of the output from the same in a batch",
@@ -202,9 +225,8 @@ def _clean_end(plan: Plan, short: Trial) -> Iterator[Finding]:
     """Where there is hardly any noise the state is left alone."""
     level = float(plan.noise_level[0])
     x = short.samples + level * _gaussian(plan, len(short.samples), 101)
-    moved = float((_denoise(plan, x, level, short.conditions) - x).square().mean().sqrt())
-    # what half precision inside the network rounds of a state of this size
-    share = max(0.0, moved - 3e-4 * float(x.square().mean().sqrt())) / level
+    # half precision inside the network may round a state by so much of its size
+    share = noise_displacement(_denoise(plan, x, level, short.conditions), x, level, rounding=3e-4)
     if not share <= _CLEAN:
         yield Finding(
             "clean end", f"at noise level {level:.3g} a state is moved by {share:.3g} times its noise; 1 is the most",

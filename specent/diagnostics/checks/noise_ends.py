@@ -15,12 +15,15 @@ import numpy as np
 from specent.diagnostics.checks.contract import FINITE, STATES, Check
 from specent.diagnostics.findings import Findings
 from specent.diagnostics.report import Line, grade
+from specent.sampling.preflight import noise_displacement
 
 _STATES = 32
 # deviation of samples, relative to the largest noise level, beyond which that does not swamp them
 _SWAMPED = 0.3
 # of the noise that the denoiser moves a nearly clean state by: beyond the first a warning, beyond the second a failure
 _MOVED = (1.2, 3.0)
+# single precision rounds a state by so much of its size
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,8 @@ def _measure_clean(findings: Findings) -> _CleanEnd:
     examples = findings.clean_states.first(_STATES)
     level = float(findings.probe.levels(findings.low, findings.high, 2)[0])
     x = examples.noisy(level, 100)
-    displacement = float((findings.probe.denoise(x, level, examples.classes) - x).square().mean().sqrt())
-    # single precision rounds a state of this size
-    rounding = 1e-6 * float(x.square().mean().sqrt())
-    return _CleanEnd(level, max(0.0, displacement - rounding) / level)
+    denoised = findings.probe.denoise(x, level, examples.classes)
+    return _CleanEnd(level, noise_displacement(denoised, x, level, _ROUNDING))
 
 
 def _judge_clean(findings: Findings, end: _CleanEnd) -> Line:

@@ -8,6 +8,7 @@ from torch import Tensor
 from specent.diagnostics.checks.contract import FINITE, STATES, Check
 from specent.diagnostics.findings import Findings
 from specent.diagnostics.report import Line, grade
+from specent.sampling.preflight import relative_gap
 
 _BATCH = 6
 # of differences relative to the output: beyond the first a warning, beyond the second a failure
@@ -26,7 +27,7 @@ def _batch(findings: Findings) -> tuple[Tensor, float, Tensor]:
 def _measure_repetition(findings: Findings) -> float:
     x, level, conditions = _batch(findings)
     first, second = (findings.probe.denoise(x, level, conditions) for _ in range(2))
-    return _relative(first, second)
+    return relative_gap(first, second)
 
 
 def _judge_repetition(findings: Findings, gap: float) -> Line:
@@ -49,10 +50,10 @@ def _measure_batches(findings: Findings) -> dict[str, float]:
     reversed_order = probe.denoise(x.flip(0), level, conditions.flip(0)).flip(0)
     together = probe.candidates(x[:2], level, torch.tensor(findings.conditions, device=findings.device))
     return {
-        "alone": _relative(whole, single),
-        "in another order": _relative(whole, reversed_order),
+        "alone": relative_gap(whole, single),
+        "in another order": relative_gap(whole, reversed_order),
         "under all conditions at once": max(
-            _relative(together[i, [findings.conditions.index(int(conditions[i]))]], whole[i : i + 1])
+            relative_gap(together[i, [findings.conditions.index(int(conditions[i]))]], whole[i : i + 1])
             for i in range(min(2, len(x)))
         ),
     }
@@ -70,12 +71,6 @@ def _judge_batches(findings: Findings, gaps: dict[str, float]) -> Line:
         "training mode), or computes in half precision",
         "hand every state its own condition, and call .eval() on the network",
     )  # fmt: skip
-
-
-def _relative(first: Tensor, second: Tensor) -> float:
-    """Largest difference over the root mean square of the first."""
-    scale = float(first.square().mean().sqrt())
-    return float((first - second).abs().max()) / max(scale, 1e-300)
 
 
 REPEATABLE = Check("repeatable", _measure_repetition, _judge_repetition, needs=(FINITE, STATES))
