@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from specent.analysis import calibration_gap as calibration_gap
     from specent.analysis import fit_scaling as fit_scaling
     from specent.analysis import on_schedule as on_schedule
+    from specent.analysis.combine import combine as combine
+    from specent.analysis.compare import compare as compare
     from specent.analysis.entropy import entropy as entropy
     from specent.analysis.speciation import speciation as speciation
     from specent.archive import describe as describe
@@ -87,14 +89,16 @@ _HOMES = {
     "transitions": "specent.transitions",
     "unpickling": "specent.unpickling",
     "calibration_gap": "specent.analysis:calibration_gap",
+    "combine": "specent.analysis.combine:combine",
+    "compare": "specent.analysis.compare:compare",
     "check": "specent.diagnostics:check",
     "describe": "specent.archive:describe",
-    "entropy": "specent.analysis:entropy",
+    "entropy": "specent.analysis.entropy:entropy",
     "fit_scaling": "specent.analysis:fit_scaling",
     "on_schedule": "specent.analysis:on_schedule",
     "open": "specent.archive:open",
     "sample": "specent.sampling:sample",
-    "speciation": "specent.analysis:speciation",
+    "speciation": "specent.analysis.speciation:speciation",
     "validate": "specent.archive:validate",
     "write": "specent.archive:write",
     "FeedbackGuidance": "specent.guidance:FeedbackGuidance",

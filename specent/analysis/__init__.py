@@ -2,6 +2,7 @@
 
 from specent.analysis.calibration import calibration_gap as calibration_gap
 from specent.analysis.combine import combine as combine
+from specent.analysis.compare import compare as compare
 from specent.analysis.differences import differences as differences
 from specent.analysis.entropy import entropy as entropy
 from specent.analysis.rescheduling import on_schedule as on_schedule
@@ -12,6 +13,7 @@ from specent.analysis.summaries import summarise as summarise
 __all__ = [
     "calibration_gap",
     "combine",
+    "compare",
     "differences",
     "entropy",
     "fit_scaling",

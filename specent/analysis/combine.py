@@ -1,115 +1,69 @@
-"""Profiles side by side in one dataset: estimates of several kinds, or answers to several questions."""
+"""Datasets that belong together, as one: trajectories that were sampled apart, profiles that were computed apart."""
 
 from __future__ import annotations
 
-import json
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
-import numpy as np
 import xarray as xr
 
-from specent import schema
+from specent.analysis.combined_profiles import combined_profiles
+from specent.analysis.combined_trajectories import combined_trajectories
 from specent.arguments import brief
 from specent.errors import SpecentError
 
-_SHARED = (
-    "time", "log_snr", "dimension", "estimator", "partition", "definition", "guidance", "guidance_scale", "sigma_lo",
-    "sigma_hi",
-)  # fmt: skip
-# what goes with a dimension
-_OWN = {"estimator": ("estimator",), "partition": ("partition", "definition")}
+_TRAJECTORIES = ("sample", "class_label", "guidance")
+_PROFILES = ("estimator", "partition")
 
 
-def combine(*profiles: xr.Dataset, along: Literal["estimator", "partition"] = "estimator") -> xr.Dataset:
-    """Join profiles of the same settings and times along the dimension ``estimator``, or along ``partition``.
+def combine(
+    *datasets: xr.Dataset | Sequence[xr.Dataset],
+    along: Literal["sample", "class_label", "guidance", "estimator", "partition"] = "estimator",
+) -> xr.Dataset:
+    """Join trajectories along samples, classes or guidance settings, or profiles along estimators or partitions.
 
     Parameters
     ----------
-    *profiles : Dataset
-        At least two of kind ``profiles``, with different estimators and the same partitions, or the other way round,
-        and the same times, guidance settings, dimensions (or none) and rate axis.
-    along : {"estimator", "partition"}
-        In what they differ. Joined along "partition", the partitions may have been sampled one after another; the
-        model is kept if it is the same.
+    *datasets : Dataset, or one sequence of Dataset
+        At least two, of one kind. Trajectories must be of one model, schedule, grid and set of candidates; profiles
+        of the same times, guidance settings and rate axis.
+    along : {"sample", "class_label", "guidance", "estimator", "partition"}
+        In what they differ: the first three join trajectories, the others profiles. Along "sample" trajectories are
+        numbered anew; along "guidance" they must be of one seed, since guidance settings share their noise.
 
     Returns
     -------
     Dataset
-        Kind ``profiles``. Bootstrap replicates and counts of clipped ratios are kept if every part has them.
+        The same kind. The settings of every part, its seed among them, are kept in the settings; the attribute
+        ``seed`` of trajectories lists the seeds if there are several. Bootstrap replicates and counts of clipped
+        ratios are kept if every part has them.
 
     Raises
     ------
     SpecentError
-        If the parts do not fit together, naming the coordinate in which they differ.
+        If the parts do not fit together, naming in what they differ, or a trajectory, class, setting, estimator or
+        partition would be there twice.
 
     Examples
     --------
     >>> import specent as sp
     >>> mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
-    >>> grid, question = sp.schedules.edm_grid(8), [sp.Partition.full(mix.labels)]
-    >>> runs = sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=grid, samples=20, progress=False,
-    ...                  partitions=question)
-    >>> both = combine(sp.exact.profiles(mix, sp.schedules.VE(), grid, question), sp.entropy(runs, estimator="path"))
-    >>> both.estimator.values.tolist()
-    ['exact', 'path']
+    >>> first, second = (
+    ...     sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(16), samples=20,
+    ...               partitions="full", seed=seed, progress=False)
+    ...     for seed in (0, 1))
+    >>> runs = sp.combine([first, second], along="sample")
+    >>> runs.sizes["sample"], runs.attrs["seed"]
+    (40, '[0, 1]')
     """
-    if not isinstance(along, str) or along not in _OWN:
-        raise SpecentError(f"along={brief(along)} must be 'estimator' or 'partition'")
-    if len(profiles) < 2:
-        raise SpecentError(f"combine got {len(profiles)} dataset(s); it joins at least two")
-    profiles = tuple(schema.need(part, "profiles", f"profiles[{i}]") for i, part in enumerate(profiles))
-    for i, part in enumerate(profiles):
-        _check_fit(profiles[0], part, i, along)
-    names = [str(name) for part in profiles for name in part[along].values]
-    if len(set(names)) < len(names):
-        raise SpecentError(f"the {along}s {brief(names)} hold one twice; select or rename before combining")
-    shared = set.intersection(*(set(map(str, part.data_vars)) for part in profiles))
-    if "replicate" in profiles[0].dims and len({part.sizes.get("replicate") for part in profiles}) > 1:
-        shared = {name for name in shared if not name.endswith("_replicate")}
-    parts = [part[sorted(shared)] for part in profiles]
-    parts = [
-        part.drop_vars("replicate") if "replicate" not in _used(part) and "replicate" in part else part
-        for part in parts
-    ]
-    joined = xr.concat(parts, along, join="exact", compat="override", coords="minimal", combine_attrs="drop")
-    told = ", ".join(names) if len(names) < 9 else f"{len(names)} {along}s"
-    same = ("rate_axis", "schedule", *(("model", "guidance_formula") if along == "partition" else ()))
-    values = {name: {part.attrs.get(name) for part in profiles} for name in same}
-    return schema.finish(
-        joined,
-        "profiles",
-        title=f"Profiles of {told}",
-        settings={"function": "combine", "parts": [json.loads(part.attrs["settings"]) for part in profiles]},
-        parents=profiles,
-        **{name: str(held.pop()) for name, held in values.items() if len(held) == 1 and None not in held},
-    )
-
-
-def _used(part: xr.Dataset) -> set[str]:
-    return {str(dim) for variable in part.data_vars.values() for dim in variable.dims}
-
-
-def _check_fit(first: xr.Dataset, part: xr.Dataset, i: int, along: str) -> None:
-    for name in (name for name in _SHARED if name not in _OWN[along]):
-        a, b = (other[name].values if name in other.coords else np.array([]) for other in (first, part))
-        # clocks may have gone through another schedule and back
-        numeric = a.dtype.kind == b.dtype.kind == "f"
-        if not (a.shape == b.shape and (np.allclose(a, b, rtol=1e-9, atol=1e-8) if numeric else (a == b).all())):
-            raise SpecentError(
-                f"profiles[{i}] differs from profiles[0] in the coordinate {name!r}; {_mend(name, first, part)}"
-            )
-    for name in ("rate_axis", "schedule"):
-        if first.attrs.get(name) != part.attrs.get(name):
-            raise SpecentError(
-                f"profiles[{i}] has {name}={part.attrs.get(name)!r}, profiles[0] {first.attrs.get(name)!r}; take one"
-            )
-
-
-def _mend(name: str, first: xr.Dataset, part: xr.Dataset) -> str:
-    """What to do about a coordinate that differs: select what both have."""
-    if name == "dimension" and ("dimension" in first.dims) != ("dimension" in part.dims):
-        return "one of them has no dimension of that name, so they tell of different models; combine like with like"
-    if name not in first.dims or name == "time":
-        return "make both from the same runs, grid and settings"
-    both = [label for label in first[name].values.tolist() if label in part[name].values.tolist()]
-    return f"take .sel({name}={brief(both)}) of each" if both else "they have none in common"
+    parts: list[Any] = list(datasets)
+    if len(parts) == 1 and isinstance(parts[0], (list, tuple)):
+        parts = list(parts[0])
+    if not isinstance(along, str) or along not in (*_TRAJECTORIES, *_PROFILES):
+        raise SpecentError(
+            f"along={brief(along)} must be 'sample', 'class_label' or 'guidance' of trajectories, or 'estimator' or "
+            "'partition' of profiles"
+        )
+    if len(parts) < 2:
+        raise SpecentError(f"combine got {len(parts)} dataset(s); it joins at least two")
+    return (combined_trajectories if along in _TRAJECTORIES else combined_profiles)(parts, along)

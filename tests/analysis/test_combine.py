@@ -44,7 +44,7 @@ def test_parts_at_another_log_snr_are_refused(exact):
     doubled = exact.assign_coords(
         estimator=("estimator", ["other"], exact.estimator.attrs), log_snr=exact.log_snr.copy(data=2 * exact.log_snr)
     )
-    with pytest.raises(SpecentError, match=r"profiles\[1\]: log_snr is not ln"):
+    with pytest.raises(SpecentError, match=r"datasets\[1\]: log_snr is not ln"):
         sp.analysis.combine(exact, doubled)
     # two schedules that share their times
     one, two = (
@@ -82,7 +82,7 @@ def test_other_misfits_are_named(exact, guided, pair_runs):
     for parts, message in (
         ((exact,), "combine got 1 dataset"),
         ((exact, exact), "hold one twice"),
-        ((exact, 3), r"profiles\[1\] is a int"),
+        ((exact, 3), r"datasets\[1\] is a int"),
         (([exact, plain], exact), r"profiles\[0\] is a list"),
         ((exact, plain.isel(time=slice(1, None))), "coordinate 'time'; make both from the same runs"),
         ((exact, sp.entropy(pair_runs, estimator="path", rate_axis="sigma").sel(guidance=["unguided"])), "rate_axis="),
