@@ -65,6 +65,8 @@ HALVES = {
     "convert": {"models.edm2.conversion", "command.archives"},
     "describe": {"archive.describing", "command.archives"},
     "validate": {"archive.reading", "command.archives"},
+    # the data set, and the network that was trained on it
+    "digits": {"images.arrays", "models.digits"},
     # each kind of thing reads itself back from the text that a file holds
     "from_json": {"guidance", "schedules"},
 }
@@ -82,13 +84,9 @@ LIBRARIES = {
 }
 # what still breaks a rule; these lists only ever get shorter
 UNFINISHED_CIRCLES: list[set[str]] = []
-UNFINISHED_FILES = {"schedules.py"}
+UNFINISHED_FILES: set[str] = set()
 UNFINISHED_FUNCTIONS: set[str] = set()
-UNFINISHED_NAMES = {
-    "Estimate", "Examples", "Record", "check", "check_finite", "check_labels", "check_size",
-    "convert", "cost", "describe", "difference", "differences", "digits", "find", "finite",
-    "network", "publish", "read", "recorded", "resampled", "run", "validate",
-}  # fmt: skip
+UNFINISHED_NAMES = {"Estimate", "Record", "convert", "validate"}
 
 
 def module_name(path: Path) -> str:
