@@ -1,4 +1,4 @@
-"""Pickles read as plain records: nothing that a file names is ever looked up, imported or called.
+"""Pickles read as plain records: nothing that a file names is ever looked up, imported or run.
 
 A pickle is a program: a normal load calls whatever the file names. Here every name becomes an inert `Record`, which
 remembers what it would have been called with, and the caller turns the records it knows into arrays and tables. There
@@ -30,7 +30,7 @@ _MOST_ARGUMENTS = 64
 
 
 class Record:
-    """What a pickle wanted to make of one of its names.
+    """The object that a pickle would construct from one of its names.
 
     Attributes
     ----------
@@ -48,11 +48,11 @@ class Record:
     name: ClassVar[str] = ""
 
     def __new__(cls, *arguments: Any, **named: Any) -> Record:
-        made = super().__new__(cls)
-        made.arguments = (*arguments, named) if named else arguments
-        made.state = None
-        made.items = []
-        return made
+        record = super().__new__(cls)
+        record.arguments = (*arguments, named) if named else arguments
+        record.state = None
+        record.items = []
+        return record
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self.arguments: tuple[Any, ...]
@@ -94,15 +94,15 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> type[Record]:
         if len(module) + len(name) > _LONGEST_NAME or len(self.known) > _MOST_NAMES:
             raise pickle.UnpicklingError(f"it holds a name of more than {_LONGEST_NAME} letters, or too many names")
-        called = f"{module}.{name}"
+        full_name = f"{module}.{name}"
         if not self.allowed(module, name):
             raise ArchiveError(
-                f"{self.what} asks for {brief(called)}, which such a file has no need of; it was not run, and "
+                f"{self.what} asks for {brief(full_name)}, which such a file has no need of; it was not run, and "
                 "the file is not to be trusted"
             )
-        if called not in self.known:
-            self.known[called] = type("Record", (Record,), {"name": called})
-        return self.known[called]
+        if full_name not in self.known:
+            self.known[full_name] = type("Record", (Record,), {"name": full_name})
+        return self.known[full_name]
 
     def persistent_load(self, pid: Any) -> Any:
         if self.outside:
@@ -114,15 +114,15 @@ def _check_keys(values: Iterable[Any]) -> None:
     """Refuse keys and members of sets that are no single values: a tuple of tuples may take forever to hash."""
     for value in values:
         plain = value is None or type(value) in (str, bytes, bool, float)
-        # of longer ones any number may be chosen that fall on one place of a table
+        # any number of longer ones can be found that fall on one slot of a table
         if not plain and not (type(value) is int and -(2**63) <= value < 2**64):
             raise pickle.UnpicklingError(
                 f"it has a {type(value).__name__} as a key or in a set, where text, bytes or a number of 64 bits belong"
             )
 
 
-def _check_call(given: list[Any]) -> None:
-    for call in given:
+def _check_call(calls: list[Any]) -> None:
+    for call in calls:
         if not isinstance(call, (tuple, dict)) or len(call) > _MOST_ARGUMENTS:
             raise pickle.UnpicklingError(f"it makes a call that has not at most {_MOST_ARGUMENTS} arguments")
 
@@ -187,7 +187,7 @@ def unpickle(
     encoding : str
         How text of Python 2 is decoded; ``"bytes"`` leaves it as bytes.
     what : str
-        How the file is called in messages.
+        What messages call the file.
     outside : bool
         Whether it may refer to objects outside of it, which come out as records named `OUTSIDE`.
 
@@ -203,8 +203,8 @@ def unpickle(
 
     Examples
     --------
-    >>> made = unpickle(b"cos\nsystem\n(S'echo harm'\ntR.")
-    >>> made.name, made.arguments
+    >>> record = unpickle(b"cos\nsystem\n(S'echo harm'\ntR.")
+    >>> record.name, record.arguments
     ('os.system', ('echo harm',))
     >>> unpickle(b"cos\nsystem\n(S'echo harm'\ntR.", allowed=["numpy.dtype"])
     Traceback (most recent call last):
@@ -220,8 +220,8 @@ def unpickle(
     except ArchiveError:
         raise
     except Exception as error:  # a damaged program fails in any way
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ArchiveError(f"{what} is damaged, cut short or no pickle ({told}); fetch it again") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ArchiveError(f"{what} is damaged, cut short or no pickle ({reason}); fetch it again") from error
 
 
 def _permits(allowed: Iterable[str] | Callable[[str, str], bool] | None) -> Callable[[str, str], bool]:
