@@ -214,14 +214,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
     )
     if match is None:
         raise SpecentError(f"device={brief(device)} cannot be used; use 'cpu', 'cuda' or, for example, 'cuda:0'")
-    found = torch.device(device)
-    if found.type == "cuda":
+    result = torch.device(device)
+    if result.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:
-            raise SpecentError(f"device={str(device)!r} was asked for, but torch finds no CUDA GPU; use device='cpu'")
-        if (found.index or 0) >= count:
+            raise SpecentError(f"device={str(device)!r} cannot be used: torch finds no CUDA GPU; use device='cpu'")
+        if (result.index or 0) >= count:
             raise SpecentError(
-                f"device={str(device)!r} was asked for, but torch finds {count} CUDA GPU(s); use 'cuda:0' to "
+                f"device={str(device)!r} cannot be used: torch finds {count} CUDA GPU(s); use 'cuda:0' to "
                 f"'cuda:{count - 1}'"
             )
-    return found
+    return result

@@ -119,17 +119,17 @@ class _Fields:
 
 def _file(path: object) -> Path:
     """The path of a checkpoint, if it can be one."""
-    mend = "pass the path of a checkpoint, ending in .safetensors"
+    hint = "pass the path of a checkpoint, ending in .safetensors"
     if not isinstance(path, (str, os.PathLike)):
-        raise ModelError(f"path={brief(path)} is a {type(path).__name__}; {mend}")
+        raise ModelError(f"path={brief(path)} is a {type(path).__name__}; {hint}")
     file = Path(path)
     if not file.name or "\0" in str(file) or os.path.isdir(file):
-        raise ModelError(f"path={str(path)!r} names no file; {mend}")
+        raise ModelError(f"path={str(path)!r} names no file; {hint}")
     return file
 
 
 def _network(fields: _Fields, file: Path) -> EDMNetwork:
-    """The network of the card, made only if its weights can be in the file at all."""
+    """The network of the card, built only if its weights can be in the file at all."""
     width, blocks, embedding, pixels = fields.width, fields.blocks, fields.embedding, math.prod(fields.shape)
     weights = 2 * (embedding**2 + embedding * width * blocks + blocks * width**2 + pixels * width)
     size = file.stat().st_size

@@ -28,7 +28,7 @@ from specent.schedules import Array, Schedule
 _ENDS = (0.0, 1e-6, 1e-4)
 _PROBES = 257
 _HALVINGS = 45
-# how far, relatively, the noise level that is found may be from the one that was asked for
+# how far, relatively, the noise level that is found may be from the one that is looked for
 _CLOSE = 1e-4
 # by how much rounding may raise the log-SNR of a schedule in single precision
 _ROUNDING = 1e-2
@@ -62,9 +62,9 @@ class ForeignSchedule(Schedule):
         probes = self.log_snr(times)
         rising = np.flatnonzero(~(np.diff(probes) <= _ROUNDING))
         if rising.size or not probes[0] > probes[-1]:
-            place = times[rising[0] if rising.size else 0]
+            start = times[rising[0] if rising.size else 0]
             raise ModelError(
-                f"the schedule of the denoiser: alpha / sigma does not fall with t near t={place:.4g}; time must run "
+                f"the schedule of the denoiser: alpha / sigma does not fall with t near t={start:.4g}; time must run "
                 "from 0 (data) to 1 (noise)"
             )
 
@@ -90,18 +90,18 @@ class ForeignSchedule(Schedule):
             return np.asarray(2 * (np.log(alpha) - np.log(sigma)))
 
     def time(self, log_snr: ArrayLike) -> Array:
-        wanted = arguments.array(log_snr, "log_snr", error=ScheduleError)
-        low, high = (np.full(wanted.shape, end) for end in self._range)
+        target = arguments.array(log_snr, "log_snr", error=ScheduleError)
+        low, high = (np.full(target.shape, end) for end in self._range)
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
-            noisier = self.log_snr(middle) <= wanted
+            noisier = self.log_snr(middle) <= target
             low, high = np.where(noisier, low, middle), np.where(noisier, middle, high)
         # of the two that are left, the nearer: a schedule of steps has both of them
-        gaps = [np.abs(self.log_snr(end) - wanted) for end in (low, high)]
+        gaps = [np.abs(self.log_snr(end) - target) for end in (low, high)]
         bad = ~(np.minimum(*gaps) <= 2 * _CLOSE)
         if bad.any():
             raise ScheduleError(
-                f"log_snr={float(wanted[bad].flat[0]):g} is not among those of the denoiser's own schedule, which "
+                f"log_snr={float(target[bad].flat[0]):g} is not among those of the denoiser's own schedule, which "
                 f"run from {float(self.log_snr(self._range[1])):g} to {float(self.log_snr(self._range[0])):g}"
             )
         return np.where(gaps[0] <= gaps[1], low, high)
@@ -119,20 +119,20 @@ class ForeignSchedule(Schedule):
 
     def _pair(self, time: Array) -> tuple[Array, Array]:
         """Alpha and sigma, of the shape of `time`."""
-        given = torch.as_tensor(time.reshape(-1), dtype=self.dtype, device=self.device).to(self.precision)
+        times = torch.as_tensor(time.reshape(-1), dtype=self.dtype, device=self.device).to(self.precision)
         try:
-            made = [torch.as_tensor(part).detach().cpu().double() for part in self.function(given)]
+            parts = [torch.as_tensor(part).detach().cpu().double() for part in self.function(times)]
         except Exception as error:
             raise ModelError(
-                f"the schedule of the denoiser raised {reason(error)}, asked for a tensor of times"
+                f"the schedule of the denoiser raised {reason(error)}, called with a tensor of times"
             ) from error
         # some have an axis of length one at the end, for states that are vectors; a constant may be a single number
-        if len(made) != 2 or any(part.numel() not in (1, given.numel()) for part in made):
-            shapes = [tuple(part.shape) for part in made]
+        if len(parts) != 2 or any(part.numel() not in (1, times.numel()) for part in parts):
+            shapes = [tuple(part.shape) for part in parts]
             raise ModelError(
                 f"the schedule of the denoiser returned shapes {shapes}; need alpha and sigma of each time"
             )
-        alpha, sigma = (part.reshape(-1).expand(given.numel()).numpy().reshape(time.shape) for part in made)
+        alpha, sigma = (part.reshape(-1).expand(times.numel()).numpy().reshape(time.shape) for part in parts)
         return alpha, sigma
 
 
@@ -143,8 +143,8 @@ class _Mean:
         self.denoiser, self.arguments = denoiser, arguments
 
     def __call__(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
-        made = self.denoiser(x, time[0], **self.arguments(condition))
-        mean: Tensor = made if isinstance(made, Tensor) else made.mean
+        output = self.denoiser(x, time[0], **self.arguments(condition))
+        mean: Tensor = output if isinstance(output, Tensor) else output.mean
         return mean
 
 
@@ -192,7 +192,7 @@ def foreign(
         The keyword arguments for a tensor of conditions: int64, shape (batch,), 0 .. K-1 for the labels, K for the null
         condition. By default ``{"label": c}``; return ``{}`` for a denoiser without any.
     null : bool
-        Whether condition K may be asked for.
+        Whether condition K may be used.
     label_prior : array_like, shape (labels,), optional
         Prior of the labels, uniform by default.
     name : str
@@ -238,9 +238,9 @@ def foreign(
     width = state_type(denoiser) if dtype is None else dtype
     if width not in (torch.float32, torch.float64):
         raise ModelError(f"dtype={brief(dtype)}: differences are small; use torch.float32 or torch.float64")
-    clock = ForeignSchedule(schedule, width)
-    called = arguments.name(name or kind, "name", error=ModelError)
+    own = ForeignSchedule(schedule, width)
+    text = arguments.name(name or kind, "name", error=ModelError)
 
     # its schedule is a function: all that can be said of it is its name
-    identity = {"name": called, "denoiser": kind, "schedule": type(schedule).__name__, "prediction": "data"}
-    return ForeignModel(_Mean(denoiser, condition), labels, shape, "data", clock, label_prior, null, identity, width)
+    identity = {"name": text, "denoiser": kind, "schedule": type(schedule).__name__, "prediction": "data"}
+    return ForeignModel(_Mean(denoiser, condition), labels, shape, "data", own, label_prior, null, identity, width)

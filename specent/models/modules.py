@@ -117,7 +117,7 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 def _parts(thing: object) -> list[nn.Module | Tensor]:
     """Modules and tensors among the attributes of a thing, at a few levels of depth, each once."""
-    found: list[nn.Module | Tensor] = []
+    parts: list[nn.Module | Tensor] = []
     seen: set[int] = set()
 
     def visit(part: object, depth: int) -> None:
@@ -125,13 +125,13 @@ def _parts(thing: object) -> list[nn.Module | Tensor]:
             return
         seen.add(id(part))
         if isinstance(part, (nn.Module, Tensor)):
-            found.append(part)
+            parts.append(part)
         elif depth:
             for inner in _attributes(part):
                 visit(inner, depth - 1)
 
     visit(thing, _DEPTH)
-    return found
+    return parts
 
 
 def _attributes(thing: object) -> list[Any]:

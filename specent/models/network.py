@@ -204,8 +204,8 @@ class NetworkModel(Model):
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
-        made = self.raw(x, sigma, condition)
-        return to_data(self.prediction, made.output, made.state, made.alpha, made.sigma)
+        raw = self.raw(x, sigma, condition)
+        return to_data(self.prediction, raw.output, raw.state, raw.alpha, raw.sigma)
 
     def check_levels(self, noise_levels: NDArray[np.float64]) -> None:
         for level in noise_levels:
@@ -255,10 +255,10 @@ class NetworkModel(Model):
             kind = torch.int64 if self.integer_times else state.dtype
             times = torch.full((len(state),), time, dtype=kind, device=state.device)
             # copies: the state is needed afterwards, and a network may work in place on what it is given
-            given = state.clone(memory_format=self._order), times, condition.clone()
+            copies = state.clone(memory_format=self._order), times, condition.clone()
             # a function may need gradients inside, as the score of an energy does
             with torch.inference_mode(isinstance(self.net, nn.Module)), evaluation_mode(self._modules):
-                output = self.net(*given)
+                output = self.net(*copies)
         except Exception as error:
             hint = ""
             if "nference tensor" in str(error) or "does not require grad" in str(error):
@@ -332,12 +332,12 @@ def network(
         (arXiv 2011.13456), or the velocity noise - data of flow matching (arXiv 2210.02747). The names of diffusers
         serve too: "sample", "epsilon", "v_prediction" and "flow_prediction".
     schedule : Schedule, optional
-        The clock and the coordinates the network was trained in; `VE` by default, where time is sigma. Trajectories
-        may be sampled on any other schedule.
+        The noise schedule and coordinates the network was trained in; `VE` by default, where time is sigma.
+        Trajectories may be sampled on any other schedule.
     label_prior : array_like, shape (labels,), optional
         Prior of the labels, uniform by default.
     null : bool
-        Whether condition K may be asked for. Say False for a network that was not trained on a null condition.
+        Whether condition K may be used. Say False for a network that was not trained on a null condition.
     name, checkpoint_sha256 : str
         Recorded in archives.
     dtype : torch.dtype
@@ -372,23 +372,23 @@ def network(
     if isinstance(net, type):
         raise ModelError(f"net={brief(net)} is a class; pass an instance of it, with its weights")
     kind = check_prediction(prediction)
-    clock = VE() if schedule is None else schedule
-    mend = "give a schedule, for example specent.schedules.VE()"
-    arguments.instance(clock, Schedule, "schedule", mend, error=ModelError)  # type: ignore[type-abstract]
+    own = VE() if schedule is None else schedule
+    hint = "give a schedule, for example specent.schedules.VE()"
+    arguments.instance(own, Schedule, "schedule", hint, error=ModelError)  # type: ignore[type-abstract]
     whole = arguments.flag(integer_times, "integer_times", error=ModelError)
-    if whole and clock.time_range[1] - clock.time_range[0] <= 1:
+    if whole and own.time_range[1] - own.time_range[0] <= 1:
         raise ModelError(
-            f"integer_times=True does not go with the {clock.name} schedule, whose times lie between "
-            f"{clock.time_range[0]:g} and {clock.time_range[1]:g}; use specent.schedules.DDPM(...), or leave it out"
+            f"integer_times=True does not go with the {own.name} schedule, whose times lie between "
+            f"{own.time_range[0]:g} and {own.time_range[1]:g}; use specent.schedules.DDPM(...), or leave it out"
         )
     if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         shown = brief(dtype)
         raise ModelError(f"dtype={shown}: differences of denoisers are small; use torch.float32 or torch.float64")
     check_weights(net)
-    called = arguments.name(name, "name", error=ModelError)
-    identity: dict[str, Any] = {"name": called, "prediction": kind, "schedule": clock.to_json()}
+    text = arguments.name(name, "name", error=ModelError)
+    identity: dict[str, Any] = {"name": text, "prediction": kind, "schedule": own.to_json()}
     if whole:
         identity["integer_times"] = True
     if not isinstance(checkpoint_sha256, str) or checkpoint_sha256:
         identity["checkpoint_sha256"] = arguments.name(checkpoint_sha256, "checkpoint_sha256", error=ModelError)
-    return NetworkModel(net, labels, shape, kind, clock, label_prior, null, identity, dtype, whole)
+    return NetworkModel(net, labels, shape, kind, own, label_prior, null, identity, dtype, whole)

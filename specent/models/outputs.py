@@ -26,7 +26,7 @@ def checked(output: object, shape: Sequence[int], device: torch.device, what: st
     torch.Size([2, 1])
     """
     if not isinstance(output, Tensor):
-        raise ModelError(f"{what} returned {brief(output)}, a {type(output).__name__}; {_mend(output)}")
+        raise ModelError(f"{what} returned {brief(output)}, a {type(output).__name__}; {_hint(output)}")
     if output.layout != torch.strided:
         raise ModelError(f"{what} returned a tensor of layout {output.layout}; return output.to_dense()")
     if output.device != device:
@@ -39,7 +39,7 @@ def checked(output: object, shape: Sequence[int], device: torch.device, what: st
 
 
 def reason(error: Exception) -> str:
-    """An exception on one line, with the mend if memory ran out.
+    """An exception on one line, with a hint if memory ran out.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def reason(error: Exception) -> str:
     return text
 
 
-def _mend(output: object) -> str:
+def _hint(output: object) -> str:
     if isinstance(getattr(output, "sample", None), Tensor):
         return "return the tensor, for example output.sample"
     if isinstance(output, (tuple, list)):

@@ -1,4 +1,4 @@
-"""Predictions of the data as pictures, kept in an archive beside the predictions themselves.
+"""Predictions of the data as pictures, stored in an archive beside the predictions themselves.
 
 A model of latents decodes them through its autoencoder, so whoever opens the archive sees pictures without the model.
 """
@@ -62,25 +62,25 @@ def previews(
     >>> previews(data, runs, progress=False).preview.squeeze().values.tolist()
     [[255, 255], [0, 0]]
     """
-    mend = "pass the specent.models.Model that was sampled"
-    arguments.instance(model, Model, "model", mend)  # type: ignore[type-abstract]
+    hint = "pass the specent.models.Model that was sampled"
+    arguments.instance(model, Model, "model", hint)  # type: ignore[type-abstract]
     size = arguments.whole(batch_size, "batch_size", least=1)
-    shows, place = arguments.flag(progress, "progress"), resolve_device(device)
+    shows, where = arguments.flag(progress, "progress"), resolve_device(device)
     _check(model, runs)
     data = runs["prediction"].transpose(*_RUN, *_DATA)
     counts = [data.sizes[dim] for dim in _RUN]
-    made: Any = None
+    previews: Any = None
     with tqdm(total=int(np.prod(counts)), desc="decoding", unit="picture", disable=not shows, mininterval=1.0) as bar:
         # a lazy archive is read a class at a time
         for block in np.ndindex(*counts[:2]):
             values = np.asarray(data[block].values).reshape(-1, *model.shape)
             for low in range(0, len(values), size):
-                pictures = _decoded(model, values[low : low + size], place)
-                if made is None:
-                    made = np.empty((*counts[:2], len(values), *pictures.shape[1:]), np.uint8)
-                made[block][low : low + size] = pictures
+                pictures = _decoded(model, values[low : low + size], where)
+                if previews is None:
+                    previews = np.empty((*counts[:2], len(values), *pictures.shape[1:]), np.uint8)
+                previews[block][low : low + size] = pictures
                 bar.update(len(pictures))
-    return _kept(runs, made.reshape(*counts, *made.shape[3:]))
+    return _with_previews(runs, previews.reshape(*counts, *previews.shape[3:]))
 
 
 def _check(model: Model, runs: xr.Dataset) -> None:
@@ -112,34 +112,39 @@ def _differing(own: dict[str, Any], other: Any) -> list[str]:
 def _decoded(model: Model, values: np.ndarray[Any, Any], device: torch.device) -> np.ndarray[Any, Any]:
     """Pictures (batch, 1 or 3, height, width) in whole numbers, of predictions (batch, channel, y, x)."""
     try:
-        made = model.decode(torch.from_numpy(np.array(values, dtype=np.float32)).to(device))
+        decoded = model.decode(torch.from_numpy(np.array(values, dtype=np.float32)).to(device))
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"{type(model).__name__}.decode raised {reason(error)}") from error
-    if not isinstance(made, torch.Tensor) or made.ndim != 4 or len(made) != len(values) or made.shape[1] not in (1, 3):
-        shown = tuple(made.shape) if isinstance(made, torch.Tensor) else brief(made)
+    if (
+        not isinstance(decoded, torch.Tensor)
+        or decoded.ndim != 4
+        or len(decoded) != len(values)
+        or decoded.shape[1] not in (1, 3)
+    ):
+        shown = tuple(decoded.shape) if isinstance(decoded, torch.Tensor) else brief(decoded)
         raise ModelError(
             f"{type(model).__name__}.decode returned {shown} for {len(values)} predictions; (batch, 1 or 3, height, "
             "width) is needed"
         )
-    if not torch.isfinite(made).all():
+    if not torch.isfinite(decoded).all():
         raise ModelError(f"{type(model).__name__}.decode made a NaN or an infinity; its autoencoder overflows")
-    greys: np.ndarray[Any, Any] = model.greys(made.detach()).cpu().numpy()
+    greys: np.ndarray[Any, Any] = model.greys(decoded.detach()).cpu().numpy()
     return greys
 
 
-def _kept(runs: xr.Dataset, pictures: np.ndarray[Any, Any]) -> xr.Dataset:
+def _with_previews(runs: xr.Dataset, pictures: np.ndarray[Any, Any]) -> xr.Dataset:
     """The runs with their pictures, which are the only change."""
     sizes = dict(zip(_PICTURE, pictures.shape[4:], strict=True))
     bare = runs.drop_vars([name for name in ("preview", *_PICTURE) if name in runs.variables])
-    made = bare.assign_coords({dim: np.arange(size) for dim, size in sizes.items()})
-    made = made.assign(preview=((*_RUN, *_PICTURE), pictures))
+    result = bare.assign_coords({dim: np.arange(size) for dim, size in sizes.items()})
+    result = result.assign(preview=((*_RUN, *_PICTURE), pictures))
     for name in _PICTURE:
-        made[name].attrs = schema.COORDINATES[name].attributes(runs.attrs)
-    made["preview"].attrs = schema.KINDS["trajectories"]["preview"].attributes(runs.attrs)
-    made = schema.ordered(made, "trajectories")
+        result[name].attrs = schema.COORDINATES[name].attributes(runs.attrs)
+    result["preview"].attrs = schema.KINDS["trajectories"]["preview"].attributes(runs.attrs)
+    result = schema.ordered(result, "trajectories")
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} Decoded previews of the predictions"
-    made.attrs["history"] = f"{runs.attrs['history']}\n{now}"
-    schema.validate(made)
-    return made
+    result.attrs["history"] = f"{runs.attrs['history']}\n{now}"
+    schema.validate(result)
+    return result

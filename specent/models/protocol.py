@@ -36,7 +36,7 @@ class Denoiser(Protocol):
     Attributes
     ----------
     schedule : Schedule
-        The clock and the coordinates of the states.
+        The noise schedule and the coordinates of the states.
     conditions : sequence of str
         Class labels or prompts.
     shape : sequence of int
@@ -93,7 +93,7 @@ def as_model(thing: Any) -> Model:
     Raises
     ------
     ModelError
-        If something is missing; the message lists what, and how else a model is made. Or if an attribute raises.
+        If something is missing; the message lists what, and how else to make a model. Or if an attribute raises.
 
     Examples
     --------
@@ -159,17 +159,17 @@ def _missing(thing: Any) -> list[str]:
     """What keeps an object from being a denoiser."""
     if isinstance(thing, type):
         return ["it is a class; pass an instance of it, with its weights"]
-    found = [] if callable(thing) else ["it cannot be called as D(x, t, condition)"]
+    lacks = [] if callable(thing) else ["it cannot be called as D(x, t, condition)"]
     schedule = _part(thing, "schedule")
     if schedule is None:
-        found.append("it lacks schedule, for example specent.schedules.VE()")
+        lacks.append("it lacks schedule, for example specent.schedules.VE()")
     elif not isinstance(schedule, Schedule):
-        found.append(f"its schedule={brief(schedule)} is none of specent.schedules")
+        lacks.append(f"its schedule={brief(schedule)} is none of specent.schedules")
     if all(_part(thing, name, _ABSENT) is _ABSENT for name in ("conditions", "labels")):
-        found.append("it lacks conditions, the list of labels or prompts")
+        lacks.append("it lacks conditions, the list of labels or prompts")
     if _part(thing, "shape", _ABSENT) is _ABSENT:
-        found.append("it lacks shape, that of one sample")
-    return found
+        lacks.append("it lacks shape, that of one sample")
+    return lacks
 
 
 def _alternative(thing: Any) -> str:
@@ -188,13 +188,13 @@ def _article(kind: str) -> str:
 def _identity(thing: Any) -> dict[str, Any]:
     """What the object says it is, for archives."""
     kind = type(thing).__name__
-    given = _part(thing, "identity", {})
-    if not isinstance(given, dict):
-        raise ModelError(f"model: {kind}.identity={brief(given)} must be a dictionary with a 'name'")
-    name = given["name"] if "name" in given else _part(thing, "name", kind)
+    own = _part(thing, "identity", {})
+    if not isinstance(own, dict):
+        raise ModelError(f"model: {kind}.identity={brief(own)} must be a dictionary with a 'name'")
+    name = own["name"] if "name" in own else _part(thing, "name", kind)
     schedule: Schedule = _part(thing, "schedule")
     return {
-        **given,
+        **own,
         "name": arguments.name(name, f"model: {kind}.name", error=ModelError),
         "prediction": "data",
         "schedule": schedule.to_json(),

@@ -1,8 +1,8 @@
 """Arithmetic of the network: full single precision by default, or reduced where the user asks for speed.
 
 Class evidence lives in differences of denoisers, small against the denoisers themselves, and matrix units round to 8 or
-11 bits where they are let. So they are kept from it unless asked for, and what reduced precision does to the entropy is
-measured on a few trajectories before the run. Differences and evidence are in double precision always.
+11 bits where they are let. So networks do not use them unless the user says so, and what reduced precision does to the
+entropy is measured on a few trajectories before the run. Differences and evidence are in double precision always.
 """
 
 from __future__ import annotations
