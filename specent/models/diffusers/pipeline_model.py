@@ -54,8 +54,8 @@ class PipelineModel(NetworkModel):
         self, parts: PipelineParts, name: str, label_prior: ArrayLike | None = None, clipped: bool = False
     ) -> None:
         channel = parts.channel
-        net = parts.net.eval()
-        check_weights(net)
+        check_weights(parts.net)
+        net = parts.net if channel.factor == 1 else ScaledTime(parts.net, channel.factor)
         self.limit = channel.limit if clipped else np.inf
         self.decoder = parts.decoder
         identity = {
@@ -67,9 +67,8 @@ class PipelineModel(NetworkModel):
             **({"clipped_to": self.limit} if clipped else {}),
         }
         super().__init__(
-            net if channel.factor == 1 else ScaledTime(net, channel.factor), parts.labels, parts.shape,
-            channel.prediction, channel.schedule, label_prior, parts.null, identity, torch.float32,
-            parts.integer_times,
+            net.eval(), parts.labels, parts.shape, channel.prediction, channel.schedule, label_prior, parts.null,
+            identity, torch.float32, parts.integer_times,
         )  # fmt: skip
         if clipped and not np.isfinite(self.limit):
             raise ModelError(f"clipped=True: the sampler of {name!r} does not clip its data; leave it out")

@@ -68,9 +68,7 @@ def open_pixels(source: Source | Mapping[str, Source], options: Options) -> Pipe
     first = next(iter(source.values())) if isinstance(source, Mapping) else source
     refuse(first, "is for text to image pipelines; here conditions are class labels", prompts=options.prompts)
     if isinstance(source, Mapping):
-        refuse(
-            first, "does not go with one network per class; the keys of source are their names", labels=options.labels
-        )
+        refuse(first, "cannot go with one network per class; the keys of source are their names", labels=options.labels)
         parts, labels, index, null = dict(source), tuple(source), [-1] * len(source), False
         nets = [_plain(part) for part in parts.values()]
         which = list(range(len(nets)))
