@@ -183,7 +183,7 @@ def test_a_valid_dataset_and_file_of_each_kind_validate(any_dataset, tmp_path):
     kind = any_dataset.attrs["specent_kind"]
     assert archive.validate(any_dataset, kind) == schema.SCHEMA
     assert archive.validate(archive.write(any_dataset, tmp_path / "a.nc"), kind) == schema.SCHEMA
-    assert archive.validate(str(tmp_path / "a.nc")) is None
+    assert archive.validate(str(tmp_path / "a.nc")) == schema.SCHEMA
 
 
 def test_validate_names_the_file_and_the_kind(path):
