@@ -1,7 +1,7 @@
 """A small classifier of the handwritten digits, whose inner layer is a feature space for them.
 
 Trained in seconds where it is needed, from a seed, so that no weights have to be shipped. Every fifth image of a class
-is held out, and tells how often the classifier itself is wrong.
+is held out, and gives the error of the classifier itself.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class DigitsClassifier:
         ndarray, shape (batch, 32)
         """
         with torch.inference_mode():
-            found: NDArray[np.float64] = self._body(_checked(pictures)).double().numpy()
-        return found
+            features: NDArray[np.float64] = self._body(_check_pictures(pictures)).double().numpy()
+        return features
 
     def classify(self, pictures: Tensor) -> NDArray[np.str_]:
         """The most likely label of every picture, shape (batch,)."""
         with torch.inference_mode():
-            place = self._head(self._body(_checked(pictures))).argmax(-1).numpy()
-        found: NDArray[np.str_] = np.asarray(self.labels)[place]
-        return found
+            index = self._head(self._body(_check_pictures(pictures))).argmax(-1).numpy()
+        labels: NDArray[np.str_] = np.asarray(self.labels)[index]
+        return labels
 
 
 def digits_classifier(seed: int = 0) -> DigitsClassifier:
@@ -79,7 +79,7 @@ def digits_classifier(seed: int = 0) -> DigitsClassifier:
     Parameters
     ----------
     seed : int
-        Of weights, order and noise; the same seed gives the same classifier, which is kept for the next call.
+        Of weights, order and noise; the same seed gives the same classifier, which is remembered for the next call.
 
     Returns
     -------
@@ -97,25 +97,25 @@ def digits_classifier(seed: int = 0) -> DigitsClassifier:
     >>> digits_classifier().held_out.value > 0.95
     True
     """
-    return _trained(arguments.whole(seed, "seed", most=2**63 - 1))
+    return _classifier_of_seed(arguments.whole(seed, "seed", most=2**63 - 1))
 
 
 @lru_cache(maxsize=4)
-def _trained(seed: int) -> DigitsClassifier:
+def _classifier_of_seed(seed: int) -> DigitsClassifier:
     images, names = digits_data()
     labels = tuple(sorted(set(names.tolist())))
     target = torch.tensor([labels.index(name) for name in names])
     pictures = torch.as_tensor((images + 1) / 2, dtype=torch.float32)
-    held = _every_fifth(target)
+    test = _every_fifth(target)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body, head = _network(len(labels))
-        _train(nn.Sequential(body, head), pictures[~held], target[~held])
+        _train(nn.Sequential(body, head), pictures[~test], target[~test])
     body.eval()
-    made = DigitsClassifier(body, head, labels, seed)
-    made.held_out = accuracy(made.classify(pictures[held]), names[held.numpy()])
-    made.identity["held_out_accuracy"] = made.held_out.value
-    return made
+    classifier = DigitsClassifier(body, head, labels, seed)
+    classifier.held_out = accuracy(classifier.classify(pictures[test]), names[test.numpy()])
+    classifier.identity["held_out_accuracy"] = classifier.held_out.value
+    return classifier
 
 
 def _every_fifth(target: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def _network(classes: int) -> tuple[nn.Module, nn.Module]:
 def _train(net: nn.Module, pictures: Tensor, target: Tensor) -> None:
     optimiser = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.05)
     count = len(pictures)
-    clock = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS * (count // _BATCH))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS * (count // _BATCH))
     with torch.enable_grad():
         for _ in range(_EPOCHS):
             order = torch.randperm(count)
@@ -148,10 +148,10 @@ def _train(net: nn.Module, pictures: Tensor, target: Tensor) -> None:
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-                clock.step()
+                schedule.step()
 
 
-def _checked(pictures: Any) -> Tensor:
+def _check_pictures(pictures: Any) -> Tensor:
     """Pictures of digits in single precision."""
     shape = tuple(getattr(pictures, "shape", ()))
     if not isinstance(pictures, Tensor) or len(shape) != 4 or shape[1:] != (1, 8, 8):

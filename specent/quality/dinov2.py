@@ -52,12 +52,12 @@ class DinoFeatures:
             The class token after the last normalisation.
         """
         with torch.inference_mode():
-            found = self._net(pixel_values=prepared(pictures, self._size).to(self._device)).pooler_output
-        made: NDArray[np.float64] = found.double().cpu().numpy()
-        return made
+            output = self._net(pixel_values=network_input(pictures, self._size).to(self._device)).pooler_output
+        features: NDArray[np.float64] = output.double().cpu().numpy()
+        return features
 
 
-def prepared(pictures: Tensor, size: int) -> Tensor:
+def network_input(pictures: Tensor, size: int) -> Tensor:
     """Pictures as DINOv2 takes them: the shorter edge brought to `size`, cut to a square, colours normalised.
 
     Parameters
@@ -78,7 +78,7 @@ def prepared(pictures: Tensor, size: int) -> Tensor:
 
     Examples
     --------
-    >>> prepared(torch.full((1, 1, 4, 6), 0.485), 14)[0, 0].abs().max().item() < 1e-6
+    >>> network_input(torch.full((1, 1, 4, 6), 0.485), 14)[0, 0].abs().max().item() < 1e-6
     True
     """
     shape = tuple(getattr(pictures, "shape", ()))
@@ -133,7 +133,7 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
     Traceback (most recent call last):
     specent.errors.SpecentError: name=7 is neither a folder nor a name on the hub
     """
-    place = resolve_device(device)
+    target = resolve_device(device)
     if not isinstance(name, (str, os.PathLike)) or not str(name):
         raise SpecentError(f"name={brief(name)} is neither a folder nor a name on the hub")
     try:
@@ -141,7 +141,7 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
     except ImportError as error:
         raise SpecentError("DINOv2 is loaded by transformers: pip install transformers") from error
     try:
-        told = Path(name).name if Path(name).is_dir() else str(name)
+        label = Path(name).name if Path(name).is_dir() else str(name)
     except (OSError, TypeError, ValueError) as error:
         raise SpecentError(f"name={brief(name)} is neither a folder nor a name on the hub") from error
     try:
@@ -163,7 +163,7 @@ def dinov2(name: str | os.PathLike[str] = "facebook/dinov2-base", *, size: int =
         net = AutoModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, json.JSONDecodeError) as error:
         raise SpecentError(_absent(name, error)) from error
-    return DinoFeatures(net, told, size, place)
+    return DinoFeatures(net, label, size, target)
 
 
 def _absent(name: str | os.PathLike[str], error: Exception) -> str:

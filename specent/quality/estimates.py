@@ -1,4 +1,4 @@
-r"""Numbers with their uncertainty, and checks of the features they are made from.
+r"""Numbers with their uncertainty, and checks of the features they are computed from.
 
 Uncertainty comes from the delete-a-group jackknife: the samples fall at random into G groups, and with
 :math:`\theta_{(g)}` the statistic without group g its standard error is :math:`\sqrt{\tfrac{G-1}{G} \sum_g
@@ -95,10 +95,10 @@ def difference(first: Estimate, second: Estimate, *, confidence: float, least: f
     >>> str(difference(mean, mean, confidence=0.95))
     '0 [0, 0]'
     """
-    made = jackknife(first.value - second.value, first.deleted - second.deleted, confidence=confidence)
-    error = max(made.standard_error, least)
+    change = jackknife(first.value - second.value, first.deleted - second.deleted, confidence=confidence)
+    error = max(change.standard_error, least)
     width = error * float(student.ppf(0.5 + confidence / 2, len(first.deleted) - 1))
-    return Estimate(made.value, made.value - width, made.value + width, error, made.deleted)
+    return Estimate(change.value, change.value - width, change.value + width, error, change.deleted)
 
 
 def share(value: float, count: int, *deleted: Array, confidence: float) -> Estimate:
@@ -140,7 +140,7 @@ def accuracy(
     Parameters
     ----------
     predicted, labels : array_like, shape (samples,)
-        Labels found and labels asked for.
+        Labels that a classifier gave, and labels that were to be given.
     confidence : float
         Nominal coverage of the interval.
     groups : array_like of int, shape (samples,), optional
@@ -162,14 +162,18 @@ def accuracy(
     '0.6667 [0.2077, 0.9385]'
     """
     confidence = arguments.number(confidence, "confidence", above=0, below=1)
-    found, asked = (arguments.names(values, name) for values, name in ((predicted, "predicted"), (labels, "labels")))
-    if len(found) != len(asked) or not found:
-        raise SpecentError(f"predicted has {len(found)} entries and labels {len(asked)}; give one for one, at least 1")
-    hits = np.array([a == b for a, b in zip(found, asked, strict=True)])
+    outcomes, targets = (
+        arguments.names(values, name) for values, name in ((predicted, "predicted"), (labels, "labels"))
+    )
+    if len(outcomes) != len(targets) or not outcomes:
+        raise SpecentError(
+            f"predicted has {len(outcomes)} entries and labels {len(targets)}; give one for one, at least 1"
+        )
+    hits = np.array([a == b for a, b in zip(outcomes, targets, strict=True)])
     deleted = []
     if groups is not None:
-        place = grouped(len(hits), groups, 0)
-        deleted.append(np.array([hits[place != g].mean() for g in range(GROUPS)]))
+        group = jackknife_groups(len(hits), groups, 0)
+        deleted.append(np.array([hits[group != g].mean() for g in range(GROUPS)]))
     return share(float(hits.mean()), len(hits), *deleted, confidence=confidence)
 
 
@@ -179,24 +183,24 @@ def features(values: Any, argument: str, least: int) -> Array:
     Raises
     ------
     SpecentError
-        Naming the place of the first number that is not finite, or what else is wrong.
+        Naming the sample and the feature of the first number that is not finite, or what else is wrong.
     """
-    made = arguments.array(values, argument)
-    if made.ndim != 2 or made.shape[1] < 1:
-        raise SpecentError(f"{argument} has shape {made.shape}; features are needed, shape (samples, features)")
-    if len(made) < least:
-        raise SpecentError(f"{argument} holds {len(made)} sample(s); at least {least} are needed")
-    bad = ~(np.abs(made) < _LARGEST)
+    array = arguments.array(values, argument)
+    if array.ndim != 2 or array.shape[1] < 1:
+        raise SpecentError(f"{argument} has shape {array.shape}; features are needed, shape (samples, features)")
+    if len(array) < least:
+        raise SpecentError(f"{argument} holds {len(array)} sample(s); at least {least} are needed")
+    bad = ~(np.abs(array) < _LARGEST)
     if bad.any():
-        row, column = (int(place) for place in np.argwhere(bad)[0])
+        row, column = (int(index) for index in np.argwhere(bad)[0])
         raise SpecentError(
-            f"{argument} is {made[row, column]} at sample {row}, feature {column}; look at the pictures there, and at "
-            "the network that made the features"
+            f"{argument} is {array[row, column]} at sample {row}, feature {column}; look at the pictures there, and at "
+            "the network that gave the features"
         )
-    return made
+    return array
 
 
-def alike(real: Array, fake: Array) -> None:
+def check_same_space(real: Array, fake: Array) -> None:
     """Raise unless two sets of features are of one space."""
     if real.shape[1] != fake.shape[1]:
         raise SpecentError(
@@ -204,20 +208,20 @@ def alike(real: Array, fake: Array) -> None:
         )
 
 
-def grouped(count: int, groups: ArrayLike | None, seed: int) -> NDArray[np.intp]:
+def jackknife_groups(count: int, groups: ArrayLike | None, seed: int) -> NDArray[np.intp]:
     """The jackknife's group of every sample: as given, or drawn so that groups are as equal as can be."""
     if groups is None:
         order = np.random.default_rng(seed).permutation(count)
         return np.argsort(order) % min(GROUPS, count)
-    made = np.asarray(groups)
-    if made.shape != (count,) or made.dtype.kind not in "iu" or set(made.tolist()) != set(range(GROUPS)):
+    array = np.asarray(groups)
+    if array.shape != (count,) or array.dtype.kind not in "iu" or set(array.tolist()) != set(range(GROUPS)):
         raise SpecentError(
             f"groups={brief(groups)} must name one of the groups 0 .. {GROUPS - 1} for each of {count} samples, "
             "and none may be empty"
         )
-    return made.astype(np.intp)
+    return array.astype(np.intp)
 
 
-def seeded(seed: Any, confidence: Any) -> tuple[int, float]:
+def check_seed(seed: Any, confidence: Any) -> tuple[int, float]:
     """The seed and the confidence as plain numbers."""
     return arguments.whole(seed, "seed", most=2**256 - 1), arguments.number(confidence, "confidence", above=0, below=1)

@@ -18,7 +18,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from specent import arguments
 from specent.errors import SpecentError
-from specent.quality.estimates import GROUPS, Estimate, alike, features, grouped, jackknife, seeded
+from specent.quality.estimates import (
+    GROUPS,
+    Estimate,
+    check_same_space,
+    check_seed,
+    features,
+    jackknife,
+    jackknife_groups,
+)
 
 Array = NDArray[np.float64]
 
@@ -56,15 +64,15 @@ def frechet_gaussians(mean_a: ArrayLike, covariance_a: ArrayLike, mean_b: ArrayL
         arguments.array(one, name) for one, name in ((covariance_a, "covariance_a"), (covariance_b, "covariance_b"))
     ]
     size = means[0].size
-    for name, found, shape in zip(
+    for name, array, shape in zip(
         ("mean_a", "mean_b", "covariance_a", "covariance_b"), (*means, *spreads), [(size,)] * 2 + [(size, size)] * 2,
         strict=True,
     ):  # fmt: skip
-        if found.shape != shape or not np.isfinite(found).all():
-            raise SpecentError(f"{name} has shape {found.shape}; finite numbers of shape {shape} are needed")
-    for name, found in zip(("covariance_a", "covariance_b"), spreads, strict=True):
-        values = np.linalg.eigvalsh(found)
-        if not np.allclose(found, found.T) or values[0] < -1e-8 * max(abs(values[-1]), 1e-300):
+        if array.shape != shape or not np.isfinite(array).all():
+            raise SpecentError(f"{name} has shape {array.shape}; finite numbers of shape {shape} are needed")
+    for name, array in zip(("covariance_a", "covariance_b"), spreads, strict=True):
+        values = np.linalg.eigvalsh(array)
+        if not np.allclose(array, array.T) or values[0] < -1e-8 * max(abs(values[-1]), 1e-300):
             raise SpecentError(f"{name} is no covariance: it must be symmetric, without negative eigenvalues")
     return _distance(_Reference.of(means[0], spreads[0]), means[1], spreads[1])
 
@@ -97,7 +105,7 @@ def frechet_distance(
     Raises
     ------
     SpecentError
-        If there are too few samples, a number is not finite (naming its place), or the spaces differ.
+        If there are too few samples, a number is not finite (naming its sample and feature), or the spaces differ.
 
     References
     ----------
@@ -109,12 +117,12 @@ def frechet_distance(
     >>> round(float(frechet_distance(real, real + 2.0)), 3)
     4.0
     """
-    made = _Pieces.of(real, fake, groups, seed, confidence, arguments.flag(real_sampled, "real_sampled"))
-    whole = made.distance()
-    deleted = [[made.distance(without=g) for g in range(made.groups)]]
+    pieces = _Pieces.of(real, fake, groups, seed, confidence, arguments.flag(real_sampled, "real_sampled"))
+    whole = pieces.distance()
+    deleted = [[pieces.distance(without=g) for g in range(pieces.groups)]]
     if real_sampled:
-        deleted.append([made.distance(real_without=g) for g in range(len(made.real))])
-    return jackknife(whole, *map(np.array, deleted), confidence=made.confidence, least=0.0)
+        deleted.append([pieces.distance(real_without=g) for g in range(len(pieces.real))])
+    return jackknife(whole, *map(np.array, deleted), confidence=pieces.confidence, least=0.0)
 
 
 def frechet_limit(
@@ -144,7 +152,7 @@ def frechet_limit(
     Raises
     ------
     SpecentError
-        If there are too few samples, a number is not finite (naming its place), or the spaces differ.
+        If there are too few samples, a number is not finite (naming its sample and feature), or the spaces differ.
 
     References
     ----------
@@ -158,15 +166,15 @@ def frechet_limit(
     >>> limit.lower < 0.0 < limit.upper, plain.lower > 0.0
     (True, True)
     """
-    made = _Pieces.of(real, fake, groups, seed, confidence, False, least=4 * GROUPS)
-    whole = [[made.distance(cut=(k, j)) for j in range(k)] for k in _CUTS]
+    pieces = _Pieces.of(real, fake, groups, seed, confidence, False, least=4 * GROUPS)
+    whole = [[pieces.distance(cut=(k, j)) for j in range(k)] for k in _CUTS]
     deleted = []
-    for g in range(made.groups):
+    for g in range(pieces.groups):
         changed = [list(row) for row in whole]
         for k, row in zip(_CUTS, changed, strict=True):
-            row[g % k] = made.distance(without=g, cut=(k, g % k))
+            row[g % k] = pieces.distance(without=g, cut=(k, g % k))
         deleted.append(_intercept(changed))
-    return jackknife(_intercept(whole), np.array(deleted), confidence=made.confidence)
+    return jackknife(_intercept(whole), np.array(deleted), confidence=pieces.confidence)
 
 
 def _intercept(distances: list[list[float]]) -> float:
@@ -221,9 +229,9 @@ class _Sums:
     def __len__(self) -> int:
         return len(self.count)
 
-    def moments(self, chosen: NDArray[np.bool_]) -> tuple[Array, Array]:
-        """Mean and unbiased covariance over the chosen groups."""
-        count, first, second = (part[chosen].sum(axis=0) for part in (self.count, self.first, self.second))
+    def moments(self, selection: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Mean and unbiased covariance over the selected groups."""
+        count, first, second = (part[selection].sum(axis=0) for part in (self.count, self.first, self.second))
         mean = first / count
         return mean, (second - count * np.outer(mean, mean)) / (count - 1)
 
@@ -242,13 +250,13 @@ class _Pieces:
         cls, real: Any, fake: Any, groups: ArrayLike | None, seed: int, confidence: float, real_sampled: bool,
         least: int = 3,
     ) -> _Pieces:  # fmt: skip
-        seed, confidence = seeded(seed, confidence)
+        seed, confidence = check_seed(seed, confidence)
         one, other = features(real, "real", 3), features(fake, "fake", least)
-        alike(one, other)
+        check_same_space(one, other)
         # near the origin the sums of products keep their digits; the distance does not depend on the origin
         centre = one.mean(axis=0)
-        first = grouped(len(one), None, seed) if real_sampled else np.zeros(len(one), dtype=np.intp)
-        sums = _Sums.of(one - centre, first), _Sums.of(other - centre, grouped(len(other), groups, seed))
+        first = jackknife_groups(len(one), None, seed) if real_sampled else np.zeros(len(one), dtype=np.intp)
+        sums = _Sums.of(one - centre, first), _Sums.of(other - centre, jackknife_groups(len(other), groups, seed))
         return cls(*sums, _Reference.of(*sums[0].moments(np.full(len(sums[0]), True))), confidence)
 
     @property
@@ -260,9 +268,9 @@ class _Pieces:
         self, without: int | None = None, real_without: int | None = None, cut: tuple[int, int] = (1, 0)
     ) -> float:
         """The distance without a group of either set, of one of several pieces of the fake samples."""
-        place = np.arange(self.groups)
-        chosen = (place % cut[0] == cut[1]) & (place != without)
+        group = np.arange(self.groups)
+        selection = (group % cut[0] == cut[1]) & (group != without)
         reference = self.reference
         if real_without is not None:
             reference = _Reference.of(*self.real.moments(np.arange(len(self.real)) != real_without))
-        return _distance(reference, *self.fake.moments(chosen))
+        return _distance(reference, *self.fake.moments(selection))

@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from specent import arguments
 from specent.errors import SpecentError
-from specent.quality.estimates import Estimate, alike, features, grouped, seeded, share
+from specent.quality.estimates import Estimate, check_same_space, check_seed, features, jackknife_groups, share
 
 Array = NDArray[np.float64]
 
 # distances in memory at a time: 32 MB
 _BLOCK = 2**22
-# neighbours beyond the k-th that are kept, of which the groups of the jackknife take a few away
+# neighbours known beyond the k-th, because the groups of the jackknife take a few away
 _SPARE = 16
 _ROUNDING = 1e-13
 
@@ -55,7 +55,7 @@ def precision_recall(
     Raises
     ------
     SpecentError
-        If there are too few samples, a number is not finite (naming its place), or the spaces differ.
+        If there are too few samples, a number is not finite (naming its sample and feature), or the spaces differ.
 
     References
     ----------
@@ -68,31 +68,31 @@ def precision_recall(
     >>> precision.value, recall.value
     (0.0, 0.0)
     """
-    seed, confidence = seeded(seed, confidence)
+    seed, confidence = check_seed(seed, confidence)
     count = arguments.whole(neighbours, "neighbours", least=1)
     one, other = features(real, "real", count + 1), features(fake, "fake", count + 1)
-    alike(one, other)
+    check_same_space(one, other)
     centre = one.mean(axis=0)
     one, other = one - centre, other - centre
-    group = grouped(len(other), groups, seed)
-    mine = grouped(len(one), None, seed) if arguments.flag(real_sampled, "real_sampled") else None
-    for name, values, kept in (("real", one, mine), ("fake", other, group)):
-        if kept is not None and len(values) - np.bincount(kept).max() <= count:
+    group = jackknife_groups(len(other), groups, seed)
+    mine = jackknife_groups(len(one), None, seed) if arguments.flag(real_sampled, "real_sampled") else None
+    for name, values, part in (("real", one, mine), ("fake", other, group)):
+        if part is not None and len(values) - np.bincount(part).max() <= count:
             raise SpecentError(
                 f"neighbours={count} needs more than {len(values)} {name} samples, of which the jackknife leaves a "
-                f"{int(kept.max()) + 1}th part out; take fewer neighbours, or more samples"
+                f"{int(part.max()) + 1}th part out; take fewer neighbours, or more samples"
             )
-    found = []
+    estimates = []
     for points, centres, point_group, centre_group in ((other, one, group, mine), (one, other, mine, group)):
-        value, by_point, by_centre = covered(points, centres, count, point_group, centre_group)
+        value, by_point, by_centre = share_on_manifold(points, centres, count, point_group, centre_group)
         # the fake samples are the points of precision, and the centres of recall
         deleted = (by_point, by_centre) if points is other else (by_centre, by_point)
         parts = [part for part in deleted if len(part)]
-        found.append(share(value, len(points), *parts, confidence=confidence))
-    return found[0], found[1]
+        estimates.append(share(value, len(points), *parts, confidence=confidence))
+    return estimates[0], estimates[1]
 
 
-def covered(
+def share_on_manifold(
     points: Array,
     centres: Array,
     neighbours: int,
@@ -118,7 +118,7 @@ def covered(
 
     Examples
     --------
-    >>> covered(np.array([[0.0], [5.0]]), np.array([[1.0], [2.0], [3.0]]), 1)[0]
+    >>> share_on_manifold(np.array([[0.0], [5.0]]), np.array([[1.0], [2.0], [3.0]]), 1)[0]
     0.5
     """
     left_out = 0 if centre_group is None else int(centre_group.max()) + 1
@@ -128,8 +128,8 @@ def covered(
     for rows in _blocks(len(points), len(centres)):
         # what is equal but for rounding is equal: a copy of a centre lies in a ball of no extent
         square = _squares(points[rows], centres) - _ROUNDING * _norms(points[rows], centres)
-        for place, radius in enumerate(reach):
-            inside[place, rows] = (square <= radius).any(axis=1)
+        for row, radius in enumerate(reach):
+            inside[row, rows] = (square <= radius).any(axis=1)
     by_point = np.empty(0)
     if point_group is not None:
         by_point = np.array([inside[0, point_group != g].mean() for g in range(int(point_group.max()) + 1)])
@@ -139,13 +139,13 @@ def covered(
 
 def _radii(centres: Array, neighbours: int, group: NDArray[np.intp] | None, groups: int) -> Array:
     """Squared distance to the k-th neighbour, shape (1 + groups, centres), in all and without each group."""
-    kept = min(len(centres) - 1, neighbours + (_SPARE if groups else 0))
+    number = min(len(centres) - 1, neighbours + (_SPARE if groups else 0))
     reach = np.empty((1 + groups, len(centres)))
     for rows in _blocks(len(centres), len(centres)):
         square = _squares(centres[rows], centres)
         # no centre is its own neighbour, even where rounding leaves it at some distance from itself
         square[np.arange(len(square)), np.arange(len(centres))[rows]] = np.inf
-        near = np.argpartition(square, kept - 1, axis=1)[:, :kept]
+        near = np.argpartition(square, number - 1, axis=1)[:, :number]
         distance = np.take_along_axis(square, near, axis=1)
         order = np.argsort(distance, axis=1)
         near, distance = np.take_along_axis(near, order, axis=1), np.take_along_axis(distance, order, axis=1)
@@ -157,12 +157,12 @@ def _radii(centres: Array, neighbours: int, group: NDArray[np.intp] | None, grou
 
 
 def _without(distance: Array, gone: NDArray[np.bool_], neighbours: int) -> Array:
-    """Distance of the k-th neighbour that is left, or of the last one that was kept."""
+    """Distance of the k-th neighbour that remains, or of the last one that is known."""
     rank = np.cumsum(~gone, axis=1)
     last = np.full(len(distance), distance.shape[1] - 1)
-    place = np.where((rank == neighbours).any(axis=1), np.argmax(rank == neighbours, axis=1), last)
-    found: Array = distance[np.arange(len(distance)), place]
-    return found
+    index = np.where((rank == neighbours).any(axis=1), np.argmax(rank == neighbours, axis=1), last)
+    remaining: Array = distance[np.arange(len(distance)), index]
+    return remaining
 
 
 def _squares(points: Array, centres: Array) -> Array:

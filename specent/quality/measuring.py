@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from tqdm.auto import tqdm
 from specent import arguments, schema
 from specent.arguments import brief
 from specent.errors import SpecentError
+from specent.files import sha256
 from specent.models.outputs import reason
 from specent.quality.estimates import GROUPS, Estimate, accuracy, difference, features
 from specent.quality.frechet import frechet_distance, frechet_limit
@@ -47,7 +47,7 @@ def measure(
         Kind ``trajectories``; at least 96 trajectories in all. Those that the null condition drove are left out unless
         it drove all. Classes should be sampled in proportion to the real data.
     real : array_like, shape ``(images, *shape)``
-        Real data in the coordinates of the samples. They are taken for the distribution to compare with.
+        Real data in the coordinates of the samples. They stand for the distribution to compare with.
     extractor : callable
         ``extractor(pictures) -> features``: shape (batch, features), for pictures (batch, 1 or 3, height, width) from 0
         to 1, such as `digits_classifier` or `dinov2`. If it has ``classify(pictures) -> labels``, accuracy is the share
@@ -87,8 +87,8 @@ def measure(
     >>> runs = sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(16),
     ...                  samples=50, progress=False)
     >>> real = np.concatenate([np.random.default_rng(0).normal(mean, 1.0, (500, 1)) for mean in (-4, 4)])
-    >>> made = measure(runs, real, lambda x: x, progress=False)
-    >>> bool(made.precision[0] > 0.8)
+    >>> quality = measure(runs, real, lambda x: x, progress=False)
+    >>> bool(quality.precision[0] > 0.8)
     True
     """
     runs = schema.need(runs, "trajectories", "runs", ["final"])
@@ -97,22 +97,22 @@ def measure(
     confidence = arguments.number(confidence, "confidence", above=0, below=1)
     if not callable(extractor):
         raise SpecentError(f"extractor={brief(extractor)} cannot be called; pass a function of pictures")
-    base = _place(runs, reference)
+    base = _reference_index(runs, reference)
     final = _final(runs)
     data = _real(real, final.shape[3:])
     drivers = [str(label) for label in final["class_label"].values]
     total = len(drivers) * final.sizes["sample"]
-    read = _Reader(extractor, decode or (_pixels if data.ndim == 4 else _plain), size)
+    read = _Reader(extractor, decode or (_unit_range if data.ndim == 4 else _unchanged), size)
     known = features(read(data, "real"), "features of real", 3)
-    asked = np.repeat(drivers, final.sizes["sample"])
+    labels = np.repeat(drivers, final.sizes["sample"])
     groups = _spread(len(drivers), final.sizes["sample"], seed)
     rows = []
     for setting in tqdm(final["guidance"].values, desc="quality", unit="setting", disable=not progress, mininterval=1):
         fake = final.sel(guidance=setting).values.reshape(total, *data.shape[1:])
-        made = features(read(fake, f"guidance {setting}"), f"features of guidance {setting}", _LEAST)
-        row = _numbers(known, made, count, confidence=confidence, groups=groups, seed=seed)
+        generated = features(read(fake, f"guidance {setting}"), f"features of guidance {setting}", _LEAST)
+        row = _numbers(known, generated, count, confidence=confidence, groups=groups, seed=seed)
         if read.classifies and drivers != [NULL]:
-            row["accuracy"] = accuracy(read.labels(fake), asked, confidence=confidence, groups=groups)
+            row["accuracy"] = accuracy(read.labels(fake), labels, confidence=confidence, groups=groups)
         rows.append(row)
     if base is not None:
         rows = [row | _less(row, rows[base], total, confidence) for row in rows]
@@ -143,19 +143,19 @@ def _real(real: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return data
 
 
-def _numbers(known: NDArray[Any], made: NDArray[Any], neighbours: int, **options: Any) -> dict[str, Estimate]:
-    """What can be said of the features alone."""
-    precision, recall = precision_recall(known, made, neighbours, **options)
+def _numbers(known: NDArray[Any], generated: NDArray[Any], neighbours: int, **options: Any) -> dict[str, Estimate]:
+    """The measures that need the features alone."""
+    precision, recall = precision_recall(known, generated, neighbours, **options)
     return {
-        "frechet_distance": frechet_distance(known, made, **options),
-        "frechet_limit": frechet_limit(known, made, **options),
+        "frechet_distance": frechet_distance(known, generated, **options),
+        "frechet_limit": frechet_limit(known, generated, **options),
         "precision": precision,
         "recall": recall,
     }
 
 
-def _place(runs: xr.Dataset, reference: str | None) -> int | None:
-    """Place of the setting that differences are taken to."""
+def _reference_index(runs: xr.Dataset, reference: str | None) -> int | None:
+    """Index of the setting that differences are taken to."""
     names = [str(name) for name in runs["guidance"].values]
     if reference is None:
         unguided = np.flatnonzero(runs["guidance_scale"].values == 1.0)
@@ -190,11 +190,11 @@ class _Reader:
         return np.concatenate(parts)
 
     def labels(self, samples: NDArray[Any]) -> list[str]:
-        """What the extractor takes the samples for."""
+        """The labels that the extractor gives to the samples."""
         return [str(label) for part in self._each(self._extractor.classify, samples, "labels") for label in part]
 
     def _each(self, function: Callable[[Tensor], Any], samples: NDArray[Any], what: str) -> list[Any]:
-        found = []
+        results = []
         for low in range(0, len(samples), self._size):
             some = torch.as_tensor(samples[low : low + self._size], dtype=torch.float32)
             try:
@@ -207,15 +207,15 @@ class _Reader:
                 raise SpecentError(f"extractor or decode raised {reason(error)} on {what}") from error
             if length != len(some):
                 raise SpecentError(f"extractor returned {length} rows for {len(some)} samples of {what}")
-            found.append(part)
-        return found
+            results.append(part)
+        return results
 
 
-def _pixels(samples: Tensor) -> Tensor:
+def _unit_range(samples: Tensor) -> Tensor:
     return (0.5 * (samples + 1)).clamp(0, 1)
 
 
-def _plain(samples: Tensor) -> Tensor:
+def _unchanged(samples: Tensor) -> Tensor:
     return samples
 
 
@@ -239,14 +239,14 @@ def _dataset(
     for name in rows[0]:
         for suffix, part in (("", "value"), ("_lower", "lower"), ("_upper", "upper")):
             variables[name + suffix] = ("guidance", [getattr(row[name], part) for row in rows])
-    kept = runs[["guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
+    coordinates = runs[["guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
     try:
         described = json.dumps(identity, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise SpecentError(f"extractor.identity={brief(identity)} cannot be written as JSON") from error
-    digest = hashlib.sha256(np.ascontiguousarray(real).tobytes()).hexdigest()
+    digest = sha256(np.ascontiguousarray(real).tobytes())
     return schema.finish(
-        xr.Dataset(variables, kept),
+        xr.Dataset(variables, coordinates),
         "quality",
         title=f"Quality of {settings['samples']} samples a setting against {len(real)} real ones",
         settings=settings,

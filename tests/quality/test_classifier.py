@@ -20,19 +20,19 @@ def pictures() -> torch.Tensor:
 
 
 def test_it_is_nearly_always_right_on_images_it_was_not_trained_on() -> None:
-    made = digits_classifier()
+    digits = digits_classifier()
     # a plain perceptron reaches 0.97
-    assert made.held_out.value > 0.97
-    assert made.held_out.lower < made.held_out.value
-    assert made.identity["held_out_accuracy"] == made.held_out.value
+    assert digits.held_out.value > 0.97
+    assert digits.held_out.lower < digits.held_out.value
+    assert digits.identity["held_out_accuracy"] == digits.held_out.value
 
 
 def test_it_tells_the_shipped_images_and_their_inverses_apart(pictures: torch.Tensor) -> None:
-    made = digits_classifier()
+    digits = digits_classifier()
     names = digits_data()[1]
-    assert (made.classify(pictures) == names).mean() > 0.98
-    assert (made.classify(1 - pictures) == names).mean() < 0.5
-    known, inverse = made(pictures), made(1 - pictures)
+    assert (digits.classify(pictures) == names).mean() > 0.98
+    assert (digits.classify(1 - pictures) == names).mean() < 0.5
+    known, inverse = digits(pictures), digits(1 - pictures)
     assert known.shape == (1797, 32)
     halves = known[::2], known[1::2]
     assert float(frechet_distance(*halves)) < 0.05 * float(frechet_distance(halves[0], inverse))
@@ -45,7 +45,7 @@ def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
     expected = torch.rand(3)
     first = digits_classifier(1)
     torch.manual_seed(123)
-    classifier._trained.cache_clear()
+    classifier._classifier_of_seed.cache_clear()
     again = digits_classifier(1)
     assert torch.equal(torch.rand(3), expected)
     assert again is not first
@@ -55,12 +55,12 @@ def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
 
 def test_it_is_trained_even_where_gradients_are_off() -> None:
     with torch.no_grad():
-        classifier._trained.cache_clear()
+        classifier._classifier_of_seed.cache_clear()
         assert digits_classifier().held_out.value > 0.97
 
 
 def test_what_is_no_digit_is_refused(pictures: torch.Tensor) -> None:
-    made = digits_classifier()
+    digits = digits_classifier()
     for bad, message in (
         (pictures[:, 0], "pictures of shape (1797, 8, 8)"),
         (np.zeros((2, 1, 8, 8)), "a tensor of shape"),
@@ -68,7 +68,7 @@ def test_what_is_no_digit_is_refused(pictures: torch.Tensor) -> None:
         (torch.full((1, 1, 8, 8), torch.nan), "pictures run from nan to nan"),
     ):
         with pytest.raises(SpecentError, match=re.escape(message)):
-            made(bad)  # type: ignore[arg-type]
+            digits(bad)  # type: ignore[arg-type]
     with pytest.raises(SpecentError, match="seed=-1"):
         digits_classifier(-1)
     with pytest.raises(SpecentError, match=r"seed=\[1\] must be a whole number"):

@@ -11,7 +11,7 @@ import torch
 
 from specent.errors import SpecentError
 from specent.quality import dinov2
-from specent.quality.dinov2 import prepared
+from specent.quality.dinov2 import network_input
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -34,15 +34,15 @@ def test_features_are_the_class_token_of_the_saved_network(folder: Path) -> None
     from transformers import Dinov2Model
 
     pictures = torch.rand(3, 3, 28, 28, generator=torch.Generator().manual_seed(1))
-    made = dinov2(folder, size=28)
-    found = made(pictures)
+    extractor = dinov2(folder, size=28)
+    features = extractor(pictures)
     net = Dinov2Model.from_pretrained(folder).eval()
     with torch.no_grad():
         expected = net(pixel_values=(pictures - MEAN) / DEVIATION).last_hidden_state[:, 0]
-    assert found.dtype == np.float64
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
-    assert made.identity["name"] == "tiny"
-    assert made.identity == dinov2(str(folder), size=28).identity
+    assert features.dtype == np.float64
+    np.testing.assert_allclose(features, expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert extractor.identity["name"] == "tiny"
+    assert extractor.identity == dinov2(str(folder), size=28).identity
 
 
 def test_the_hash_is_that_of_the_weights(folder: Path, tmp_path: Path) -> None:
@@ -57,17 +57,17 @@ def test_the_hash_is_that_of_the_weights(folder: Path, tmp_path: Path) -> None:
 
 def test_pictures_are_resized_cut_to_a_square_and_normalised() -> None:
     ramp = torch.linspace(0, 1, 56).expand(1, 1, 28, 56)
-    made = prepared(ramp, 14) * DEVIATION + MEAN
-    assert made.shape == (1, 3, 14, 14)
+    standard = network_input(ramp, 14) * DEVIATION + MEAN
+    assert standard.shape == (1, 3, 14, 14)
     # grey in all colours, and the middle half of the width, where the ramp runs from 1/4 to 3/4
-    torch.testing.assert_close(made[:, 0], made[:, 2])
+    torch.testing.assert_close(standard[:, 0], standard[:, 2])
     centres = (torch.arange(14) + 0.5) / 14 * 0.5 + 0.25
-    torch.testing.assert_close(made[0, 0, 7], centres, rtol=0, atol=0.01)
+    torch.testing.assert_close(standard[0, 0, 7], centres, rtol=0, atol=0.01)
     # a constant stays what it is; enlarging does not overshoot
-    torch.testing.assert_close(prepared(torch.ones(1, 3, 8, 8), 28) * DEVIATION + MEAN, torch.ones(1, 3, 28, 28))
+    torch.testing.assert_close(network_input(torch.ones(1, 3, 8, 8), 28) * DEVIATION + MEAN, torch.ones(1, 3, 28, 28))
     step = torch.zeros(1, 1, 8, 8)
     step[..., 4:] = 1.0
-    large = prepared(step, 28) * DEVIATION + MEAN
+    large = network_input(step, 28) * DEVIATION + MEAN
     assert large.min() >= -1e-6
     assert large.max() <= 1 + 1e-6
 
@@ -95,14 +95,14 @@ def test_a_folder_that_holds_something_else_is_refused(folder: Path, tmp_path: P
 
 
 def test_bad_input_is_named(folder: Path) -> None:
-    made = dinov2(folder, size=28)
+    extractor = dinov2(folder, size=28)
     for bad, message in (
         (torch.zeros(2, 2, 8, 8), "pictures of shape (2, 2, 8, 8)"),
         (torch.zeros(2, 8, 8), "pictures of shape (2, 8, 8)"),
         (torch.full((1, 1, 8, 8), -0.5), "pictures run from -0.5 to -0.5"),
     ):
         with pytest.raises(SpecentError, match=re.escape(message)):
-            made(bad)
+            extractor(bad)
     with pytest.raises(SpecentError, match="size=30 must be a multiple of the patches of 14 pixels; take 28"):
         dinov2(folder, size=30)
     with pytest.raises(SpecentError, match="name=None"):

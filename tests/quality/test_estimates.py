@@ -10,14 +10,14 @@ from scipy.stats import binomtest
 
 from specent.errors import SpecentError
 from specent.quality import Estimate, accuracy
-from specent.quality.estimates import difference, grouped, jackknife, share, standard_error
+from specent.quality.estimates import difference, jackknife, jackknife_groups, share, standard_error
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 20), (7, 20), (20, 20), (995, 1000)])
 def test_without_an_error_of_its_own_a_share_has_the_interval_of_wilson(hits: int, count: int) -> None:
     expected = binomtest(hits, count).proportion_ci(0.9, method="wilson")
-    found = share(hits / count, count, confidence=0.9)
-    assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    estimate = share(hits / count, count, confidence=0.9)
+    assert (estimate.lower, estimate.upper) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_a_larger_error_widens_the_interval_and_a_smaller_one_does_not_narrow_it() -> None:
@@ -42,10 +42,10 @@ def test_the_scatter_that_two_estimates_share_drops_out_of_their_difference() ->
         deleted = np.array([values[groups != g].mean() for g in range(24)])
         return jackknife(values.mean(), deleted, confidence=0.95)
 
-    made = difference(mean(common + own), mean(common), confidence=0.95)
-    assert made.value == pytest.approx(own.mean())
+    estimate = difference(mean(common + own), mean(common), confidence=0.95)
+    assert estimate.value == pytest.approx(own.mean())
     # 24 groups know a deviation to 15 %
-    assert made.standard_error == pytest.approx(0.1 / np.sqrt(240), rel=0.6)
+    assert estimate.standard_error == pytest.approx(0.1 / np.sqrt(240), rel=0.6)
     assert difference(mean(common), mean(common), confidence=0.95, least=0.01).standard_error == 0.01
 
 
@@ -54,24 +54,24 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     deleted = (values.sum() - values) / 23
     assert standard_error(deleted) == pytest.approx(values.std(ddof=1) / np.sqrt(24), rel=1e-12)
     assert standard_error(deleted, deleted) == pytest.approx(np.sqrt(2) * standard_error(deleted), rel=1e-12)
-    made = jackknife(0.01, deleted, confidence=0.95, least=0.0)
-    assert made.lower == 0.0
+    estimate = jackknife(0.01, deleted, confidence=0.95, least=0.0)
+    assert estimate.lower == 0.0
     # Student's t with 23 degrees of freedom
-    assert made.upper == pytest.approx(0.01 + 2.0687 * standard_error(deleted), rel=1e-4)
+    assert estimate.upper == pytest.approx(0.01 + 2.0687 * standard_error(deleted), rel=1e-4)
 
 
 def test_groups_are_as_equal_as_can_be() -> None:
-    counts = np.bincount(grouped(101, None, 3))
+    counts = np.bincount(jackknife_groups(101, None, 3))
     assert len(counts) == 24
     assert set(counts.tolist()) == {4, 5}
-    assert len(set(grouped(5, None, 0).tolist())) == 5
+    assert len(set(jackknife_groups(5, None, 0).tolist())) == 5
 
 
 def test_accuracy_counts_hits() -> None:
-    found = accuracy(np.array(["1", "2", "3", "3"]), [1, 2, 3, 1])
-    assert found.value == 0.75
-    assert found.lower < 0.75 < found.upper
-    assert float(found) == 0.75
+    estimate = accuracy(np.array(["1", "2", "3", "3"]), [1, 2, 3, 1])
+    assert estimate.value == 0.75
+    assert estimate.lower < 0.75 < estimate.upper
+    assert float(estimate) == 0.75
     # by groups, each of which is all hits or all misses, it varies more than a binomial
     hit = np.repeat([True, False], 120)
     even, lumped = (accuracy(np.where(hit, "a", "b"), ["a"] * 240, groups=g) for g in (

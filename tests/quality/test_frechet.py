@@ -33,8 +33,8 @@ def test_covariances_that_commute_give_the_distance_of_the_deviations() -> None:
     rng = np.random.default_rng(0)
     turn, _ = np.linalg.qr(rng.normal(size=(7, 7)))
     a, b, shift = rng.uniform(0, 3, 7), rng.uniform(0, 3, 7), rng.normal(size=7)
-    found = frechet_gaussians(np.zeros(7), turn @ np.diag(a**2) @ turn.T, shift, turn @ np.diag(b**2) @ turn.T)
-    assert found == pytest.approx(shift @ shift + ((a - b) ** 2).sum(), rel=1e-10)
+    estimates = frechet_gaussians(np.zeros(7), turn @ np.diag(a**2) @ turn.T, shift, turn @ np.diag(b**2) @ turn.T)
+    assert estimates == pytest.approx(shift @ shift + ((a - b) ** 2).sum(), rel=1e-10)
 
 
 @pytest.mark.parametrize("size", [2, 16, 64])
@@ -60,8 +60,8 @@ def test_singular_covariances_of_any_rank_are_right_to_many_digits(first: int, s
     # the trace of the root of (A A^T) (B B^T) is the sum of the singular values of A^T B
     root = np.linalg.svd(left.T @ right, compute_uv=False).sum()
     expected = (left**2).sum() + (right**2).sum() - 2 * root
-    found = frechet_gaussians(np.zeros(40), left @ left.T, np.zeros(40), right @ right.T)
-    assert found == pytest.approx(expected, rel=1e-9)
+    estimates = frechet_gaussians(np.zeros(40), left @ left.T, np.zeros(40), right @ right.T)
+    assert estimates == pytest.approx(expected, rel=1e-9)
 
 
 def test_features_far_from_their_origin_keep_their_digits() -> None:
@@ -95,8 +95,8 @@ def sampled(size: int, samples: int, shift: float, repetitions: int, function: A
     # whitened, so that the reference is the standard normal to the last digit
     real = rng.normal(size=(50_000, size))
     real = (real - real.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(real.T))).T
-    found = [function(real, rng.normal(shift, 1, (samples, size)), seed=i) for i in range(repetitions)]
-    return np.array([[one.value, one.lower, one.upper, one.standard_error] for one in found])
+    estimates = [function(real, rng.normal(shift, 1, (samples, size)), seed=i) for i in range(repetitions)]
+    return np.array([[one.value, one.lower, one.upper, one.standard_error] for one in estimates])
 
 
 def test_the_bias_falls_as_one_over_the_number_of_samples_and_the_limit_has_lost_it() -> None:
@@ -114,24 +114,24 @@ def test_the_bias_falls_as_one_over_the_number_of_samples_and_the_limit_has_lost
 
 @pytest.mark.parametrize(("function", "shift"), [(frechet_limit, 0.3), (frechet_limit, 0.0), (frechet_distance, 0.3)])
 def test_intervals_cover_what_they_say(function: Any, shift: float) -> None:
-    found = sampled(4, 200, shift, 100, function)
+    estimates = sampled(4, 200, shift, 100, function)
     # the limit is that of the distributions, the plain distance that of as many samples
-    truth = 4 * shift**2 if function is frechet_limit else found[:, 0].mean()
-    covered = ((found[:, 1] <= truth) & (truth <= found[:, 2])).mean()
+    truth = 4 * shift**2 if function is frechet_limit else estimates[:, 0].mean()
+    covered = ((estimates[:, 1] <= truth) & (truth <= estimates[:, 2])).mean()
     # of 100 at 95 %: standard error 0.022. They may cover more, where the distance itself is of second order
     assert covered >= 0.95 - 4 * 0.022
     if shift:
         # 100 repetitions know a deviation to 7 %
-        assert found[:, 3].mean() == pytest.approx(found[:, 0].std(), rel=0.28)
+        assert estimates[:, 3].mean() == pytest.approx(estimates[:, 0].std(), rel=0.28)
 
 
-def test_the_scatter_of_real_samples_counts_where_it_is_asked_for() -> None:
+def test_the_scatter_of_real_samples_counts_where_it_is_to_be_counted() -> None:
     rng = np.random.default_rng(6)
     real, fake = rng.normal(size=(300, 3)), rng.normal(0.5, 1, size=(3000, 3))
-    given, drawn = (frechet_distance(real, fake, real_sampled=flag) for flag in (False, True))
-    assert given.value == pytest.approx(drawn.value, rel=1e-12)
+    fixed, sampled_too = (frechet_distance(real, fake, real_sampled=flag) for flag in (False, True))
+    assert fixed.value == pytest.approx(sampled_too.value, rel=1e-12)
     # ten times fewer real samples: about ten times the variance
-    assert drawn.standard_error == pytest.approx(math.sqrt(11) * given.standard_error, rel=0.5)
+    assert sampled_too.standard_error == pytest.approx(math.sqrt(11) * fixed.standard_error, rel=0.5)
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
@@ -163,7 +163,7 @@ def test_bad_input_is_named(arguments: Any, options: dict[str, Any], message: st
         frechet_distance(*arguments, **options)
 
 
-def test_a_feature_that_is_not_finite_is_refused_with_its_place() -> None:
+def test_a_feature_that_is_not_finite_is_refused_with_its_sample_and_feature() -> None:
     bad = GOOD.copy()
     bad[7, 1] = np.nan
     with pytest.raises(SpecentError, match="fake is nan at sample 7, feature 1"):

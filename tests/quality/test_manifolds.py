@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from specent.errors import SpecentError
 from specent.quality import manifolds, precision_recall
-from specent.quality.manifolds import covered
+from specent.quality.manifolds import share_on_manifold
 
 
 def brute(points: np.ndarray, centres: np.ndarray, neighbours: int) -> float:
@@ -59,11 +59,11 @@ def test_samples_of_one_mode_out_of_two_are_precise_and_reach_half() -> None:
 
 def test_copies_lie_on_a_manifold_of_no_extent() -> None:
     rng = np.random.default_rng(2)
-    places = 1e3 * rng.normal(size=(12, 6))
-    real = np.repeat(places, 5, axis=0)
+    centres = 1e3 * rng.normal(size=(12, 6))
+    real = np.repeat(centres, 5, axis=0)
     precision, recall = precision_recall(real, real[::-1].copy())
     assert precision.value == recall.value == 1.0
-    assert precision_recall(real, np.repeat(places + 1e-3, 5, axis=0))[0].value == 0.0
+    assert precision_recall(real, np.repeat(centres + 1e-3, 5, axis=0))[0].value == 0.0
 
 
 def test_memory_is_bounded_by_blocks_that_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_the_jackknife_leaves_out_what_it_says(seed: int, neighbours: int) -> No
     rng = np.random.default_rng(seed)
     points, centres = rng.normal(size=(40, 2)), rng.normal(size=(50, 2))
     mine, theirs = rng.permutation(40) % 5, rng.permutation(50) % 6
-    value, by_point, by_centre = covered(points, centres, neighbours, mine, theirs)
+    value, by_point, by_centre = share_on_manifold(points, centres, neighbours, mine, theirs)
     assert value == brute(points, centres, neighbours)
     for g in range(5):
         assert by_point[g] == pytest.approx(brute(points[mine != g], centres, neighbours))
@@ -100,10 +100,10 @@ def test_the_jackknife_leaves_out_what_it_says(seed: int, neighbours: int) -> No
 def test_intervals_hold_the_mean_over_repetitions() -> None:
     rng = np.random.default_rng(4)
     real = rng.normal(size=(500, 3))
-    found = [precision_recall(real, 1.3 * rng.normal(size=(300, 3)), seed=i) for i in range(60)]
-    for place, looser in ((0, 1.35), (1, 3.0)):
-        values = np.array([[pair[place].value, pair[place].lower, pair[place].upper] for pair in found])
-        errors = np.mean([pair[place].standard_error for pair in found])
+    estimates = [precision_recall(real, 1.3 * rng.normal(size=(300, 3)), seed=i) for i in range(60)]
+    for index, looser in ((0, 1.35), (1, 3.0)):
+        values = np.array([[pair[index].value, pair[index].lower, pair[index].upper] for pair in estimates])
+        errors = np.mean([pair[index].standard_error for pair in estimates])
         mean, deviation = values[:, 0].mean(), values[:, 0].std()
         # 60 intervals at 95 %: standard error 0.028
         assert ((values[:, 1] <= mean) & (mean <= values[:, 2])).mean() >= 0.95 - 4 * 0.028

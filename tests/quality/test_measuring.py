@@ -1,4 +1,4 @@
-"""The quality of runs as a dataset: the numbers of the kernels, setting by setting, kept in archives."""
+"""The quality of runs as a dataset: the numbers of the kernels, setting by setting, stored in archives."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def test_differences_are_paired_and_taken_to_the_unguided_setting(
         sp.models.mixture(MIX), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(48, 0.05, 100.0), samples=300,
         guidance=[sp.Guidance(1.1), sp.Guidance(1.101)], progress=False,
     )  # fmt: skip
-    made = sp.quality.measure(near, real, Signs(), reference="w=1.1", progress=False)
+    quality = sp.quality.measure(near, real, Signs(), reference="w=1.1", progress=False)
     own, paired = (
-        float((made[f"{name}_upper"] - made[f"{name}_lower"])[1])
+        float((quality[f"{name}_upper"] - quality[f"{name}_lower"])[1])
         for name in ("frechet_limit", "frechet_limit_difference")
     )
     assert paired < own / 10
@@ -137,11 +137,11 @@ def test_without_labels_there_is_no_accuracy_and_the_null_condition_is_left_out(
         sp.models.mixture(MIX), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(24, 0.05, 100.0), samples=60,
         classes=["left", "right", "null"], progress=False,
     )  # fmt: skip
-    made = sp.quality.measure(runs, real, lambda x: x, progress=False)
-    assert "accuracy" not in made
-    assert json.loads(made.attrs["settings"])["samples"] == 120
+    quality = sp.quality.measure(runs, real, lambda x: x, progress=False)
+    assert "accuracy" not in quality
+    assert json.loads(quality.attrs["settings"])["samples"] == 120
     some = sp.quality.measure(runs.sel(class_label=["left", "right"]), real, lambda x: x, progress=False)
-    xr.testing.assert_equal(made, some)
+    xr.testing.assert_equal(quality, some)
 
 
 def test_pictures_reach_the_extractor_from_black_to_white() -> None:
