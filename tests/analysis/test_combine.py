@@ -52,7 +52,7 @@ def test_parts_at_another_log_snr_are_refused(exact):
         for betas in ("linear", "cosine")
     )
     renamed = two.assign_coords(estimator=("estimator", ["other"], two.estimator.attrs))
-    message = r"profiles\[1\] differs from profiles\[0\] in the coordinate 'log_snr'; make both from the same"
+    message = r"datasets\[1\] differs from datasets\[0\] in the coordinate 'log_snr'; make both from the same"
     with pytest.raises(SpecentError, match=message):
         sp.analysis.combine(one, renamed)
 
@@ -83,7 +83,7 @@ def test_other_misfits_are_named(exact, guided, pair_runs):
         ((exact,), "combine got 1 dataset"),
         ((exact, exact), "hold one twice"),
         ((exact, 3), r"datasets\[1\] is a int"),
-        (([exact, plain], exact), r"profiles\[0\] is a list"),
+        (([exact, plain], exact), r"datasets\[0\] is a list"),
         ((exact, plain.isel(time=slice(1, None))), "coordinate 'time'; make both from the same runs"),
         ((exact, sp.entropy(pair_runs, estimator="path", rate_axis="sigma").sel(guidance=["unguided"])), "rate_axis="),
     ):
