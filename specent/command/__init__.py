@@ -2,6 +2,7 @@
 
 Exit codes: 0 done, 1 bad input (one line on standard error says what and how to put it right), 2 wrong usage,
 130 interrupted, 143 terminated. With SPECENT_TRACEBACK=1 in the environment a traceback stands above that line.
+Warnings are one line each on standard error too, ``specent: warning: ...``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 from cyclopts import CycloptsError
 
@@ -22,7 +25,7 @@ from specent.command import check as check
 from specent.command import plot as plot
 from specent.command import run as run
 from specent.command.interface import app
-from specent.errors import SpecentError
+from specent.errors import SpecentError, SpecentWarning
 
 
 class _Terminated(BaseException):
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     tokens = sys.argv[1:] if argv is None else list(argv)
     try:
-        with _termination():
+        with _termination(), _plain_warnings():
             app(tokens, exit_on_error=False, print_error=False)
             sys.stdout.flush()
     except SpecentError as error:
@@ -81,11 +84,41 @@ def _termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print a warning as one plain line, without the line of code that raised it."""
+    before = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if file is not None:
+            before(message, category, filename, lineno, file, line)
+            return
+        # of a warning by another library the reader needs to know where it comes from
+        origin = "" if issubclass(category, SpecentWarning) else f" ({category.__name__} at {filename}:{lineno})"
+        print(f"specent: warning: {_one_line(message)}{origin}", file=sys.stderr)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def _one_line(message: object) -> str:
+    text = " ".join(str(message).split())
+    # on the command line the argument of Python is a flag
+    return text if "--overwrite" in text else text.replace("overwrite=True", "--overwrite")
+
+
 def _failed(message: object, error: BaseException, code: int) -> int:
     if os.environ.get("SPECENT_TRACEBACK", "0") not in ("", "0"):
         traceback.print_exception(error)
-    text = " ".join(str(message).split())
-    # on the command line the argument of Python is a flag
-    text = text if "--overwrite" in text else text.replace("overwrite=True", "--overwrite")
-    print(f"specent: {text}", file=sys.stderr)
+    print(f"specent: {_one_line(message)}", file=sys.stderr)
     return code

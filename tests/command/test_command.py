@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import xarray as xr
 
 import specent as sp
 from specent import command, studies
-from specent.errors import SpecentWarning
 from specent.files import shipped_folder
 
 MakeDataset = Callable[..., xr.Dataset]
@@ -361,8 +361,10 @@ def test_plot_draws_trajectories_profiles_and_places(
     assert text.count("<figure class=") == 1
 
 
-@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # some curves never fall to half
-def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default::specent.errors.SpecentWarning")  # some curves never fall to half
+def test_plot_puts_classes_against_the_null_condition_over_their_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = [[[[-1.0, 1.0]]], [[[1.0, -1.0]]], [[[1.0, 1.0]]]]
     model = sp.models.finite(images, ["a", "b", "c"])
     options = {"schedule": sp.schedules.VE(), "time": sp.schedules.edm_grid(12), "samples": 20, "progress": False}
@@ -372,8 +374,9 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(tmp_pa
     strips = sp.sample(model, classes=["a", "b"], record=sp.Record([0.1, 1.0]), **options)
     paths = [sp.write(sp.entropy(runs), tmp_path / "p.nc"), sp.write(strips, tmp_path / "s.nc")]
     page = tmp_path / "page.html"
-    with pytest.warns(SpecentWarning, match="3 of 9 profiles never fall"):
-        assert command.main(["plot", *map(str, paths), "-o", str(page)]) == 0
+    capsys.readouterr()
+    assert command.main(["plot", *map(str, paths), "-o", str(page)]) == 0
+    assert re.fullmatch(r"specent: warning: 3 of 9 profiles never fall[^\n]*\n", capsys.readouterr().err)
     text = page.read_text(encoding="utf-8")
     assert '<figure class="predictions">' in text
     # no matrix of pairs
@@ -403,12 +406,32 @@ def test_plot_of_a_sweep_fits_the_law_of_its_clock(tmp_path: Path) -> None:
     assert "slope 1.0000" in text
 
 
-def test_curves_that_never_fall_are_drawn_with_a_dash_in_the_table(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_warning_of_another_library_is_one_line_that_names_its_origin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def describe(_path: Path) -> str:
+        warnings.warn("two\nlines", UserWarning, stacklevel=1)
+        return "described"
+
+    monkeypatch.setattr("specent.archive.describe", describe)
+    before = warnings.showwarning
+    assert command.main(["describe", "any.nc"]) == 0
+    assert warnings.showwarning is before
+    said = capsys.readouterr()
+    assert re.fullmatch(r"specent: warning: two lines \(UserWarning at \S+test_command\.py:\d+\)\n", said.err)
+    assert said.out == "described\n"
+
+
+@pytest.mark.filterwarnings("default::specent.errors.SpecentWarning")
+def test_curves_that_never_fall_are_drawn_with_a_dash_in_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mix = sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"])
     noisy = sp.exact.profiles(mix, sp.schedules.VE(), [20.0, 30.0, 40.0, 80.0], [sp.Partition.full(mix.labels)])
     path = sp.write(noisy, tmp_path / "noisy.nc")
-    with pytest.warns(SpecentWarning, match="1 of 1 profiles never fall"):
-        assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
+    assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
+    assert re.fullmatch(r"specent: warning: 1 of 1 profiles never fall[^\n]*\n", capsys.readouterr().err)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert '<figure class="entropy">' in text
     assert "<td>full</td><td>–</td>" in text
@@ -497,14 +520,18 @@ def test_a_partition_that_was_not_named_before_can_be_asked_of_trajectories(tmp_
     assert command.main([*arguments, "cat | horse", "--overwrite"]) == 1
 
 
-def test_one_profile_that_never_falls_costs_only_its_own_numbers(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default::specent.errors.SpecentWarning")
+def test_one_profile_that_never_falls_costs_only_its_own_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
     # the null condition contains the class: with two classes 0.69 bit are left of it
     partitions = [sp.Partition.full(mix.labels), sp.Partition.pair("left", "null")]
     profiles = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(48, 0.05), partitions)
     path, page = sp.write(profiles, tmp_path / "both.nc"), tmp_path / "page.html"
-    with pytest.warns(SpecentWarning, match=r"1 of 2 profiles never fall.*'left \| null'"):
-        assert command.main(["plot", str(path), "-o", str(page)]) == 0
+    assert command.main(["plot", str(path), "-o", str(page)]) == 0
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"specent: warning: 1 of 2 profiles never fall[^\n]*'left \| null'[^\n]*\n", said)
     text = page.read_text(encoding="utf-8")
     level = sp.speciation(profiles.sel(partition=["full"]), axis="sigma").half_entropy.item()
     assert f"<td>full</td><td>{level:.4g}</td>" in text
