@@ -16,12 +16,12 @@ Array = NDArray[np.float64]
 _BISECTIONS = 60
 
 
-def crossings(place: Array, curves: Array, levels: Array) -> Array:
-    """Places where curves fall through levels, coming from the noisy end.
+def crossings(grid: Array, curves: Array, levels: Array) -> Array:
+    """Positions where curves fall through levels, coming from the noisy end.
 
     Parameters
     ----------
-    place : ndarray, shape (points,)
+    grid : ndarray, shape (points,)
         Ascending from noise to data (log-SNR).
     curves : ndarray, shape (curves, points)
         One curve a row.
@@ -39,7 +39,7 @@ def crossings(place: Array, curves: Array, levels: Array) -> Array:
     >>> crossings(np.array([0.0, 1.0, 2.0]), np.array([[3.0, 2.0, 1.0]]), np.array([1.5, 0.5])).tolist()
     [[1.5, nan]]
     """
-    coefficients = CubicSpline(place, curves, axis=1).c
+    coefficients = CubicSpline(grid, curves, axis=1).c
     out = np.full((len(curves), len(levels)), np.nan)
     for k, level in enumerate(levels):
         above = curves > level
@@ -51,24 +51,24 @@ def crossings(place: Array, curves: Array, levels: Array) -> Array:
         column = np.argmax(np.cumsum(change[row], axis=1) == wanted[:, None], axis=1)
         local = coefficients[:, column, row].copy()
         local[3] -= level
-        width = place[column + 1] - place[column]
-        out[row, k] = place[column] + _root(local, width, above[row, column])
+        width = grid[column + 1] - grid[column]
+        out[row, k] = grid[column] + _root(local, width, above[row, column])
     return out
 
 
-def peaks(place: Array, curves: Array) -> tuple[Array, Array]:
-    """Place and height of the highest point of curves, between the points of the grid.
+def peaks(grid: Array, curves: Array) -> tuple[Array, Array]:
+    """Position and height of the highest point of curves, between the points of the grid.
 
     Parameters
     ----------
-    place : ndarray, shape (points,)
+    grid : ndarray, shape (points,)
         Ascending, in the axis in which the peak is meant.
     curves : ndarray, shape (curves, points)
         One curve a row.
 
     Returns
     -------
-    place, height : ndarray, shape (curves,)
+    position, height : ndarray, shape (curves,)
         An end of the grid if the curve is highest there.
 
     Examples
@@ -79,19 +79,19 @@ def peaks(place: Array, curves: Array) -> tuple[Array, Array]:
     """
     rows = np.arange(len(curves))
     top = np.argmax(curves, axis=1)
-    best_place, best = place[top].astype(np.float64), curves[rows, top].astype(np.float64)
-    if len(place) < 3:
-        return best_place, best
-    coefficients = CubicSpline(place, curves, axis=1).c
-    for column in (np.clip(top - 1, 0, None), np.clip(top, None, len(place) - 2)):
+    best_position, best = grid[top].astype(np.float64), curves[rows, top].astype(np.float64)
+    if len(grid) < 3:
+        return best_position, best
+    coefficients = CubicSpline(grid, curves, axis=1).c
+    for column in (np.clip(top - 1, 0, None), np.clip(top, None, len(grid) - 2)):
         a, b, c, d = coefficients[:, column, rows]
         for sign in (1.0, -1.0):
             step = _stationary(a, b, c, sign)
             height = ((a * step + b) * step + c) * step + d
-            better = (step > 0) & (step < place[column + 1] - place[column]) & (height > best)
-            best_place = np.where(better, place[column] + step, best_place)
+            better = (step > 0) & (step < grid[column + 1] - grid[column]) & (height > best)
+            best_position = np.where(better, grid[column] + step, best_position)
             best = np.where(better, height, best)
-    return best_place, best
+    return best_position, best
 
 
 def _root(local: Array, width: Array, falling: NDArray[np.bool_]) -> Array:
@@ -106,7 +106,7 @@ def _root(local: Array, width: Array, falling: NDArray[np.bool_]) -> Array:
 
 
 def _stationary(a: Array, b: Array, c: Array, sign: float) -> Array:
-    """One of the two places where ``a s^3 + b s^2 + c s`` is stationary, -1 if there is none."""
+    """One of the two positions where ``a s^3 + b s^2 + c s`` is stationary, -1 if there is none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         root = sign * np.sqrt(b**2 - 3 * a * c)
         # the form that does not cancel, for nearly parabolic pieces

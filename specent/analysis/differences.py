@@ -2,8 +2,8 @@
 
 All guidance settings of one run share the noise of every trajectory, and the bootstrap draws the same trajectories for
 all of them. So a replicate of the difference is the difference of the replicates, and what settings have in common
-cancels. Over many questions of one kind, such as every class against the rest, median and quartiles tell the typical
-change; their intervals are over trajectories, the questions being taken as they are.
+cancels. Over many partitions of one kind, such as every class against the rest, median and quartiles tell the typical
+change; their intervals are over trajectories, the partitions being taken as they are.
 """
 
 from __future__ import annotations
@@ -64,30 +64,30 @@ def differences(profiles: xr.Dataset, reference: str = "unguided", *, confidence
     >>> mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
     >>> runs = sp.sample(sp.models.mixture(mix), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(32),
     ...                  samples=50, guidance=[sp.Guidance(), sp.Guidance(2.0)], progress=False)
-    >>> made = differences(sp.entropy(runs, "left|right", ("path", "cross_entropy")))
-    >>> made.guidance.values.tolist(), bool(made.median_entropy_difference.min() < -0.1)
+    >>> diff = differences(sp.entropy(runs, "left|right", ("path", "cross_entropy")))
+    >>> diff.guidance.values.tolist(), bool(diff.median_entropy_difference.min() < -0.1)
     (['w=2'], True)
     """
     profiles = schema.need(profiles, "profiles", "profiles", _QUANTITIES)
     _check(profiles, reference)
     share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
-    made: dict[str, xr.DataArray] = {}
+    variables: dict[str, xr.DataArray] = {}
     for name in _QUANTITIES:
         gap = _gap(profiles, name, reference)
-        made |= _bounded(f"{name}_difference", gap, share)
+        variables |= _bounded(f"{name}_difference", gap, share)
         for prefix, level in QUANTILES.items():
-            made |= _bounded(f"{prefix}_{name}_difference", summary(gap, level), share)
+            variables |= _bounded(f"{prefix}_{name}_difference", summary(gap, level), share)
     settings = {
         "function": "differences", "reference": reference, "confidence": share,
         "profiles": json.loads(profiles.attrs["settings"]),
     }  # fmt: skip
-    kept = {name: profiles.attrs[name] for name in ("model", "guidance_formula") if name in profiles.attrs}
+    attributes = {name: profiles.attrs[name] for name in ("model", "guidance_formula") if name in profiles.attrs}
     count = profiles.sizes["partition"]
     return schema.finish(
-        xr.Dataset(made), "differences", title=f"Profiles of {count} partition(s) less the setting {reference}",
+        xr.Dataset(variables), "differences", title=f"Profiles of {count} partition(s) less the setting {reference}",
         settings=settings, parents=[profiles], reference=reference, confidence=share,
-        rate_axis=profiles.attrs["rate_axis"], schedule=profiles.attrs["schedule"], **kept,
+        rate_axis=profiles.attrs["rate_axis"], schedule=profiles.attrs["schedule"], **attributes,
     )  # fmt: skip
 
 
@@ -99,10 +99,10 @@ def summary(values: xr.DataArray, level: float) -> xr.DataArray:
     >>> summary(xr.DataArray([[1.0, 3.0], [2.0, 8.0]], dims=("replicate", "partition")), 0.5).values.tolist()
     [2.0, 5.0]
     """
-    made: xr.DataArray = xr.apply_ufunc(
+    quantile: xr.DataArray = xr.apply_ufunc(
         np.quantile, values, input_core_dims=[["partition"]], kwargs={"q": level, "axis": -1}
     )
-    return made
+    return quantile
 
 
 def _check(profiles: xr.Dataset, reference: str) -> None:
@@ -122,7 +122,7 @@ def _check(profiles: xr.Dataset, reference: str) -> None:
 
 
 def _gap(profiles: xr.Dataset, name: str, reference: str) -> xr.DataArray:
-    """Every other setting less the reference, dims (replicate, ...): the estimate at place 0, replicates from 1 on."""
+    """Every other setting less the reference, dims (replicate, ...): the estimate at index 0, replicates from 1 on."""
     estimate = profiles[name].expand_dims("replicate")
     replicates = profiles[f"{name}_replicate"].drop_vars("replicate").astype(np.float64)
     whole = xr.concat([estimate, replicates], "replicate", join="exact").compute()
@@ -130,7 +130,7 @@ def _gap(profiles: xr.Dataset, name: str, reference: str) -> xr.DataArray:
     gap = whole.sel(guidance=others) - whole.sel(guidance=reference, drop=True)
     bad = ~np.isfinite(gap.values)
     if bad.any():
-        at = [int(place[0]) for place in np.nonzero(bad)]
+        at = [int(index[0]) for index in np.nonzero(bad)]
         where = [f"{dim}={gap[dim].values[i]}" for dim, i in zip(gap.dims, at, strict=True) if dim in gap.coords]
         raise SpecentError(f"profiles: {name} is not finite at {', '.join(where)}; leave it out, or make it again")
     return gap

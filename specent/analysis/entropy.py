@@ -93,7 +93,7 @@ def entropy(
     Raises
     ------
     SpecentError
-        If an argument cannot be used, a partition has an unknown label, the production is asked for and not there,
+        If an argument cannot be used, a partition has an unknown label, the production is needed and not there,
         "denoiser_gap" is wanted of `runs` without their noisy end, or `runs` holds a NaN or an infinity; the message
         names its coordinates.
 

@@ -1,4 +1,4 @@
-"""The same dataset on another schedule's clock: results depend on the log-SNR alone (arXiv 2107.00630)."""
+"""The same dataset on another schedule: results depend on the log-SNR alone (arXiv 2107.00630)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _RATES = ("entropy_rate", "entropy_rate_lower", "entropy_rate_upper", "entropy_r
 
 
 def on_schedule(dataset: xr.Dataset, schedule: Schedule) -> xr.Dataset:
-    """Put trajectories or profiles on the clock of another schedule.
+    """Put trajectories or profiles on another schedule.
 
     Parameters
     ----------
     dataset : Dataset
         Kind ``trajectories`` or ``profiles``.
     schedule : Schedule
-        The clock. Its range of log-SNR must hold that of the dataset.
+        The noise schedule. Its range of log-SNR must hold that of the dataset.
 
     Returns
     -------
@@ -51,31 +51,31 @@ def on_schedule(dataset: xr.Dataset, schedule: Schedule) -> xr.Dataset:
     """
     kind = dataset.attrs.get("specent_kind") if isinstance(dataset, xr.Dataset) else None
     if not isinstance(kind, str) or kind not in ("trajectories", "profiles"):
-        found = f"of kind {brief(kind)}" if isinstance(dataset, xr.Dataset) else f"a {type(dataset).__name__}"
-        raise SpecentError(f"dataset is {found}; on_schedule takes trajectories or profiles")
+        what = f"of kind {brief(kind)}" if isinstance(dataset, xr.Dataset) else f"a {type(dataset).__name__}"
+        raise SpecentError(f"dataset is {what}; on_schedule takes trajectories or profiles")
     dataset = schema.need(dataset, kind, "dataset")
     if not isinstance(schedule, Schedule):
         raise SpecentError(f"schedule is a {type(schedule).__name__}; use one of specent.schedules, for example VP()")
     log_snr = dataset["log_snr"].values
-    clock = coordinates.of_schedule(schedule, schedule.time(log_snr))
-    # the inverse may be off by rounding, and places must not move
-    clock["log_snr"] = ("time", log_snr)
-    made = dataset.assign_coords(clock)
+    times = coordinates.of_schedule(schedule, schedule.time(log_snr))
+    # the inverse may be off by rounding, and the noise must stay the same
+    times["log_snr"] = ("time", log_snr)
+    result = dataset.assign_coords(times)
     if dataset.attrs.get("rate_axis") == "time":
         old = from_json(str(dataset.attrs["schedule"]))
         ratio = rate_factor("time", log_snr, schedule) / rate_factor("time", log_snr, old)
         for name in _RATES:
-            if name in made:
-                made[name] = (made[name] * xr.DataArray(ratio, dims="time")).astype(made[name].dtype)
-    if "prediction_time" in made.coords:
+            if name in result:
+                result[name] = (result[name] * xr.DataArray(ratio, dims="time")).astype(result[name].dtype)
+    if "prediction_time" in result.coords:
         old = from_json(str(dataset.attrs["schedule"]))
-        made = made.assign_coords(prediction_time=schedule.time(old.log_snr(made["prediction_time"].values)))
-    kept = {name: value for name, value in dataset.attrs.items() if name not in schema.ATTRIBUTES}
-    kept["schedule"] = schedule.to_json()
+        result = result.assign_coords(prediction_time=schedule.time(old.log_snr(result["prediction_time"].values)))
+    attributes = {name: value for name, value in dataset.attrs.items() if name not in schema.ATTRIBUTES}
+    attributes["schedule"] = schedule.to_json()
     settings = {
         "function": "on_schedule",
         "schedule": json.loads(schedule.to_json()),
         "dataset": json.loads(dataset.attrs["settings"]),
     }
-    title = f"{dataset.attrs['title']} on the {schedule.name} clock"
-    return schema.finish(made, kind, title=title, settings=settings, parents=[dataset], **kept)
+    title = f"{dataset.attrs['title']} on the schedule {schedule.name}"
+    return schema.finish(result, kind, title=title, settings=settings, parents=[dataset], **attributes)

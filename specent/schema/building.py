@@ -67,8 +67,8 @@ def finish(
     text = json.dumps(_plain(settings, "settings"), sort_keys=True, allow_nan=False)
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {title}"
     past = [line for parent in parents for line in str(parent.attrs.get("history", "")).splitlines()]
-    made = _arranged(dataset, kind)
-    made.attrs = plain_attributes(
+    result = _arranged(dataset, kind)
+    result.attrs = plain_attributes(
         {
             "Conventions": CONVENTIONS,
             "title": title,
@@ -82,16 +82,16 @@ def finish(
         }
     )
     known = {**COORDINATES, **KINDS[kind]}
-    for name, variable in made.variables.items():
+    for name, variable in result.variables.items():
         expected = known.get(str(name))
         if expected is not None:
-            variable.attrs = expected.attributes(made.attrs)
-    validate(made, complete=False)
-    return made
+            variable.attrs = expected.attributes(result.attrs)
+    validate(result, complete=False)
+    return result
 
 
 def with_settings(dataset: xr.Dataset, **more: Any) -> xr.Dataset:
-    """The dataset with further entries in its settings, for example the recipe that made it.
+    """The dataset with further entries in its settings, for example the recipe that wrote it.
 
     Parameters
     ----------
@@ -117,13 +117,13 @@ def with_settings(dataset: xr.Dataset, **more: Any) -> xr.Dataset:
 
 def versions() -> dict[str, str]:
     """Versions of specent, Python and the libraries that decide numbers or files, as far as installed."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in ("specent", "numpy", "scipy", "xarray", "dask", "netCDF4", "torch"):
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -132,24 +132,30 @@ def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _datasets(parents: Any) -> list[xr.Dataset]:
-    mend = "pass a list of the Datasets this one is made from"
-    return [instance(parent, xr.Dataset, "parents", mend) for parent in listed(parents, "parents", mend)]
+    hint = "pass a list of the Datasets this one is made from"
+    return [instance(parent, xr.Dataset, "parents", hint) for parent in listed(parents, "parents", hint)]
 
 
 def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """Names, order of dimensions, running numbers and widths of types as the contract has them."""
-    made = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
-    made = ordered(made, kind)
-    counted = {dim: np.arange(made.sizes[dim]) for dim in COUNTED if dim in made.dims and dim not in made.coords}
-    made = made.assign_coords(counted)
+    arranged = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
+    arranged = ordered(arranged, kind)
+    counted = {
+        dim: np.arange(arranged.sizes[dim])
+        for dim in COUNTED
+        if dim in arranged.dims and dim not in arranged.coords
+    }
+        dim: np.arange(arranged.sizes[dim]) for dim in COUNTED if dim in arranged.dims and dim not in arranged.coords
+    }
+    arranged = arranged.assign_coords(counted)
     known = {**COORDINATES, **KINDS[kind]}
     casts: dict[Any, xr.Variable] = {}
-    for name, variable in made.variables.items():
+    for name, variable in arranged.variables.items():
         cast = _cast(variable, known[str(name)]) if name in known else variable.dtype
         if np.dtype(cast) != variable.dtype:
             casts[name] = variable.astype(cast, copy=False)
-    coords = {name: cast for name, cast in casts.items() if name in made.coords}
-    return made.assign_coords(coords).assign({name: cast for name, cast in casts.items() if name not in coords})
+    coords = {name: cast for name, cast in casts.items() if name in arranged.coords}
+    return arranged.assign_coords(coords).assign({name: cast for name, cast in casts.items() if name not in coords})
 
 
 def _cast(variable: xr.Variable, expected: Variable) -> Any:

@@ -27,7 +27,7 @@ class Means:
     values : Dataset
         Every statistic by its name, dims (replicate, guidance, partition, time): the estimate at index 0, bootstrap
         replicates from 1 on; counts and variances without replicates. ``production`` and ``cross_production`` in bits
-        per unit of log_snr, if they were asked for.
+        per unit of log_snr, if they are needed.
     """
 
     runs: xr.Dataset
