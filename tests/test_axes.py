@@ -29,7 +29,7 @@ def test_positions_are_those_of_the_schedule(schedule: Schedule) -> None:
         (VE(), lambda t: 2 / t),
         (FlowMatching(), lambda t: 2 / (t * (1 - t))),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(" at 0x")[0],
 )
 def test_the_factor_of_time_is_the_slope_of_the_log_snr(schedule: Schedule, slope) -> None:  # type: ignore[no-untyped-def]
     log_snr = np.array([6.0, 1.0, -1.0, -6.0])

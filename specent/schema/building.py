@@ -141,10 +141,6 @@ def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     arranged = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
     arranged = ordered(arranged, kind)
     counted = {
-        dim: np.arange(arranged.sizes[dim])
-        for dim in COUNTED
-        if dim in arranged.dims and dim not in arranged.coords
-    }
         dim: np.arange(arranged.sizes[dim]) for dim in COUNTED if dim in arranged.dims and dim not in arranged.coords
     }
     arranged = arranged.assign_coords(counted)
