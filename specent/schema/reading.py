@@ -15,8 +15,8 @@ import xarray as xr
 
 from specent.errors import ArchiveError, SpecentError
 from specent.schema.migration import migrate
-from specent.schema.registry import COORDINATES, KINDS, MAKERS, Variable
-from specent.schema.rules import kind_of, validate_coordinates
+from specent.schema.registry import COORDINATES, KIND_ATTRIBUTES, KINDS, MAKERS, Variable
+from specent.schema.rules import kind_of, validate_coordinates, validate_distinct, validate_readable
 from specent.schema.validation import dimension_order, ordered
 
 REDUCED = "reduced"
@@ -62,7 +62,9 @@ def need(dataset: Any, kind: str, argument: str, variables: Iterable[str] = ()) 
     dataset = migrate(dataset)
     try:
         kind_of(dataset, kind)
+        _validate_attributes(dataset, kind)
         whole = ordered(_restored(dataset, kind), kind)
+        _validate_dimensions(whole)
         validate_coordinates(whole)
         for name in variables:
             if name not in whole:
@@ -72,8 +74,33 @@ def need(dataset: Any, kind: str, argument: str, variables: Iterable[str] = ()) 
     return whole
 
 
+def _validate_attributes(dataset: xr.Dataset, kind: str) -> None:
+    """The attributes that are read again are there; a summary can do without the count of its missing values."""
+    for name in ("settings", *KIND_ATTRIBUTES[kind]):
+        if name not in dataset.attrs and name != "missing":
+            raise ArchiveError(
+                f"the attribute {name!r} is missing; restore the attributes, dataset.assign_attrs(original.attrs)"
+            )
+    validate_readable(dataset.attrs)
+
+
+def _validate_dimensions(whole: xr.Dataset) -> None:
+    """Every dimension has entries, distinct where they are names, and times have their log-SNR."""
+    for dim, size in whole.sizes.items():
+        if not size:
+            raise ArchiveError(f"the dimension {dim!r} has no entries; select one at least")
+        if dim in whole.coords and COORDINATES[str(dim)].dtype == "str":
+            validate_distinct(str(dim), whole[dim].values.tolist())
+    for name in ("time", "log_snr"):
+        if "time" in whole.dims and name not in whole.coords:
+            raise ArchiveError(f"the coordinate {name!r} is missing; restore it, dataset.assign_coords({name}=...)")
+
+
 def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """The variables of the contract, every one with all its dimensions."""
+    for index in dataset.xindexes.values():
+        if isinstance(index, xr.indexes.PandasMultiIndex):
+            raise ArchiveError(f"the dimension {index.dim!r} stacks several; undo it, .unstack({str(index.dim)!r})")
     dataset = _runs_named(dataset, kind)
     known = {name: variable for name, variable in KINDS[kind].items() if name in dataset.variables}
     if not known:
@@ -86,8 +113,7 @@ def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:
         if dim not in used:
             continue
         if name in dataset.variables:
-            variable = dataset[name].variable
-            coords[name] = variable if variable.ndim else xr.Variable(dim, variable.values[None], variable.attrs)
+            coords[name] = _coordinate(dataset, row)
         elif name == dim and row.dtype == "str" and dim not in dataset.dims:
             coords[name] = xr.Variable(dim, np.array([REDUCED]), row.attributes({}))
     restored = xr.Dataset(data, coords, dataset.attrs)
@@ -95,9 +121,22 @@ def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     return restored
 
 
+def _coordinate(dataset: xr.Dataset, row: Variable) -> xr.Variable:
+    """The coordinate along its dimension, which it has lost where one entry was selected."""
+    (dim,), variable = row.dims, dataset[row.name].variable
+    if not variable.ndim and dim not in dataset.dims:
+        return xr.Variable(dim, variable.values[None], variable.attrs)
+    if variable.dims != row.dims:
+        raise ArchiveError(
+            f"the coordinate {row.name!r} has the dimensions {variable.dims}, not {row.dims}; keep apart what differs "
+            "in it, specent.compare joins what fits"
+        )
+    return variable
+
+
 def _runs_named(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """An unknown dimension, of which there may be one, becomes the dimension ``run``."""
-    order = [*dimension_order(kind), *COORDINATES]
+    order = dimension_order(kind)
     present = dict.fromkeys(dim for name in KINDS[kind] if name in dataset for dim in dataset[name].dims)
     unknown = [dim for dim in present if dim not in order]
     if not unknown:
@@ -114,6 +153,8 @@ def _runs_named(dataset: xr.Dataset, kind: str) -> xr.Dataset:
 
 def _complete(variable: xr.Variable, row: Variable, dataset: xr.Dataset, kind: str) -> xr.Variable:
     """The variable with a dimension of one entry for each that was selected or averaged away."""
+    if row.dtype != "str" and variable.dtype.kind not in "fiub":
+        raise ArchiveError(f"the variable {row.name!r} has type {variable.dtype}; convert it, .astype(float)")
     expected = [dim for dim in row.dims if dim != "..." and dim not in row.optional]
     lost = [dim for dim in expected if dim not in variable.dims]
     for dim in lost:

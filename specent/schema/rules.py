@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -97,6 +97,15 @@ def validate_provenance(dataset: xr.Dataset, kind: str) -> None:
     text = str(dataset.attrs["settings"])
     if hashlib.sha256(text.encode()).hexdigest() != dataset.attrs["settings_sha256"]:
         raise ArchiveError("the attribute 'settings' does not match its settings_sha256; the dataset was altered")
+    validate_readable(dataset.attrs)
+
+
+def validate_readable(attributes: Mapping[Any, Any]) -> None:
+    """The attributes that are read again can be: the settings and the axis of rates."""
+    axis = attributes.get("rate_axis", AXES[0])
+    if axis not in AXES:
+        raise ArchiveError(f"attribute 'rate_axis' is {brief(axis)}, which is not one of {', '.join(AXES)}")
+    text = str(attributes["settings"])
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError):
@@ -106,9 +115,6 @@ def validate_provenance(dataset: xr.Dataset, kind: str) -> None:
             f"the attribute 'settings' is {brief(text)}, not the JSON text of a mapping; make it with "
             "specent.schema.finish(..., settings={...})"
         )
-    axis = dataset.attrs.get("rate_axis", AXES[0])
-    if axis not in AXES:
-        raise ArchiveError(f"attribute 'rate_axis' is {brief(axis)}, which is not one of {', '.join(AXES)}")
 
 
 def validate_variable(actual: xr.Variable, expected: Variable) -> None:
@@ -149,13 +155,17 @@ def validate_labels(dataset: xr.Dataset, complete: bool = True) -> None:
         if COORDINATES[name].dtype == "str":
             for text in values:
                 _refuse_unwritable(str(text), f"coordinate {name!r}")
-            label, count = Counter(values.tolist()).most_common(1)[0]
-            if name in dataset.sizes and count > 1:
-                raise ArchiveError(
-                    f"the coordinate {name!r} holds the label {label!r} {count} times; rename or drop it"
-                )
+            if name in dataset.sizes:
+                validate_distinct(name, values.tolist())
         elif name in dataset.sizes:
             _validate_order(name, values)
+
+
+def validate_distinct(name: str, labels: Sequence[object]) -> None:
+    """No two entries of a dimension have one name."""
+    label, count = Counter(labels).most_common(1)[0]
+    if count > 1:
+        raise ArchiveError(f"the coordinate {name!r} holds the label {label!r} {count} times; rename or drop it")
 
 
 def _validate_order(name: str, values: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import xarray as xr
 
 import specent as sp
 from specent import schema
-from specent.errors import ArchiveError, SpecentError
+from specent.errors import ArchiveError, CalibrationWarning, SpecentError
 
 OLD = Path(__file__).parents[1] / "archive" / "version_1"
 Change = Callable[[xr.Dataset], xr.Dataset]
@@ -19,7 +19,15 @@ Change = Callable[[xr.Dataset], xr.Dataset]
 
 @pytest.fixture(scope="module")
 def profiles() -> xr.Dataset:
-    return sp.entropy(sp.archive.example(), replicates=50)
+    # the steps of the example are coarse
+    with pytest.warns(CalibrationWarning, match="take more steps"):
+        return sp.entropy(sp.archive.example(), replicates=50)
+
+
+def without(dataset: xr.Dataset, attribute: str) -> xr.Dataset:
+    rest = dataset.copy()
+    del rest.attrs[attribute]
+    return rest
 
 
 SELECTIONS: dict[str, Change] = {
@@ -69,6 +77,18 @@ def test_an_added_dimension_tells_runs_apart(profiles: xr.Dataset) -> None:
         (lambda d: d.expand_dims(seed=2, network=2), "the dimension 'seed' is not one of a profiles dataset"),
         (lambda d: xr.Dataset(d.data_vars).drop_attrs(), "this dataset was not made by specent"),
         (lambda d: d.assign_coords(definition=d.definition[::-1].variable), "has the definition of 'cat | dog'"),
+        (lambda d: d.stack(both=["partition", "guidance"]), "profiles: the dimension 'both' stacks several"),
+        (lambda d: d.expand_dims(sample=2, run=2), "the dimension 'sample' is not one of a profiles dataset"),
+        (lambda d: d.isel(replicate=[]), "profiles: the dimension 'replicate' has no entries"),
+        (lambda d: d.isel(partition=[0, 0]), "profiles: the coordinate 'partition' holds the label 'full' 2 times"),
+        (lambda d: d.drop_vars("log_snr"), "profiles: the coordinate 'log_snr' is missing"),
+        (lambda d: d.drop_vars("time"), "profiles: the coordinate 'time' is missing"),
+        (lambda d: d.assign_coords(sigma=3.0), r"profiles: the coordinate 'sigma' has the dimensions \(\)"),
+        (lambda d: d.assign(entropy=d.entropy.astype(str)), "profiles: the variable 'entropy' has type <U"),
+        (lambda d: without(d, "schedule"), "profiles: the attribute 'schedule' is missing"),
+        (lambda d: without(d, "settings"), "profiles: the attribute 'settings' is missing"),
+        (lambda d: d.assign_attrs(settings="{"), "profiles: the attribute 'settings' is '{', not the JSON text"),
+        (lambda d: d.assign_attrs(rate_axis="noise"), "profiles: attribute 'rate_axis' is 'noise'"),
     ],
 )
 def test_what_cannot_be_understood_is_named(profiles: xr.Dataset, change: Change, message: str) -> None:
@@ -83,6 +103,13 @@ def test_trajectories_of_one_setting_are_analysed_as_those_of_all() -> None:
     np.testing.assert_allclose(one.entropy, whole.entropy.isel(guidance=[1]), rtol=1e-12, atol=1e-12)
     with pytest.raises(ArchiveError, match=r"runs: the dimension 'class_label' of 'log_likelihood' is gone"):
         sp.entropy(runs.mean("class_label"), "full", "path")
+
+
+@pytest.mark.parametrize("dim", ["class_label", "candidate"])
+def test_a_driver_or_candidate_that_is_there_twice_is_named(dim: str) -> None:
+    runs = sp.archive.example()
+    with pytest.raises(SpecentError, match=f"runs: the coordinate '{dim}' holds the label 'cat' 2 times"):
+        sp.entropy(runs.isel({dim: [0, 0, 1]}), replicates=50)
 
 
 def test_sealing_stays_strict(profiles: xr.Dataset, tmp_path: Path) -> None:
@@ -116,7 +143,8 @@ def test_files_of_version_1_open_and_can_be_written_anew(path: Path, tmp_path: P
 def test_the_analysis_of_trajectories_of_version_1_gives_the_numbers_it_gave() -> None:
     # profiles.nc was computed by version 0.1 from the first of the trajectories, see its history
     old = sp.open(OLD / "profiles.nc")
-    new = sp.entropy(sp.open(OLD / "trajectories.nc"), replicates=50)
+    with pytest.warns(CalibrationWarning):
+        new = sp.entropy(sp.open(OLD / "trajectories.nc"), replicates=50)
     for name in ("entropy", "entropy_lower", "entropy_upper", "entropy_rate", "mutual_information"):
         np.testing.assert_allclose(new[name], old[name], rtol=1e-12, atol=1e-12)
     spec, before = sp.speciation(new, axis="sigma"), sp.open(OLD / "speciation.nc")
