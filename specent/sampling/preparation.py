@@ -78,10 +78,10 @@ def check_conditions(argument: str, names: Sequence[str] | None, known: Sequence
 def check_guidance(guidance: Any, model: Model) -> tuple[Setting, ...]:
     """The guidance settings of a single one or any iterable; a number is the scale of a constant one."""
     hint = "use a scale, specent.Guidance(scale, interval) or specent.FeedbackGuidance(pi, t_0, t_1)"
-    if isinstance(guidance, str) or not np.iterable(guidance):
+    if isinstance(guidance, (str, bytes)) or not np.iterable(guidance):
         guidance = (guidance,)
     settings = tuple(
-        Guidance(float(setting))
+        Guidance(arguments.number(setting, "guidance"))
         if isinstance(setting, (int, float, np.number)) and not isinstance(setting, bool)
         else arguments.instance(setting, Setting, "guidance", hint)  # type: ignore[type-abstract]
         for setting in guidance

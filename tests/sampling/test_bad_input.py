@@ -69,6 +69,8 @@ GOOD = {"schedule": VE(), "time": edm_grid(6), "samples": 2, "progress": False}
         ({"schedule": VP(), "time": [0.1, 100.0]}, "sigma/alpha="),
         ({"classes": [None]}, r"classes\[0\]=None must be a name"),
         ({"candidates": 5}, "candidates=5 must be a list of names"),
+        ({"guidance": 10**400}, r"guidance=1000.* must be a finite number"),
+        ({"guidance": b"1"}, r"guidance=b'1' is a bytes; use a scale"),
         ({"guidance": "w=2"}, "guidance='w=2' is a str; use a scale, specent.Guidance"),
         ({"guidance": True}, "guidance=True is a bool"),
         ({"guidance": -1.0}, "guidance scale=-1.0 must be"),
