@@ -5,14 +5,31 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # the demonstration needs less than the tests: no checkers, no test runner
 DEMO := $(VENV)/.demo
+# Workers that run the tests. Each computes with one thread, so that they do not fight over the cores.
+PYTEST_WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test test-kernels lint bench docs clean
 
 demo: $(DEMO)
 	$(BIN)/specent run quickstart --folder demo --overwrite
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(PYTEST) --cov --cov-report=term
+
+# The numerical tests on the kernels of other processors than this one. Each kernel runs once, and the number of threads
+# alternates: a number that depends on either shows in one of the three, and the full product would tell nothing more.
+NUMERICAL := tests/exact tests/test_evidence.py tests/sampling tests/analysis tests/archive
+# a kernel crashes on a processor without its instructions, as SkylakeX does without AVX-512
+THIRD := $(shell grep -qsw avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)
+
+test-kernels: $(STAMP)
+	$(call on_kernel,Haswell,1)
+	$(call on_kernel,Prescott,2)
+	$(call on_kernel,$(THIRD),1)
+
+on_kernel = OPENBLAS_CORETYPE=$(1) ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=$(2) OPENBLAS_NUM_THREADS=$(2) \
+	$(PYTEST) -q $(NUMERICAL)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

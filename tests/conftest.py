@@ -7,11 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, settings
 
 from specent import schema
 from specent.guidance import FORMULA, Guidance
 from specent.partitions import Partition
 from specent.schedules import VE, edm_grid
+
+# the same examples in every run, and no verdict on how long one takes: the machine may be busy
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci")
 
 MakeDataset = Callable[..., xr.Dataset]
 LABELS = ("cat", "dög", "red car")
