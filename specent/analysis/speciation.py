@@ -8,7 +8,6 @@ converted to it before the peak is searched. A summary therefore has the dimensi
 
 from __future__ import annotations
 
-import itertools
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -66,23 +65,24 @@ def speciation(
     Dataset
         Kind ``speciation``: ``half_entropy``, ``peak``, ``window_start`` and ``window_end`` on each axis, ``peak_rate``
         in bit per unit of it; each with ``_lower`` and ``_upper``; over ``axis`` and the dimensions of `profiles` less
-        ``time``. NaN where a curve never falls to the level; the attribute ``missing`` counts these values.
+        ``time``. NaN where a curve never falls to the level, and for a curve of NaN alone, which a join leaves where
+        there is none; the attribute ``missing`` counts these values.
 
     Raises
     ------
     SpecentError
-        If an argument cannot be used, or a profile holds a NaN or an infinity.
+        If an argument cannot be used, or a profile holds an infinity, or a NaN beside numbers.
 
     Warns
     -----
     SpecentWarning
-        If a curve never falls to a level, with the number of them and an example.
+        If a curve never falls to a level, or is missing, with the number of them and an example.
 
     Notes
     -----
     The start of a profile is the entropy of the prior, entropy plus mutual information. Coming from the noisy end, a
     noisy curve may cross a level several times: the middle crossing is taken. Intervals are percentiles of the
-    replicates, if `profiles` has them (a replicate that never falls to the level counts as the last time of the grid).
+    replicates, if the curve has them (a replicate that never falls to the level counts as the last time of the grid).
     Otherwise they are where the bounds of the profile cross the level, and where the rate may be as high as its peak.
     Profiles without uncertainty have intervals of no width.
 
@@ -109,18 +109,18 @@ def speciation(
     # from noise to data: log-SNR ascends
     curves = profiles[used].compute().isel(time=slice(None, None, -1))
     dims = [str(dim) for dim in curves["entropy"].dims if dim != "time"]
-    _refuse_not_finite(curves, dims)
+    missing = _missing_curves(curves, dims)
     schedule = from_json(str(profiles.attrs["schedule"]))
     rulers = [_Ruler(name, curves["log_snr"].values, str(profiles.attrs["rate_axis"]), schedule) for name in axes]
     shape = (*(curves.sizes[dim] for dim in dims), len(axes))
     values = {f"{name}{bound}": np.full(shape, np.nan) for name in _NAMES for bound in ("", "_lower", "_upper")}
-    indices = list(itertools.product(*(range(curves.sizes[dim]) for dim in dims)))
+    indices = [index for index in np.ndindex(missing.shape) if not missing[index]]
     for index in tqdm(indices, desc="speciation", unit=" profiles", disable=None if progress else True, delay=2):
         profile = _Profile.of(curves.isel(dict(zip(dims, index, strict=True))), levels)
         for i, ruler in enumerate(rulers):
             for name, value in profile.summary(ruler, confidence).items():
                 values[name][(*index, i)] = value
-    _warn_of_missing(values, curves, dims, levels)
+    _warn_of_missing(values, curves, missing, levels)
     return _dataset(values, [*dims, "axis"], axes, profiles, levels, confidence)
 
 
@@ -172,7 +172,8 @@ class _Profile:
         """Find the crossings of one curve, and of its replicates or bounds."""
         log_snr = curve["log_snr"].values
         start = float(curve["entropy"][0] + curve["mutual_information"][0])
-        replicated = "entropy_replicate" in curve and "entropy_rate_replicate" in curve
+        # an exact curve that was joined to sampled ones has none
+        replicated = all(name in curve and not curve[name].isnull().all() for name in _REPLICATES)
         if replicated:
             entropies = curve["entropy_replicate"].transpose("replicate", "time").values.astype(np.float64)
             rates = curve["entropy_rate_replicate"].transpose("replicate", "time").values.astype(np.float64)
@@ -220,6 +221,7 @@ class _Profile:
 
 
 _ENDS = ("_lower", "_upper")
+_REPLICATES = ("entropy_replicate", "entropy_rate_replicate")
 
 
 def _range(values: Array) -> tuple[float, float]:
@@ -244,18 +246,38 @@ def _checked_levels(level: float, window: tuple[float, float]) -> Array:
     return np.array([half, *fractions])
 
 
-def _refuse_not_finite(curves: xr.Dataset, dims: list[str]) -> None:
+def _missing_curves(curves: xr.Dataset, dims: list[str]) -> NDArray[np.bool_]:
+    """Where there is no curve, only NaN; a `SpecentError` about one that holds a NaN beside numbers."""
+    # an array of one number would otherwise be a plain one
+    within = {name: [dim for dim in array.dims if dim not in dims] for name, array in curves.data_vars.items()}
+    empty = {name: array.isnull().all(within[name]).transpose(*dims) for name, array in curves.data_vars.items()}
+    missing = np.all([array.values for array in empty.values()], axis=0)
+    unreplicated = np.all([empty[name].values for name in _REPLICATES if name in empty], axis=0)
     for name, array in curves.data_vars.items():
-        bad = ~(abs(array) < np.inf).all([dim for dim in array.dims if dim not in dims])
-        if bool(bad.any()):
-            first = dict(zip(bad.dims, np.argwhere(bad.values)[0], strict=True))
+        bad = ~(abs(array) < np.inf).all(within[name]).transpose(*dims).values & ~missing
+        if name in _REPLICATES:
+            bad &= ~unreplicated
+        if bad.any():
+            first = dict(zip(dims, np.argwhere(bad)[0], strict=True))
             what = f"{_label(curves.isel(first))} holds a NaN or an infinity in {name}"
             raise SpecentError(f"profiles: {what}; drop it with .sel or .isel")
+    if missing.all():
+        raise SpecentError("profiles holds no number, only NaN; find out what made it, a join of other labels perhaps")
+    return np.asarray(missing)
 
 
-def _warn_of_missing(values: dict[str, Array], curves: xr.Dataset, dims: list[str], levels: Array) -> None:
-    """One warning for all curves that never fall to a level, which names the level and the first of them."""
-    missing = np.stack([np.isnan(values[name][..., 0]) for name in _CROSSINGS], axis=-1)
+def _warn_of_missing(values: dict[str, Array], curves: xr.Dataset, gone: NDArray[np.bool_], levels: Array) -> None:
+    """A warning for all curves that are not there, and one for all that never fall to a level; each names the first."""
+    dims = [str(dim) for dim in curves["entropy"].dims if dim != "time"]
+    if gone.any():
+        first = curves.isel(dict(zip(dims, np.argwhere(gone)[0], strict=True)))
+        warnings.warn(
+            f"{int(gone.sum())} of {gone.size} profiles hold no number, so their summary is missing (NaN). The first: "
+            f"{_label(first)}. Drop them with .sel or .isel, or compute them too",
+            SpecentWarning,
+            stacklevel=3,
+        )
+    missing = np.stack([np.isnan(values[name][..., 0]) & ~gone for name in _CROSSINGS], axis=-1)
     if not missing.any():
         return
     index = np.argwhere(missing)[0]

@@ -162,6 +162,31 @@ def test_profile_with_a_nan_is_named(exact):
         sp.speciation(bad)
 
 
+def test_a_curve_that_is_not_there_is_missing_in_the_summary(pair_runs):
+    prof = sp.entropy(pair_runs, replicates=50)
+    # two estimators under other settings, of which one has no replicates, as an exact reference beside guided runs
+    guided, unguided = prof.isel(guidance=[0, 2], estimator=[0]), prof.isel(guidance=[0], estimator=[1])
+    bare = unguided.drop_dims("replicate").drop_vars([key for key in guided.coords if str(key).startswith("guidance_")])
+    bare = bare.drop_vars(["sigma_lo", "sigma_hi"])
+    joined = xr.concat([guided, bare], "estimator", join="outer", coords="minimal", compat="override")
+    assert np.isnan(joined.entropy.isel(estimator=1, guidance=1)).all()
+    with pytest.warns(
+        SpecentWarning, match=r"1 of 4 profiles hold no number.* estimator 'cross_entropy', guidance"
+    ) as w:
+        spec = sp.speciation(joined)
+    assert len(w) == 1
+    assert all(np.isnan(spec[name].isel(estimator=1, guidance=1)).all() for name in spec.data_vars)
+    assert spec.attrs["missing"] == sum(int(np.isnan(spec[name]).sum()) for name in ("half_entropy", "peak",
+                                        "peak_rate", "window_start", "window_end"))  # fmt: skip
+    there, bounded = sp.speciation(guided), sp.speciation(unguided.drop_dims("replicate"))
+    for name in spec.data_vars:
+        np.testing.assert_array_equal(spec[name].isel(estimator=[0]).transpose(*there[name].dims), there[name])
+        alone = spec[name].isel(estimator=[1], guidance=[0]).transpose(*bounded[name].dims)
+        np.testing.assert_array_equal(alone, bounded[name])
+    with pytest.raises(SpecentError, match="profiles holds no number, only NaN"):
+        sp.speciation(joined.isel(estimator=[1], guidance=[1]))
+
+
 @pytest.mark.parametrize("name", ["entropy_lower", "entropy_rate_upper", "mutual_information", "entropy_replicate"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_anything_read_that_is_not_finite_is_named(pair_runs, name, value):
