@@ -40,6 +40,9 @@ Array = NDArray[np.float64]
 FEWEST = 50
 """Replicates that are needed: of fewer, standard deviation and skewness are noise."""
 
+MOST = 100_000
+"""Replicates that are taken at most: their weights are held in memory, and more of them change no digit."""
+
 # samples whose counts are drawn together; another value is another stream of random numbers
 _STRIDE = 256
 
@@ -48,7 +51,7 @@ def check_options(confidence: float, replicates: int, seed: int) -> tuple[float,
     """The options of a bootstrap as plain numbers, or a `SpecentError` that names the one that is unusable."""
     return (
         number(confidence, "confidence", above=0, below=1),
-        whole(replicates, "replicates", least=FEWEST),
+        whole(replicates, "replicates", least=FEWEST, most=MOST),
         whole(seed, "seed", most=2**256 - 1),
     )
 

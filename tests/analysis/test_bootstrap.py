@@ -179,6 +179,7 @@ def test_intervals_cover_the_value_of_a_run_100_times_larger(gaussian_runs, repe
         ({"replicates": 60.0}, r"replicates=60\.0"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": True}, "seed=True"),
+        ({"replicates": 10**12}, "replicates=1000000000000 must be a whole number of at most 100000"),
         ({"keep_replicates": 1}, "keep_replicates=1 must be True or False"),
         ({"compute": "no"}, "compute='no' must be True or False"),
     ],
