@@ -74,7 +74,9 @@ def _hint(name: str, first: xr.Dataset, part: xr.Dataset) -> str:
     """What to do about a coordinate that differs: select what both have."""
     if name == "dimension" and ("dimension" in first.dims) != ("dimension" in part.dims):
         return "one of them has no dimension of that name, so they tell of different models; combine like with like"
-    if name not in first.dims or name == "time":
+    if name == "run" and ("run" in first.dims) != ("run" in part.dims):
+        return "one of them compares runs, specent.compare, and the other does not; select one, .sel(run=...)"
+    if name not in first.dims or name not in part.dims or name == "time":
         return "make both from the same runs, grid and settings"
     both = [label for label in first[name].values.tolist() if label in part[name].values.tolist()]
     return f"take .sel({name}={brief(both)}) of each" if both else "they have none in common"

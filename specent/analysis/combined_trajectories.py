@@ -30,6 +30,8 @@ _OWN = {
 def combined_trajectories(datasets: Sequence[xr.Dataset], along: str) -> xr.Dataset:
     """Trajectories joined along ``sample``, ``class_label`` or ``guidance``; see `specent.combine`."""
     parts = [schema.need(part, "trajectories", f"datasets[{i}]") for i, part in enumerate(datasets)]
+    for i, part in enumerate(parts):
+        _refuse_incomplete(part, i)
     first = parts[0]
     parts = [first, *(_aligned(part, first, i) for i, part in enumerate(parts[1:], start=1))]
     for i, part in enumerate(parts[1:], start=1):
@@ -60,6 +62,26 @@ def combined_trajectories(datasets: Sequence[xr.Dataset], along: str) -> xr.Data
         seed=seeds[0] if len(seeds) == 1 else json.dumps(seeds),
         **{name: str(first.attrs[name]) for name in same},
     )  # fmt: skip
+
+
+def _refuse_incomplete(part: xr.Dataset, i: int) -> None:
+    """Refuse trajectories without the coordinates and the seed by which they are known."""
+    for dim, names in _OWN.items():
+        for name in names:
+            if name not in part.coords and name != "guidance_definition":
+                raise SpecentError(
+                    f"datasets[{i}] has lost the coordinate {name!r} of {dim!r}; restore it, .assign_coords({name}=...)"
+                )
+    try:
+        seeds = _seeds(part)
+        readable = bool(seeds) and all(isinstance(seed, (int, np.integer)) for seed in seeds)
+    except (ValueError, TypeError):
+        readable = False
+    if not readable:
+        raise SpecentError(
+            f"datasets[{i}] has seed={brief(part.attrs['seed'])}, which is neither a whole number nor the "
+            "JSON text of a list of them; restore the attribute"
+        )
 
 
 def _seeds(runs: xr.Dataset) -> list[Any]:

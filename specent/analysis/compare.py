@@ -16,6 +16,11 @@ from specent.errors import SpecentError, SpecentWarning
 
 _KINDS = ("profiles", "speciation", "scaling", "quality")
 _LABELS = ("axis", "estimator", "guidance", "partition", "dimension")
+# the values whose absence is counted
+_COUNTED = {
+    "speciation": ("half_entropy", "peak", "peak_rate", "window_start", "window_end"),
+    "scaling": ("slope", "exponent"),
+}
 _MEANINGS = {"partition": ("definition",), "guidance": ("guidance_scale", "sigma_lo", "sigma_hi")}
 
 
@@ -38,12 +43,14 @@ def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     Raises
     ------
     SpecentError
-        If the datasets are of different kinds, do not fit, or have nothing in common.
+        If the datasets are of different kinds, do not fit, or have nothing in common; of summaries, also if they were
+        taken at different levels, of fits, if they follow different laws.
 
     Warns
     -----
     SpecentWarning
-        If a run has estimators, partitions, guidance settings or dimensions that another lacks; they are left out.
+        If a run has axes, estimators, partitions, guidance settings or dimensions that another lacks; they are left
+        out.
 
     Examples
     --------
@@ -70,6 +77,7 @@ def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     for run, part in zip(names, parts, strict=True):
         if "run" in part.dims:
             raise SpecentError(f"datasets[{run!r}] compares runs already; compare single ones, .sel(run=...)")
+    _refuse_other_meaning(parts, names)
     schedules = {str(part.attrs["schedule"]) for part in parts if "schedule" in part.attrs}
     parts = _in_common(parts, names, len(schedules) > 1)
     if kind == "profiles":
@@ -84,8 +92,9 @@ def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
         values = {str(part.attrs.get(key)) for part in parts}
         if len(values) == 1 and key not in schema.ATTRIBUTES:
             attributes[key] = parts[0].attrs[key]
-    if kind in ("speciation", "scaling"):
-        attributes["missing"] = sum(int(part.attrs.get("missing", 0)) for part in parts)
+    if kind in _COUNTED:
+        # of what is compared, which may be less than all
+        attributes["missing"] = int(sum(joined[key].isnull().sum() for key in _COUNTED[kind] if key in joined))
     return schema.finish(
         joined,
         kind,
@@ -138,7 +147,7 @@ def _in_common(parts: list[xr.Dataset], names: list[str], no_time: bool) -> list
         if not labels:
             raise SpecentError(f"the runs have no {dim} in common; rename or select them before comparing")
         lost = {str(label) for part in parts for label in part[dim].values.tolist()} - {str(label) for label in labels}
-        left += [f"{dim} {label!r}" for label in sorted(lost) if dim != "axis"]
+        left += [f"{dim} {label!r}" for label in sorted(lost) if not (no_time and (dim, label) == ("axis", "time"))]
         parts = [part.sel({dim: labels}) for part in parts]
         for key in _MEANINGS.get(dim, ()):
             for run, part in zip(names, parts, strict=True):
@@ -153,6 +162,26 @@ def _in_common(parts: list[xr.Dataset], names: list[str], no_time: bool) -> list
             stacklevel=3,
         )
     return parts
+
+
+def _refuse_other_meaning(parts: list[xr.Dataset], names: list[str]) -> None:
+    """Refuse numbers of one name that mean different things."""
+    meanings = [
+        {key: part.attrs.get(key) for key in ("level", "law")} | {"window": _window(part.attrs["settings"])}
+        for part in parts
+    ]
+    for run, meaning in zip(names[1:], meanings[1:], strict=True):
+        for key, value in meaning.items():
+            if value != meanings[0][key] and None not in (value, meanings[0][key]):
+                raise SpecentError(
+                    f"datasets[{run!r}] has {key}={brief(value)}, datasets[{names[0]!r}] {brief(meanings[0][key])}, so "
+                    "their numbers mean different things; make both with the same settings"
+                )
+
+
+def _window(settings: str) -> Any:
+    """The fractions of the transition window, where a summary says them itself."""
+    return json.loads(settings).get("window")
 
 
 def _refuse_other_times(parts: list[xr.Dataset], names: list[str]) -> None:

@@ -131,7 +131,10 @@ def validate_variable(actual: xr.Variable, expected: Variable) -> None:
     else:
         right = actual.dtype.name in (("float32", "float64") if expected.dtype == "float" else (expected.dtype,))
     if not right:
-        raise ArchiveError(f"variable {expected.name!r} has type {actual.dtype}, the contract says {expected.dtype}")
+        hint = "; convert it, .astype('float64')" if actual.dtype.kind == "f" and expected.dtype == "float64" else ""
+        raise ArchiveError(
+            f"variable {expected.name!r} has type {actual.dtype}, the contract says {expected.dtype}{hint}"
+        )
     if actual.attrs.get("units") != expected.units or not actual.attrs.get("long_name"):
         raise ArchiveError(
             f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "

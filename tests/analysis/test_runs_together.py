@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,34 @@ def test_what_does_not_belong_together_is_named(
         sp.combine([at_once, other], along=along)
 
 
+@pytest.mark.parametrize(
+    ("change", "along", "message"),
+    [
+        (
+            lambda d: d.drop_vars("guidance_scale"),
+            "guidance",
+            r"datasets\[0\] has lost the coordinate 'guidance_scale'",
+        ),
+        (lambda d: d.drop_vars("sample"), "sample", "lost the coordinate 'sample' of 'sample'; restore it"),
+        (lambda d: d.drop_vars("label_prior"), "class_label", "lost the coordinate 'label_prior' of 'class_label'"),
+        (lambda d: d.assign_attrs(seed="x"), "sample", r"datasets\[0\] has seed='x', which is neither a whole number"),
+        (lambda d: d.assign_attrs(seed=[[1]]), "sample", r"has seed=\[\[1\]\]"),
+        (lambda d: d.assign_attrs(seed='{"a": 1}'), "sample", "has seed="),
+    ],
+)
+def test_trajectories_that_lost_what_they_are_known_by_are_named(
+    at_once: xr.Dataset, change: Callable[[xr.Dataset], xr.Dataset], along: str, message: str
+) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.combine([change(at_once), at_once], along=along)
+
+
+def test_compared_runs_are_not_combined_with_a_single_one(two: dict[str, xr.Dataset]) -> None:
+    single = two["near"].assign_coords(estimator=["other"])
+    with pytest.raises(SpecentError, match="one of them compares runs"):
+        sp.combine([sp.compare(two), single])
+
+
 def test_other_models_and_other_grids_are_refused(at_once: xr.Dataset) -> None:
     far = sp.exact.GaussianMixture([[-3.0], [3.0], [8.0]], labels=["a", "b", "c"])
     options = {"samples": 20, "partitions": ["full", "a|b"], "guidance": BOTH, "progress": False, "seed": 1}
@@ -149,6 +178,30 @@ def test_what_one_run_lacks_is_left_out_and_said(two: dict[str, xr.Dataset]) -> 
     with pytest.warns(SpecentWarning, match="left out: partition 'full'"):
         both = sp.compare({"one": two["far"], "other": more})
     assert both.partition.values.tolist() == ["a | b"]
+
+
+def test_axes_that_one_summary_lacks_are_said(two: dict[str, xr.Dataset]) -> None:
+    short = two["far"].isel(time=slice(60, None))
+    with pytest.warns(SpecentWarning, match="never fall"):
+        far = sp.speciation(short, axis=["sigma", "time"])
+    near = sp.speciation(two["near"])
+    with pytest.warns(SpecentWarning, match="left out: axis 'log_sigma', axis 'log_snr'"):
+        both = sp.compare({"near": near, "far": far})
+    assert both.axis.values.tolist() == ["sigma", "time"]
+    values = ("half_entropy", "peak", "peak_rate", "window_start", "window_end")
+    assert both.attrs["missing"] == sum(int(np.isnan(both[name]).sum()) for name in values) > 0
+    # on other schedules the axis "time" is not one, which goes without saying
+    other = sp.speciation(sp.on_schedule(two["far"], sp.schedules.VP()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "time" not in sp.compare({"near": near, "far": other}).axis
+
+
+@pytest.mark.parametrize("options", [{"level": 0.3}, {"window": (0.7, 0.4)}])
+def test_summaries_of_other_levels_are_not_compared(two: dict[str, xr.Dataset], options: dict[str, object]) -> None:
+    other = sp.speciation(two["far"], **options)
+    with pytest.raises(SpecentError, match=rf"datasets\['far'\] has {next(iter(options))}=.* mean different things"):
+        sp.compare({"near": sp.speciation(two["near"]), "far": other})
 
 
 @pytest.mark.parametrize(
