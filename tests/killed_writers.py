@@ -1,9 +1,9 @@
 """Writers of every product of the package, killed; run as a script, apart from the process of the tests.
 
-``killed_writers.py steps FOLDER`` kills a writer of every product before each step that it takes on the file system,
-beside an older file and without one. ``killed_writers.py instants FOLDER`` kills writers of a large file at instants
-spread over the time that one needs. Either prints for every writer the product, whether there was an older file,
-whether the writer died, how many files are visible then, and whether all of them are whole.
+``killed_writers.py FOLDER`` kills a writer of every product before each step that it takes on the file system, beside
+an older file and without one, and writers of a large file at instants spread over the time that one needs. It prints
+for every writer the product, whether there was an older file, whether the writer died, how many files are visible then,
+and whether all of them are whole.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from specent.training import checkpoints
 
 # what the interpreter reports of itself; fsync is not among it
 EVENTS = {"open", "os.link", "os.rename", "os.remove"}
-SIZE = 1_000_000 if "instants" in sys.argv else 4000
+SIZE, LARGE = 4000, 1_000_000
 RUNS = sp.archive.example().isel(sample=slice(4)).load()
 
 
@@ -48,6 +48,10 @@ def archive(path: Path, overwrite: bool) -> None:
 
 def checkpoint(path: Path, overwrite: bool) -> None:
     write_checkpoint(save({"weights": torch.zeros(SIZE)}), path, {"name": "tiny"}, overwrite=overwrite)
+
+
+def large(path: Path, overwrite: bool) -> None:
+    write_checkpoint(save({"weights": torch.zeros(LARGE)}), path, {"name": "large"}, overwrite=overwrite)
 
 
 def training(path: Path, overwrite: bool) -> None:
@@ -66,7 +70,8 @@ def card(path: Path, overwrite: bool) -> None:
     files.write_whole(json.dumps({"title": "digits" * SIZE}), path, overwrite=overwrite)
 
 
-PRODUCTS: dict[str, tuple[Callable[[Path, bool], None], str]] = {
+Product = tuple[Callable[[Path, bool], None], str]
+SMALL: dict[str, Product] = {
     "archive": (archive, "a.nc"),
     "checkpoint": (checkpoint, "a.safetensors"),
     "training": (training, "step_00000007.safetensors"),
@@ -74,6 +79,7 @@ PRODUCTS: dict[str, tuple[Callable[[Path, bool], None], str]] = {
     "picture": (picture, "a.png"),
     "card": (card, "a.json"),
 }
+PRODUCTS = {**SMALL, "large": (large, "large.safetensors")}
 
 
 def is_whole(path: Path) -> bool:
@@ -82,7 +88,7 @@ def is_whole(path: Path) -> bool:
         sp.open(path).close()  # raises without a matching seal
         return True
     if path.suffix == ".safetensors":
-        return load_file(path)["weights"].shape == (SIZE,)
+        return load_file(path)["weights"].shape == (LARGE if path.stem == "large" else SIZE,)
     if path.suffix == ".json":
         return isinstance(json.loads(path.read_bytes()), dict)
     return path.read_bytes().rstrip().endswith({".html": b"</html>", ".png": b"IEND\xaeB`\x82"}[path.suffix])
@@ -170,8 +176,6 @@ def at_instants(product: str, folder: Path, times: int = 12) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "instants":
-        at_instants("checkpoint", Path(sys.argv[2]))
-    else:
-        for product in PRODUCTS:
-            at_every_step(product, Path(sys.argv[2]))
+    for product in SMALL:
+        at_every_step(product, Path(sys.argv[1]))
+    at_instants("large", Path(sys.argv[1]))

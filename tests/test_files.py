@@ -31,20 +31,17 @@ class Outcome(NamedTuple):
     whole: bool
 
 
-def killed(how: str, folder: Path) -> dict[str, list[Outcome]]:
-    command = [sys.executable, str(WRITERS), how, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    outcomes: dict[str, list[Outcome]] = {}
-    for product, older, died, visible, whole in map(str.split, done.stdout.splitlines()):
-        outcome = Outcome(older == "1", died == "1", int(visible), whole == "1")
-        outcomes.setdefault(product, []).append(outcome)
-    return outcomes
-
-
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome]]:
-    return killed("steps", tmp_path_factory.mktemp("steps"))
+    """What the writers of each product left."""
+    command = [sys.executable, str(WRITERS), str(tmp_path_factory.mktemp("killed"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: dict[str, list[Outcome]] = {}
+    for product, older, died, visible, whole in map(str.split, done.stdout.splitlines()):
+        outcome = Outcome(older == "1", died == "1", int(visible), whole == "1")
+        rows.setdefault(product, []).append(outcome)
+    return rows
 
 
 @pytest.mark.parametrize("product", ["archive", "checkpoint", "training", "page", "picture", "card"])
@@ -65,8 +62,8 @@ def test_a_writer_killed_before_any_of_its_steps_leaves_whole_files(
     assert not visible or (visible[0], visible[-1]) == (0, number)
 
 
-def test_a_writer_killed_at_any_instant_leaves_whole_files(tmp_path: Path) -> None:
-    (rows,) = killed("instants", tmp_path).values()
+def test_a_writer_killed_at_any_instant_leaves_whole_files(outcomes: dict[str, list[Outcome]]) -> None:
+    rows = outcomes["large"]
     assert len(rows) == 12
     # instants are spread over half the time of one write, so most of the kills fall into it
     assert sum(outcome.died for outcome in rows) >= 4
