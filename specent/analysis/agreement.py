@@ -4,7 +4,8 @@ On unguided runs all estimators have the same expectation if steps are small, th
 sides are decided, and the denoisers are conditional means of one forward process. Two estimators part where they
 differ by more than their intervals allow, for all partitions and times together, and by more than a tenth of the
 entropy of the prior: below that the finite steps of a usual grid show, see the page on estimators. Sampling does not
-explain a larger difference; the steps, the range of the grid or the model do.
+explain a larger difference; the steps, the range of the grid or the model do. All are recorded, and a warning is given
+where a quarter of the prior entropy is at stake, which the steps of a usual grid never explain.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ Array = NDArray[np.float64]
 _FALSE_ALARM = 1e-4
 # share of the start below which finite steps are expected to explain a difference
 _SHARE = 0.1
+_WARNED = 0.25
 # gain in log-SNR of a step beyond which it is coarse, and the difference, as a share of the start, that finite steps
 # make at most per unit of gain: 0.066 bit of 1 at a gain of 0.33 is the hard case of one dimension
 _COARSE = 1.0
@@ -46,6 +48,7 @@ class Disagreement:
     guidance: str
     estimators: tuple[str, str]
     gap: float
+    share: float
     log_snr: float
     explanation: str
 
@@ -83,7 +86,7 @@ def examined(profiles: xr.Dataset, estimators: Sequence[str]) -> tuple[xr.Datase
     if bool(outside.any()):
         row = schema.KINDS["profiles"]["impossible"]
         profiles["impossible"] = outside.astype(np.int64).assign_attrs(row.attributes({}))
-    if not found:
+    if not any(one.share > _WARNED for one in found):
         return profiles, []
     more = f" ({count - 1} more partitions or pairs of estimators part, see the attribute 'disagreements')"
     return profiles, [found[0].text + (more if count > 1 else "")]
@@ -102,7 +105,7 @@ def side_count(definition: object) -> int:
 
 
 def diverging_pairs(profiles: xr.Dataset, estimators: Sequence[str]) -> tuple[list[Disagreement], int]:
-    """The pairs of estimators that part on unguided runs, the largest gap first, and how many there are.
+    """The pairs of estimators that part on unguided runs, the largest share first, and how many there are.
 
     Parameters
     ----------
@@ -125,6 +128,7 @@ def diverging_pairs(profiles: xr.Dataset, estimators: Sequence[str]) -> tuple[li
         return [], 0
     half = 0.5 * (unguided["entropy_upper"] - unguided["entropy_lower"]).transpose(*entropy.dims)
     start = (unguided["entropy"] + unguided["mutual_information"]).isel(estimator=0, time=-1)
+    start = start.transpose("guidance", "partition")
     confidence = float(profiles.attrs["confidence"])
     tests = len(pairs) * entropy[0].size
     # intervals as wide as their confidence is high, stretched to that of all tests together
@@ -137,10 +141,12 @@ def diverging_pairs(profiles: xr.Dataset, estimators: Sequence[str]) -> tuple[li
         for g, p in np.argwhere(excess.max(axis=-1) > 0):
             t = int(np.argmax(excess[g, p]))
             found.append((float(excess[g, p, t]), (a, b), int(g), int(p), t))
-    found.sort(key=lambda entry: -entry[0])
+    share = {(g, p): start.values[g, p] for g, p in np.ndindex(start.shape)}
+    found.sort(key=lambda entry: -entry[0] / share[entry[2:4]])
     named = [
         Disagreement(
             str(unguided["partition"].values[p]), str(unguided["guidance"].values[g]), pair, gap,
+            gap / float(share[g, p]),
             float(unguided["log_snr"].values[t]), explanation(unguided.isel(guidance=g, partition=p), gap),
         )
         for gap, pair, g, p, t in found[:_MOST]

@@ -101,7 +101,7 @@ def entropy(
     -----
     CalibrationWarning
         If "path" and "cross_entropy" differ on unguided runs by more than sampling noise explains, if "null" differs
-        from them, or if two estimators differ on unguided runs by more than their intervals and a tenth of the start.
+        from them, or if "path" and "denoiser_gap" differ there by more than their intervals and a quarter of the start.
 
     Notes
     -----

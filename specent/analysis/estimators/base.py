@@ -69,7 +69,8 @@ class Estimator(ABC):
     integrates : bool
         Whether the curve itself is made from the production.
     agrees : bool
-        Whether it estimates the entropy itself, so that it must agree with others; a bound does not.
+        Whether its intervals tell how far it may be from others that estimate the entropy; a bound does not agree, nor
+        does an estimator that has a better test of its own.
     """
 
     name: ClassVar[str]

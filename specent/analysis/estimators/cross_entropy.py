@@ -19,6 +19,8 @@ class CrossEntropy(Estimator):
     name = "cross_entropy"
     statistics = (SURPRISAL,)
     production = "cross_production"
+    # its test against the path posterior knows the variance that rare wrong turns add, which no interval shows
+    agrees = False
 
     def curve(self, means: Means) -> xr.DataArray:
         return means[SURPRISAL.name]
