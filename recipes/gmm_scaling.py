@@ -88,11 +88,16 @@ def report(profiles: xr.Dataset, fit_from: int) -> list[str]:
     last = [spec.isel(dimension=-1).squeeze() for spec in (by_time, by_level)]
     widths = [float(abs(spec.window_end - spec.window_start)) for spec in last]
     largest = float(by_time.dimension[-1])
+    width = f"{widths[0]:.4f} in t (VP), {widths[1]:.3f} = {widths[1] / np.sqrt(largest):.4f} sqrt(d) in sigma (VE)"
     return [
-        f"VP: half-entropy time against ln(d)/2: slope {float(slope.slope.squeeze()):.6f} "
-        f"+- {float(slope.slope_standard_error.squeeze()):.1e} (theory 1)",
-        f"VE: half-entropy sigma against d: exponent {float(exponent.exponent.squeeze()):.6f} "
-        f"+- {float(exponent.exponent_standard_error.squeeze()):.1e} (theory 1/2 for large d)",
-        f"width of 0.4 <= H <= 0.6 bit at d = {largest:.0f}: {widths[0]:.4f} in t (VP), "
-        f"{widths[1]:.3f} = {widths[1] / np.sqrt(largest):.4f} sqrt(d) in sigma (VE)",
+        f"VP: half-entropy time against ln(d)/2: {_fit_text(slope, 'slope')} (theory 1)",
+        f"VE: half-entropy sigma against d: {_fit_text(exponent, 'exponent')} (theory 1/2 for large d)",
+        f"width of 0.4 <= H <= 0.6 bit at d = {largest:.0f}: {'never' if np.isnan(widths).any() else width}",
     ]
+
+
+def _fit_text(fit: xr.Dataset, name: str) -> str:
+    value, error = (float(fit[variable].squeeze()) for variable in (name, f"{name}_standard_error"))
+    if np.isnan(value):
+        return f"no {name}, since fewer than three dimensions ever fall to half"
+    return f"{name} {value:.6f} +- {error:.1e}"

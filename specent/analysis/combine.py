@@ -10,7 +10,7 @@ import xarray as xr
 from specent.analysis.combined_profiles import combined_profiles
 from specent.analysis.combined_trajectories import combined_trajectories
 from specent.arguments import brief
-from specent.errors import SpecentError
+from specent.errors import ArchiveError, SpecentError
 
 _TRAJECTORIES = ("sample", "class_label", "guidance")
 _PROFILES = ("estimator", "partition")
@@ -66,4 +66,20 @@ def combine(
         )
     if len(parts) < 2:
         raise SpecentError(f"combine got {len(parts)} dataset(s); it joins at least two")
+    _refuse_other_kind(parts, along)
     return (combined_trajectories if along in _TRAJECTORIES else combined_profiles)(parts, along)
+
+
+def _refuse_other_kind(parts: Sequence[Any], along: str) -> None:
+    """Refuse trajectories where profiles are joined, and the other way round, with the values of `along` that fit."""
+    kinds = {str(part.attrs.get("specent_kind")) for part in parts if isinstance(part, xr.Dataset)}
+    if along in _PROFILES and kinds == {"trajectories"}:
+        raise ArchiveError(
+            f"along={along!r} joins profiles, and these are trajectories: pass along='sample' for several seeds, "
+            "'class_label' or 'guidance'"
+        )
+    if along in _TRAJECTORIES and kinds == {"profiles"}:
+        raise ArchiveError(
+            f"along={along!r} joins trajectories, and these are profiles: pass along='estimator' or 'partition', or "
+            "combine the trajectories that they were computed from"
+        )

@@ -94,8 +94,10 @@ def check(
     counter = _Counter()
     findings = _findings(model, images, labels, levels, samples, complete, seed, device, counter)
     total = expected_evaluations(findings) if progress else None
-    text = f"checking (about {total} network evaluations)"
-    with tqdm(total=total, desc=text, unit_scale=True, disable=not progress, mininterval=0.5) as counter.bar:
+    unit = " network evaluations"
+    with tqdm(
+        total=total, desc="checking", unit=unit, unit_scale=True, disable=not progress, mininterval=0.5
+    ) as counter.bar:
         lines = report_lines(findings)
     report = Report(str(findings.model.identity["name"]), lines, counter.total)
     if report.ok and images is not None:

@@ -96,7 +96,10 @@ def page(
     chapters = _chapters(sections, names, plain, progress)
     if not any(chapter.blocks for chapter in chapters):
         kinds = ", ".join(sorted({str(one.attrs["specent_kind"]) for one in every}))
-        raise SpecentError(f"nothing to draw: datasets of kind {kinds} have none of the figures {', '.join(names)}")
+        # a fit is a line through points of another dataset
+        hint = "; give the speciation that was fitted as well" if kinds == "scaling" else ""
+        text = f"nothing to draw: datasets of kind {kinds} have none of the figures {', '.join(names)}"
+        raise SpecentError(text + hint)
     text = document(
         title or str(every[0].attrs["title"]),
         chapters,

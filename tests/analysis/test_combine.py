@@ -134,3 +134,10 @@ def test_questions_that_do_not_fit_or_come_twice_are_refused():
         sp.analysis.combine(first, second.sel(estimator=["path"]), along="partition")
     with pytest.raises(SpecentError, match="along='time' must be"):
         sp.analysis.combine(first, second, along="time")
+
+
+def test_datasets_of_the_other_kind_are_answered_with_the_dimensions_that_fit(exact, guided, pair_runs):
+    with pytest.raises(ArchiveError, match=r"along='estimator' joins profiles.*trajectories: pass along='sample'"):
+        sp.combine([pair_runs, pair_runs])
+    with pytest.raises(ArchiveError, match=r"along='sample' joins trajectories.*profiles: pass along='estimator'"):
+        sp.combine(exact, guided, along="sample")

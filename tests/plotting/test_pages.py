@@ -222,6 +222,14 @@ def test_a_wrong_choice_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fit_alone_is_answered_with_what_goes_with_it(tmp_path: Path) -> None:
+    schedule = sp.schedules.VP()
+    grid = sp.schedules.log_snr_grid(schedule, 41, -12.0, 4.0)
+    summary = sp.speciation(sp.exact.scaling_profiles([16, 64, 256], schedule, grid))
+    with pytest.raises(SpecentError, match=r"nothing to draw: .* give the speciation that was fitted as well"):
+        sp.plot.page(sp.fit_scaling(summary), tmp_path / "page.html")
+
+
 def test_pages_of_nothing_are_refused(tmp_path: Path, pair_profiles: xr.Dataset) -> None:
     with pytest.raises(SpecentError, match="datasets is empty"):
         sp.plot.page([], tmp_path / "page.html")

@@ -75,6 +75,18 @@ def test_the_scaling_recipe_reports_both_laws(tmp_path: Path, capsys: pytest.Cap
     assert lines[2].startswith("VE: half-entropy sigma against d: exponent 0.500")
 
 
+def test_the_scaling_recipe_says_never_where_no_dimension_falls_to_half(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = recipe("gmm_scaling")
+    # components wider by far than their distance
+    module.main(module.Settings(output=tmp_path / "s.nc", exponent_max=8, fit_from=4, variance=1e5))
+    text = capsys.readouterr().out
+    assert "nan" not in text
+    assert "slope, since fewer than three dimensions ever fall to half" in text
+    assert "at d = 256: never" in text
+
+
 @pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # a handful of trajectories says little
 def test_the_demonstration_runs_small_and_leaves_archives_and_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
