@@ -175,7 +175,7 @@ def test_intervals_cover_the_value_of_a_run_100_times_larger(gaussian_runs, repe
         ({"confidence": 1.0}, r"confidence=1\.0 must be a finite number above 0 and below 1"),
         ({"confidence": "x"}, "confidence='x' must be a finite number"),
         ({"confidence": float("nan")}, "confidence=nan"),
-        ({"replicates": 49}, "replicates=49 must be a whole number of at least 50"),
+        ({"replicates": 49}, "replicates=49 must be a whole number from 50 to 100000"),
         ({"replicates": 60.0}, r"replicates=60\.0"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": True}, "seed=True"),
