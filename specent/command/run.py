@@ -48,6 +48,9 @@ def run(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, help="Name 
     except (SpecentError, CycloptsError, BrokenPipeError):
         raise
     except (Exception, SystemExit) as error:
+        # the printer of the help turns a reader that has read enough into an exit
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
         if not isinstance(error, SystemExit) or error.code not in (None, 0):
             raise studies.recipe_error(error, name, studies.recipe_path(name)) from error
 

@@ -406,6 +406,17 @@ def test_plot_of_a_sweep_fits_the_law_of_its_clock(tmp_path: Path) -> None:
     assert "slope 1.0000" in text
 
 
+def test_the_help_of_a_recipe_may_be_read_in_part() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command_line = [sys.executable, "-m", "specent.command", "run", "gmm_1d", "--help"]
+        done = subprocess.run(command_line, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.filterwarnings("default::UserWarning")
 def test_a_warning_of_another_library_is_one_line_that_names_its_origin(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

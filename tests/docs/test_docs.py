@@ -188,6 +188,20 @@ def test_the_list_of_names_holds_every_public_name() -> None:
         assert {entry for entry in public if entry not in listed and entry.partition(".")[2] not in listed} == set()
 
 
+def test_what_a_caller_meets_is_in_the_list_of_names() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   ([\w.]+)$", text, re.MULTILINE))
+    assert {"guidance.Setting", "guidance.RULES", "schedules.SCHEDULES"} <= listed
+    assert {f"diagnostics.{name}" for name in sp.diagnostics.__all__} - {"diagnostics.check"} <= listed
+    for name in listed:
+        attribute(f"sp.{name}", "api.md")
+
+
+def test_the_page_of_figures_shows_how_runs_are_compared() -> None:
+    blocks_shown = blocks(ROOT / "docs" / "figures.md", "python")
+    assert any("sp.compare(" in block for block in blocks_shown)
+
+
 def test_the_format_page_can_be_made_from_the_registry() -> None:
     text = schema.as_markdown()
     assert all(f"## Kind `{kind}`" in text for kind in schema.KINDS)
