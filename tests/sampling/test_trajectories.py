@@ -181,7 +181,8 @@ def test_stored_production_follows_from_the_stored_distances() -> None:
     mix = sp.exact.GaussianMixture([[-2.0, 0.0], [1.0, 1.0], [2.0, -1.0]], labels=["a", "b", "c"])
     partitions = [sp.Partition.one_vs_rest("b", mix.labels), sp.Partition.full(mix.labels)]
     guidance = [sp.Guidance(), sp.Guidance(2.0, (1.0, 20.0))]
-    runs = runs_of(mix, 20, 8, partitions=partitions, guidance=guidance)
+    # with 20 steps the estimators part, and are warned about
+    runs = runs_of(mix, 64, 8, partitions=partitions, guidance=guidance)
     for name in ("production", "cross_production"):
         assert runs[name].attrs["units"] == "1"
     afterwards = sp.entropy(runs.drop_vars(["production", "cross_production", "partition", "definition"]), partitions)
