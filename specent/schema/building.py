@@ -8,6 +8,7 @@ import math
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -115,6 +116,7 @@ def with_settings(dataset: xr.Dataset, **more: Any) -> xr.Dataset:
     return dataset.assign_attrs(settings=text, settings_sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
+@cache  # every dataset holds them, and finding them takes longer than the rest of one
 def versions() -> dict[str, str]:
     """Versions of specent, Python and the libraries that decide numbers or files, as far as installed."""
     numbers = {"python": platform.python_version()}
