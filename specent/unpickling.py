@@ -1,6 +1,6 @@
 """Pickles read as plain records: nothing that a file names is ever looked up, imported or run.
 
-A pickle is a program: a normal load calls whatever the file names. Here every name becomes an inert `Record`, which
+A pickle is a program: a normal load calls whatever the file names. Here every name becomes an `InertRecord`, which
 remembers what it would have been called with, and the caller turns the records it knows into arrays and tables. There
 is no list of harmless functions to get wrong: no function can be reached at all.
 
@@ -29,14 +29,14 @@ _LONGEST_NAME = 1000
 _MOST_ARGUMENTS = 64
 
 
-class Record:
+class InertRecord:
     """The object that a pickle would construct from one of its names.
 
     Attributes
     ----------
     name : str
         Module and name, ``"numpy.dtype"``. The same on the class: a name that is handed over as a value, not called,
-        comes out as a subclass of `Record`.
+        comes out as a subclass of `InertRecord`.
     arguments : tuple
         What it would have been called with.
     state : object
@@ -47,7 +47,7 @@ class Record:
 
     name: ClassVar[str] = ""
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Record:
+    def __new__(cls, *arguments: Any, **named: Any) -> InertRecord:
         record = super().__new__(cls)
         record.arguments = (*arguments, named) if named else arguments
         record.state = None
@@ -77,7 +77,7 @@ class Record:
     add = append
 
     def __repr__(self) -> str:
-        return f"Record({self.name!r}, {len(self.arguments)} arguments)"
+        return f"InertRecord({self.name!r}, {len(self.arguments)} arguments)"
 
 
 # the reader in Python, not that in C: a number in the file cannot make it reserve memory, or overrun any
@@ -89,9 +89,9 @@ class _Unpickler(pickle._Unpickler):
     ) -> None:
         super().__init__(data, encoding=encoding)
         self.allowed, self.what, self.outside = allowed, what, outside
-        self.known: dict[str, type[Record]] = {}
+        self.known: dict[str, type[InertRecord]] = {}
 
-    def find_class(self, module: str, name: str) -> type[Record]:
+    def find_class(self, module: str, name: str) -> type[InertRecord]:
         if len(module) + len(name) > _LONGEST_NAME or len(self.known) > _MOST_NAMES:
             raise pickle.UnpicklingError(f"it holds a name of more than {_LONGEST_NAME} letters, or too many names")
         full_name = f"{module}.{name}"
@@ -101,12 +101,12 @@ class _Unpickler(pickle._Unpickler):
                 "the file is not to be trusted"
             )
         if full_name not in self.known:
-            self.known[full_name] = type("Record", (Record,), {"name": full_name})
+            self.known[full_name] = type("InertRecord", (InertRecord,), {"name": full_name})
         return self.known[full_name]
 
     def persistent_load(self, pid: Any) -> Any:
         if self.outside:
-            return type("Record", (Record,), {"name": OUTSIDE})(pid)
+            return type("InertRecord", (InertRecord,), {"name": OUTSIDE})(pid)
         raise pickle.UnpicklingError(f"it refers to an object outside of it, {brief(pid)}")
 
 
@@ -128,7 +128,7 @@ def _check_call(calls: list[Any]) -> None:
 
 
 def _keys(machine: Any, begin: int, step: int, into: Any) -> None:
-    if not isinstance(into, Record):
+    if not isinstance(into, InertRecord):
         _check_keys(machine.stack[begin::step])
 
 
@@ -194,7 +194,7 @@ def unpickle(
     Returns
     -------
     object
-        Plain values and `Record`.
+        Plain values and `InertRecord`.
 
     Raises
     ------

@@ -64,7 +64,8 @@ HALVES = {
     "check": {"diagnostics.model_check", "command.check"},
     "convert": {"models.edm2.conversion", "command.archives"},
     "describe": {"archive.describing", "command.archives"},
-    "validate": {"archive.reading", "command.archives"},
+    # of the structure, of the values too, and the command
+    "validate": {"schema.validation", "archive.reading", "command.archives"},
     # the data set, and the network that was trained on it
     "digits": {"images.arrays", "models.digits"},
     # each kind of thing reads itself back from the text that a file holds
@@ -82,11 +83,6 @@ LIBRARIES = {
     "studies": {"torch"},
     "command": {"cyclopts"},
 }
-# what still breaks a rule; these lists only ever get shorter
-UNFINISHED_CIRCLES: list[set[str]] = []
-UNFINISHED_FILES: set[str] = set()
-UNFINISHED_FUNCTIONS: set[str] = set()
-UNFINISHED_NAMES = {"Estimate", "Record", "convert", "validate"}
 
 
 def module_name(path: Path) -> str:
@@ -168,7 +164,7 @@ def test_the_search_for_circles_finds_them() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     inside = {name: path for name, path in MODULES.items() if path not in ROOF}
     graph = {name: (imports(path) & inside.keys()) - {name} for name, path in inside.items()}
-    assert [group for group in circles(graph) if group not in UNFINISHED_CIRCLES] == []
+    assert circles(graph) == []
 
 
 def test_no_module_is_imported_by_its_name_as_text() -> None:
@@ -196,7 +192,7 @@ def test_a_public_function_or_class_has_a_name_of_its_own() -> None:
     for module, path in MODULES.items():
         for name in defined_in(path):
             homes.setdefault(name, []).append(module.removeprefix("specent."))
-    twice = {name: where for name, where in homes.items() if len(where) > 1 and name not in UNFINISHED_NAMES}
+    twice = {name: where for name, where in homes.items() if len(where) > 1}
     assert {name: where for name, where in twice.items() if not set(where) <= HALVES.get(name, set())} == {}
 
 
@@ -204,12 +200,12 @@ def test_files_and_functions_are_short_enough_to_read() -> None:
     long = []
     for path in MODULES.values():
         text, name = path.read_text(), str(path.relative_to(PACKAGE))
-        if text.count("\n") > 400 and name not in UNFINISHED_FILES:
+        if text.count("\n") > 400:
             long.append(f"{name} has {text.count(chr(10))} lines, more than 400")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = body_length(node)
-                if length > 60 and node.name not in UNFINISHED_FUNCTIONS:
+                if length > 60:
                     long.append(f"{node.name} in {name} has {length} lines, more than 60")
     assert long == []
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from specent.errors import SpecentError
-from specent.unpickling import OUTSIDE, Record, unpickle
+from specent.unpickling import OUTSIDE, InertRecord, unpickle
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -52,7 +52,7 @@ def test_nothing_runs_and_what_was_asked_for_is_told(kind: type, protocol: int, 
     target = tmp_path / "harm"
     data = pickle.dumps({"x": [kind(target)]}, protocol=protocol)
     (record,) = unpickle(data)["x"]
-    assert isinstance(record, Record)
+    assert isinstance(record, InertRecord)
     assert record.name in ("posix.system", "builtins.eval", "__builtin__.eval")
     assert str(target) in record.arguments[0]
     with pytest.raises(SpecentError, match=r"asks for '\w+.\w+'.* not run"):
@@ -95,7 +95,7 @@ def test_objects_are_taken_down_with_their_state_and_entries() -> None:
     array = unpickle(pickle.dumps(np.arange(3, dtype=np.uint8), protocol=2))
     assert array.name in ("numpy._core.multiarray._reconstruct", "numpy.core.multiarray._reconstruct")
     # a name that is handed over, not called
-    assert issubclass(array.arguments[0], Record)
+    assert issubclass(array.arguments[0], InertRecord)
     assert array.arguments[0].name == "numpy.ndarray"
     _, shape, kind, _, _ = array.state
     assert shape == (3,)
@@ -132,7 +132,7 @@ def test_the_names_of_one_file_are_not_those_of_another() -> None:
     first, second = (unpickle(b"cx\ny\n.") for _ in range(2))
     assert first is not second
     assert first.name == second.name == "x.y"
-    assert Record.name == ""
+    assert InertRecord.name == ""
 
 
 @pytest.mark.parametrize(

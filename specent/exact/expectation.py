@@ -34,7 +34,7 @@ _ROWS = 2048
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Expectation:
     """Entropy and rate per unit log-SNR, in nats, and their standard errors; each of shape (partitions, time)."""
 
     entropy: Array
@@ -143,7 +143,7 @@ def _nodes(view: View, tau: Array, level: int) -> tuple[Array, Array]:
     return nodes.reshape(len(edges), -1), (density * half * _NODE_WEIGHTS).reshape(len(edges), -1)
 
 
-def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], samples: int, seed: int) -> Estimate:
+def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], samples: int, seed: int) -> Expectation:
     """Entropy and rate of several partitions from the same draws, stratified by component.
 
     Parameters
@@ -161,7 +161,7 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
 
     Returns
     -------
-    Estimate
+    Expectation
     """
     centres = span(mix.means)
     mean = np.zeros((2, len(partitions), len(tau)))
@@ -177,7 +177,7 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
         scatter = np.maximum(second - first**2 / samples, 0) / (samples - 1)
         variance[:, holding] += share**2 * scatter / samples
     error = np.sqrt(variance)
-    return Estimate(mean[0], mean[1], error[0], error[1])
+    return Expectation(mean[0], mean[1], error[0], error[1])
 
 
 def _moments(view: View, tau: Array, partitions: list[Array], samples: int, seed: int) -> tuple[Array, Array]:

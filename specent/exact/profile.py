@@ -20,7 +20,7 @@ from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.evidence import BITS_PER_NAT
-from specent.exact.expectation import Estimate, monte_carlo, on_a_line, quadrature
+from specent.exact.expectation import Expectation, monte_carlo, on_a_line, quadrature
 from specent.exact.mixture import GaussianMixture, component_weights
 from specent.guidance import Guidance
 from specent.partitions import NULL, Partition, parse_all
@@ -240,9 +240,9 @@ def exact_dataset(
     )  # fmt: skip
 
 
-def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: int, seed: int) -> Estimate:
+def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: int, seed: int) -> Expectation:
     """Every partition by the better of the two ways, in nats and per unit log-SNR."""
-    estimate = Estimate(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
+    estimate = Expectation(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
     others = []
     for i, weight in enumerate(weights):
         if on_a_line(mix, weight):

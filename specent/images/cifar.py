@@ -24,7 +24,7 @@ from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path
 from specent.images.imageset import ImageSet, check_memory, to_unit_range
 from specent.images.pictures import PictureError, decode, need_pillow
-from specent.unpickling import Record, unpickle
+from specent.unpickling import InertRecord, unpickle
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 COUNTS = {"train": 50_000, "test": 10_000}
@@ -282,13 +282,13 @@ def _rows(table: dict[str, Any], name: str) -> Rows:
 def _array(record: Any, name: str) -> NDArray[np.uint8]:
     """An array of bytes from the record of one: version, shape, type, order and data."""
     problem = f"{name} holds no array of bytes under 'data'; it is no batch of CIFAR-10"
-    if not isinstance(record, Record) or record.name not in _ARRAY or not isinstance(record.state, tuple):
+    if not isinstance(record, InertRecord) or record.name not in _ARRAY or not isinstance(record.state, tuple):
         raise ArchiveError(problem)
     if len(record.state) != 5:
         raise ArchiveError(problem)
     _, shape, kind, fortran, data = record.state
     data = _plain(data)
-    code = _plain(kind.arguments[0]) if isinstance(kind, Record) and kind.arguments else None
+    code = _plain(kind.arguments[0]) if isinstance(kind, InertRecord) and kind.arguments else None
     # few and short ones only: a product of many long numbers takes forever
     sizes = isinstance(shape, tuple) and len(shape) <= 4
     sizes = sizes and all(type(side) is int and 0 <= side <= _MOST_BYTES for side in shape)
@@ -299,7 +299,12 @@ def _array(record: Any, name: str) -> NDArray[np.uint8]:
 
 def _plain(value: Any) -> Any:
     """Bytes as Python 3 writes them into old pickles: a call that encodes text."""
-    if isinstance(value, Record) and value.name in _BYTES and value.arguments and isinstance(value.arguments[0], str):
+    if (
+        isinstance(value, InertRecord)
+        and value.name in _BYTES
+        and value.arguments
+        and isinstance(value.arguments[0], str)
+    ):
         try:
             return value.arguments[0].encode("latin-1")
         except UnicodeEncodeError:

@@ -142,7 +142,7 @@ def _bars(part: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str,
     limits = np.clip([part["sigma_lo"].values, part["sigma_hi"].values], level.min(), level.max())
     # only the times of the grid are known by their levels
     grid = (np.log(level), style.positions(part, axis))
-    first, last = np.interp(np.log(limits), *grid) if axis == "time" else style.convert(limits, "sigma", axis)
+    first, last = np.interp(np.log(limits), *grid) if axis == "time" else style.to_axis(limits, "sigma", axis)
     ends = [dims[0], dims[1], hv.Dimension("end"), hv.Dimension("foot")]
     bars = []
     for row, setting in enumerate(str(name) for name in part["guidance"].values):

@@ -68,4 +68,4 @@ def on_axis(spec: xr.Dataset, axis: str) -> xr.Dataset:
 def _converted(part: xr.Dataset, name: str, origin: str, axis: str) -> xr.DataArray:
     """A position or a bound; where there are no bounds the position stands for them."""
     values = part[name] if name in part else part[name.removesuffix("_lower").removesuffix("_upper")]
-    return values.copy(data=style.convert(np.asarray(values.values, dtype=np.float64), origin, axis))
+    return values.copy(data=style.to_axis(np.asarray(values.values, dtype=np.float64), origin, axis))

@@ -173,7 +173,7 @@ def _moments(runs: xr.Dataset, pictures: xr.Dataset, axis: str) -> Array:
     if axis == "time":
         return times
     log_snr = np.interp(times, runs["time"].values, runs["log_snr"].values)
-    return style.convert(log_snr, "log_snr", axis)
+    return style.to_axis(log_snr, "log_snr", axis)
 
 
 def _tile(values: Array, bounds: tuple[float, ...], limits: tuple[float, float], x: Any) -> Any:

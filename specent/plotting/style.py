@@ -78,7 +78,7 @@ def positions(dataset: xr.Dataset, axis: str) -> Array:
     return position(axis, dataset["log_snr"].values)
 
 
-def convert(values: Array, origin: str, axis: str) -> Array:
+def to_axis(values: Array, origin: str, axis: str) -> Array:
     """Positions on the axis `origin` as positions on `axis`; possible wherever no schedule is needed."""
     if origin == check_axis(axis):
         return values

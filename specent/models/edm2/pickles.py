@@ -26,7 +26,7 @@ from specent.errors import ArchiveError, ModelError
 from specent.models.edm2.architecture import Config, Precond
 from specent.models.edm2.block_settings import check_settings
 from specent.models.edm2.storages import storage
-from specent.unpickling import Record, unpickle
+from specent.unpickling import InertRecord, unpickle
 
 OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
 MODULES = "torch.nn.modules.container.ModuleDict"
@@ -94,7 +94,7 @@ def read_pickle(path: Path, argument: str = "source") -> StoredNetwork:
     except ArchiveError as error:
         raise ModelError(str(error)) from error
     network = None if content is None else content.get("ema")
-    if not isinstance(network, Record) or network.name != OBJECT:
+    if not isinstance(network, InertRecord) or network.name != OBJECT:
         raise ModelError(f"{what} is no EDM2 network: a published file is a mapping whose entry 'ema' is the network")
     top = _attributes(network, what)
     modules = list(_modules(network, "", what, set()))
@@ -146,13 +146,13 @@ def _mapping(value: Any) -> dict[Any, Any] | None:
     """A mapping, or a record of one, as a plain mapping; None if it is none."""
     if isinstance(value, dict):
         return value
-    if not isinstance(value, Record):
+    if not isinstance(value, InertRecord):
         return None
     pairs = [item for item in value.items if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)]
     return dict(pairs) if len(pairs) == len(value.items) else None
 
 
-def _attributes(record: Record, what: str) -> dict[Any, Any]:
+def _attributes(record: InertRecord, what: str) -> dict[Any, Any]:
     """Attributes of a stored module."""
     state: Any = record.state
     if record.name == OBJECT:
@@ -165,7 +165,7 @@ def _attributes(record: Record, what: str) -> dict[Any, Any]:
 
 def _class(record: object) -> str:
     """Name of the class of a stored module, empty if it is none."""
-    if not isinstance(record, Record) or record.name != OBJECT or len(record.arguments) != 1:
+    if not isinstance(record, InertRecord) or record.name != OBJECT or len(record.arguments) != 1:
         return ""
     name = (_mapping(record.arguments[0]) or {}).get("class_name")
     return name if isinstance(name, str) else ""
@@ -183,7 +183,7 @@ def _entries(value: Any, what: str) -> dict[str, Any]:
     return entries
 
 
-def _modules(record: Record, name: str, what: str, seen: set[int]) -> Iterator[tuple[str, dict[Any, Any]]]:
+def _modules(record: InertRecord, name: str, what: str, seen: set[int]) -> Iterator[tuple[str, dict[Any, Any]]]:
     """Name and attributes of a module and of all those inside it."""
     if name.count(".") >= _DEEPEST or id(record) in seen or len(seen) > _MOST:
         raise ModelError(f"{what} is no EDM2 network: its modules contain each other, or one of them twice")
@@ -193,7 +193,7 @@ def _modules(record: Record, name: str, what: str, seen: set[int]) -> Iterator[t
     for part, value in _entries(attributes.get("_modules"), what).items():
         if value is None:
             continue
-        if not isinstance(value, Record) or value.name not in (OBJECT, MODULES):
+        if not isinstance(value, InertRecord) or value.name not in (OBJECT, MODULES):
             raise ModelError(
                 f"{what} is of another architecture than the EDM2 networks: one of its modules is {brief(value)}"
             )
@@ -221,9 +221,9 @@ def _settings(attributes: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _tensor(value: Any, what: str, storages: Storages) -> Tensor:
-    if isinstance(value, Record) and value.name == PARAMETER and value.arguments:
+    if isinstance(value, InertRecord) and value.name == PARAMETER and value.arguments:
         value = value.arguments[0]
-    if not isinstance(value, Record) or value.name != TENSOR or len(value.arguments) < 4:
+    if not isinstance(value, InertRecord) or value.name != TENSOR or len(value.arguments) < 4:
         raise ModelError(f"{what} is {brief(value)}, not a tensor")
     stored, offset, size, stride = value.arguments[:4]
     integers: list[Any] = [None]
@@ -259,7 +259,7 @@ class Storages:
     def numbers(self, record: Any, what: str) -> Tensor:
         """Numbers of a storage, as a vector."""
         if id(record) not in self.vectors:
-            if not isinstance(record, Record) or record.name != STORAGE or len(record.arguments) != 1:
+            if not isinstance(record, InertRecord) or record.name != STORAGE or len(record.arguments) != 1:
                 raise ModelError(f"{what} has no storage, but {brief(record)}")
             data = _bytes(record.arguments[0])
             if not isinstance(data, bytes):
@@ -271,7 +271,7 @@ class Storages:
 
 def _bytes(value: Any) -> Any:
     """Bytes, which the oldest protocols store as encoded text."""
-    if isinstance(value, Record) and value.name == "_codecs.encode" and value.arguments[1:] == ("latin1",):
+    if isinstance(value, InertRecord) and value.name == "_codecs.encode" and value.arguments[1:] == ("latin1",):
         text = value.arguments[0]
         return text.encode("latin1", "replace") if isinstance(text, str) else text
     return value

@@ -16,7 +16,7 @@ from torch import Tensor
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.outputs import reason
-from specent.unpickling import OUTSIDE, Record, unpickle
+from specent.unpickling import OUTSIDE, InertRecord, unpickle
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _TYPES = {
@@ -96,7 +96,7 @@ def _archive(data: bytes) -> tuple[str, int, bytes]:
 
 def _described(value: Any) -> tuple[str, str, int]:
     """Type, key and length of a storage that is outside of its pickle."""
-    entries = value.arguments[0] if isinstance(value, Record) and value.name == OUTSIDE else None
+    entries = value.arguments[0] if isinstance(value, InertRecord) and value.name == OUTSIDE else None
     if (
         not isinstance(entries, tuple)
         or len(entries) not in (5, 6)
@@ -105,7 +105,7 @@ def _described(value: Any) -> tuple[str, str, int]:
     ):
         raise ValueError(f"it is {brief(value)}, not a storage")
     _, kind, key, _, count = entries[:5]
-    known = isinstance(kind, type) and issubclass(kind, Record)
+    known = isinstance(kind, type) and issubclass(kind, InertRecord)
     if not known or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**40:
         raise ValueError(f"it is {brief(entries)}, not a storage")
     return kind.name, key, count
