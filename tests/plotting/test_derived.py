@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -66,8 +67,18 @@ def test_profiles_of_other_runs_are_analysed(runs: xr.Dataset, ve_profiles: xr.D
     assert text.count('<figure class="scaling">') == 1
 
 
-def test_profiles_that_cannot_be_summarised_are_drawn_with_a_warning(pair_profiles: xr.Dataset, tmp_path: Path) -> None:
+def test_profiles_that_cannot_be_summarised_are_drawn_with_a_warning(ve_profiles: xr.Dataset, tmp_path: Path) -> None:
+    broken = ve_profiles.copy(deep=True)
+    broken.entropy[{"dimension": 0, "time": 5}] = np.nan
     with pytest.warns(SpecentWarning, match="drawn without half-entropy noise levels"):
+        text = page(broken, tmp_path, figures=["rescaled", "windows"])
+    assert '<figure class="rescaled">' in text
+    assert 'class="half"' not in text
+
+
+def test_curves_that_a_join_left_empty_cost_the_others_nothing(pair_profiles: xr.Dataset, tmp_path: Path) -> None:
+    # exact curves beside guided ones: there is no exact curve under guidance
+    with pytest.warns(SpecentWarning, match="2 of 12 profiles hold no number"):
         text = page(pair_profiles, tmp_path)
     assert '<figure class="entropy">' in text
-    assert 'class="half"' not in text
+    assert 'class="half"' in text
