@@ -182,7 +182,9 @@ def chain(steps: int) -> NDArray[np.float64]:
 
 def side_by_side(profiles: list[xr.Dataset]) -> xr.Dataset:
     """The profiles of all partitions along one dimension."""
-    joined = xr.concat(profiles, "partition", coords="minimal", compat="override", join="exact", combine_attrs="drop")
+    # only some of them may mark impossible numbers; what all have is kept
+    parts = [part.drop_vars("impossible", errors="ignore") for part in profiles]
+    joined = xr.concat(parts, "partition", coords="minimal", compat="override", join="exact", combine_attrs="drop")
     first = profiles[0].attrs
     return sp.schema.finish(
         joined,

@@ -165,7 +165,7 @@ def test_the_command_prints_the_report_and_succeeds(folder: Path, capsys: pytest
     assert rows[0].startswith("network: ")
     assert " fail" not in rows[0]
     assert sum(row.startswith(("pass", "skip")) for row in rows) == 15
-    assert "about" in err  # how many evaluations it will take, on the bar
+    assert "network evaluations" in err  # how many it will take, on the bar
 
 
 def test_the_command_fails_if_a_line_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
