@@ -214,6 +214,8 @@ def test_a_bad_setting_is_one_line_that_names_it_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+# two steps are too few for the estimators to agree, as the run says
+@pytest.mark.filterwarnings("ignore::specent.errors.CalibrationWarning")
 def test_results_are_written_even_if_no_table_of_them_can_be_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,7 +233,7 @@ def test_results_are_written_even_if_no_table_of_them_can_be_printed(
     ("line", "said"),
     [
         ("gmm_1d --means 0.0000001 0.00000011 --steps 8 --samples 10", "never"),
-        ("gmm_scaling --variance 1e9 --exponent-max 8 --fit-from 4", "slope nan"),
+        ("gmm_scaling --variance 1e9 --exponent-max 8 --fit-from 4", "no slope"),
     ],
 )
 def test_a_table_of_curves_that_never_fall_says_so(
