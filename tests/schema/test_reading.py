@@ -11,7 +11,7 @@ import xarray as xr
 
 import specent as sp
 from specent import schema
-from specent.errors import ArchiveError, CalibrationWarning, SpecentError
+from specent.errors import ArchiveError, SpecentError
 
 OLD = Path(__file__).parents[1] / "archive" / "version_1"
 Change = Callable[[xr.Dataset], xr.Dataset]
@@ -19,9 +19,7 @@ Change = Callable[[xr.Dataset], xr.Dataset]
 
 @pytest.fixture(scope="module")
 def profiles() -> xr.Dataset:
-    # the steps of the example are coarse
-    with pytest.warns(CalibrationWarning, match="take more steps"):
-        return sp.entropy(sp.archive.example(), replicates=50)
+    return sp.entropy(sp.archive.example(), replicates=50)
 
 
 def without(dataset: xr.Dataset, attribute: str) -> xr.Dataset:
@@ -143,8 +141,7 @@ def test_files_of_version_1_open_and_can_be_written_anew(path: Path, tmp_path: P
 def test_the_analysis_of_trajectories_of_version_1_gives_the_numbers_it_gave() -> None:
     # profiles.nc was computed by version 0.1 from the first of the trajectories, see its history
     old = sp.open(OLD / "profiles.nc")
-    with pytest.warns(CalibrationWarning):
-        new = sp.entropy(sp.open(OLD / "trajectories.nc"), replicates=50)
+    new = sp.entropy(sp.open(OLD / "trajectories.nc"), replicates=50)
     for name in ("entropy", "entropy_lower", "entropy_upper", "entropy_rate", "mutual_information"):
         np.testing.assert_allclose(new[name], old[name], rtol=1e-12, atol=1e-12)
     spec, before = sp.speciation(new, axis="sigma"), sp.open(OLD / "speciation.nc")
