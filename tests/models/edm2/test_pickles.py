@@ -155,7 +155,7 @@ def gain(value: object) -> Callable[[dict[str, Any]], None]:
         (lambda state: drop(unet(state), "dec"), "lacks .*'unet.dec.4x4_block0"),
         (lambda state: drop(enc(state), "8x8_block0"), "lacks .*'unet.*8x8"),
         (lambda state: state.update(_modules=entries(a=5)), "one of its modules is 5"),
-        (lambda state: state.update(_modules=entries(a=Call("torch.nn.modules.linear.Linear"))), "modules is InertRecord"),
+        (lambda state: state.update(_modules=entries(a=Call("torch.nn.modules.linear.Linear"))), "is InertRecord"),
         (lambda state: unet(state).update(label_balance=2.0), "label_balance=2.0"),
         (gain(5), "unet.out_gain is 5, not a tensor"),
         (gain(tensor((10**12,), (0,))), r"has shape \(1000000000000,\), but the file has 4 numbers"),
