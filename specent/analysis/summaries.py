@@ -14,8 +14,7 @@ from specent.errors import SpecentError
 from specent.partitions import Partition
 from specent.schedules import from_json
 
-# the scaling law that holds on a schedule
-_LAWS = {"vp": "log", "ve": "sqrt"}
+# dimensions, for a line through them
 _FEWEST = 3
 
 
@@ -71,7 +70,7 @@ def _pictures(runs: xr.Dataset) -> bool:
 def _summaries(profiles: xr.Dataset, progress: bool) -> list[xr.Dataset]:
     """Speciation of profiles and, over dimensions on a schedule whose law is known, its scaling."""
     summary = speciation(profiles, progress=progress)
-    law = _LAWS.get(from_json(str(profiles.attrs["schedule"])).name)
+    law = from_json(str(profiles.attrs["schedule"])).scaling_law
     if law is None or profiles.sizes.get("dimension", 0) < _FEWEST:
         return [summary]
-    return [summary, fit_scaling(summary, law)]  # type: ignore[arg-type]
+    return [summary, fit_scaling(summary, law)]

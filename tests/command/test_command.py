@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
 import signal
@@ -494,12 +495,17 @@ def test_a_signal_is_one_line_and_its_exit_code(
     number: signal.Signals, code: int, said: str, recipe: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "specent.command", "run", recipe, "--device", "never"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    running.send_signal(number)
-    _, error = running.communicate(timeout=60)
+    # a job in the background of a shell is born with interrupts ignored, and its children with it
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as running:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(number)
+        try:
+            _, error = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert running.returncode == code
     assert error.startswith(f"specent: {said}")
     assert error.count("\n") == 1
