@@ -8,6 +8,8 @@ DEMO := $(VENV)/.demo
 # Workers that run the tests. Each computes with one thread, so that they do not fight over the cores.
 PYTEST_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+# The tests start many processes; each would compile the package again where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-kernels lint bench docs clean
 

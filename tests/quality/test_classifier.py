@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import numpy as np
@@ -40,11 +41,21 @@ def test_it_tells_the_shipped_images_and_their_inverses_apart(pictures: torch.Te
     assert precision_recall(halves[0], inverse)[0].value < 0.1
 
 
+@pytest.fixture
+def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classifiers trained for a tenth of the usual time, and forgotten afterwards."""
+    monkeypatch.setattr(classifier, "_EPOCHS", 4)
+    remembered = functools.lru_cache(maxsize=4)(classifier._classifier_of_seed.__wrapped__)
+    monkeypatch.setattr(classifier, "_classifier_of_seed", remembered)
+
+
+@pytest.mark.usefixtures("few_epochs")
 def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
     torch.manual_seed(123)
     expected = torch.rand(3)
     first = digits_classifier(1)
     torch.manual_seed(123)
+    assert digits_classifier(1) is first
     classifier._classifier_of_seed.cache_clear()
     again = digits_classifier(1)
     assert torch.equal(torch.rand(3), expected)
@@ -53,10 +64,11 @@ def test_a_seed_makes_one_classifier_whatever_was_drawn_before() -> None:
     assert digits_classifier(0).identity["weights_sha256"] != first.identity["weights_sha256"]
 
 
+@pytest.mark.usefixtures("few_epochs")
 def test_it_is_trained_even_where_gradients_are_off() -> None:
     with torch.no_grad():
-        classifier._classifier_of_seed.cache_clear()
-        assert digits_classifier().held_out.value > 0.97
+        # one in ten is right by chance
+        assert digits_classifier().held_out.lower > 0.5
 
 
 def test_what_is_no_digit_is_refused(pictures: torch.Tensor) -> None:
