@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import holoviews as hv
+from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.models import GridPlot, LayoutDOM, Plot, Toolbar
 from bokeh.resources import Resources
@@ -50,7 +51,13 @@ def document(title: str, chapters: Sequence[Chapter], introduction: str = "", fo
     str
         HTML.
     """
-    script, divisions = components([block.model for chapter in chapters for block in chapter.blocks])
+    roots = [block.model for chapter in chapters for block in chapter.blocks]
+    # Bokeh would put the figures into a document one by one, and look through all of them after every one
+    whole = Document()
+    with whole.models.freeze():
+        for root in roots:
+            whole.add_root(root)
+    script, divisions = components(roots)
     division = iter(divisions)
     body = [f"<h1>{html.escape(title)}</h1>", introduction]
     for chapter in chapters:
@@ -72,11 +79,11 @@ def document(title: str, chapters: Sequence[Chapter], introduction: str = "", fo
 def model(figure: Any, *, still: bool) -> LayoutDOM:
     """The Bokeh model of a figure, its size given by its frame; a picture that stands still has no tools."""
     root: LayoutDOM = hv.renderer("bokeh").get_plot(figure).state
-    for part in root.select({"type": Plot}):
-        part.update(sizing_mode=None)
-    if still:
-        for part in (*root.select({"type": Plot}), *root.select({"type": GridPlot})):
+    for part in root.references():
+        if isinstance(part, Plot):
+            part.update(sizing_mode=None)
+        if still and isinstance(part, Plot | GridPlot):
             part.update(toolbar_location=None)
-    for bar in root.select({"type": Toolbar}):
-        bar.update(logo=None)
+        if isinstance(part, Toolbar):
+            part.update(logo=None)
     return root

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from holoviews.core.data import disable_pipeline
 from tqdm.auto import tqdm
 
 from specent import arguments, files
@@ -142,11 +143,13 @@ def _figure_names(figures: Sequence[str] | None) -> tuple[str, ...]:
 
 def _chapters(sections: Mapping[str, Section], names: Sequence[str], plain: bool, progress: bool) -> list[Chapter]:
     """Every figure of every section; captions and tables unless the page is plain."""
-    total = len(sections) * len(names)
+    total, hidden = len(sections) * len(names), None if progress else True
     chapters = []
-    with tqdm(
-        total=total, desc="drawing", unit="figure", disable=None if progress else True, leave=False, delay=2
-    ) as bar:
+    # HoloViews need not record how to compute anew what is drawn once
+    with (
+        disable_pipeline(),
+        tqdm(total=total, desc="drawing", unit="figure", disable=hidden, leave=False, delay=2) as bar,
+    ):
         for head, section in sections.items():
             blocks: list[FigureBlock] = []
             for name in names:

@@ -128,13 +128,15 @@ def series(dataset: xr.Dataset, name: str, axis: str) -> list[Series]:
     if name == "entropy" and "impossible" in dataset:
         impossible = dataset["impossible"].transpose(*dims, "time").values > 0
     x, family = positions(dataset, axis), families(dataset)
+    texts = {dim: [_name(dim, value) for value in dataset[dim].values] for dim in dims}
     curves = []
     for index in np.ndindex(values.shape[:-1]):
         at = dict(zip(dims, index, strict=True))
         if np.isfinite(values[index]).any():
             group = family[at["partition"]] if "partition" in at else ""
             numbers = values[index], lower[index], upper[index]
-            curves.append(Series(names_at(dataset, at), group, x, *numbers, impossible[index]))
+            names = {dim: texts[dim][number] for dim, number in at.items()}
+            curves.append(Series(names, group, x, *numbers, impossible[index]))
     if not curves:
         raise SpecentError(f"nothing to draw: {name!r} holds no finite number in this selection")
     return sorted(curves, key=lambda one: one.exact)
@@ -178,12 +180,13 @@ def indices(dataset: xr.Dataset, dims: Sequence[str]) -> list[dict[str, int]]:
 
 def names_at(dataset: xr.Dataset, at: Mapping[str, int]) -> dict[str, str]:
     """Names of the coordinates at an index, as they are written in a legend."""
-    names = {}
-    for dim, index in at.items():
-        value = dataset[dim].values[index]
-        text = dimension_text(float(value)) if dim == "dimension" else str(value)
-        names[dim] = f"over {dim}s" if text == REDUCED else text
-    return names
+    return {dim: _name(dim, dataset[dim].values[index]) for dim, index in at.items()}
+
+
+def _name(dim: str, value: Any) -> str:
+    """Name of one coordinate, as it is written in a legend."""
+    text = dimension_text(float(value)) if dim == "dimension" else str(value)
+    return f"over {dim}s" if text == REDUCED else text
 
 
 def varying(names: Sequence[dict[str, str]]) -> list[str]:
