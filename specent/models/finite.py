@@ -37,6 +37,9 @@ class FiniteModel(ExactModel):
         self.images = images.reshape(len(images), -1)
         self.half_squares = 0.5 * (self.images**2).sum(-1)
         self.counts = counts
+        stops = list(itertools.accumulate(counts))
+        # first and last row of the images of every condition; those of the null condition are all of them
+        self.parts = [*zip([0, *stops[:-1]], stops, strict=True), (0, stops[-1])]
         self.sha256 = sha256
         self.block = block
         self.name = name
@@ -67,12 +70,11 @@ class FiniteModel(ExactModel):
             Denoised data given the label.
         """
         state = x.reshape(len(x), -1).to(self.images.dtype)
-        density, mean, start = [], [], 0
-        for count in self.counts:
-            log_sum, average = self._streamed(state, sigma, start, start + count)
+        density, mean = [], []
+        for (start, stop), count in zip(self.parts, self.counts, strict=False):
+            log_sum, average = self._streamed(state, sigma, start, stop)
             density.append(log_sum - float(np.log(count)))
             mean.append(average)
-            start += count
         return torch.stack(density, dim=1), torch.stack(mean, dim=1)
 
     def draw_data(self, drivers: Tensor, generator: torch.Generator) -> Tensor:
@@ -83,6 +85,10 @@ class FiniteModel(ExactModel):
         return self.images[(start[drivers] + (pick * sizes[drivers]).long()).to(self.images.device)]
 
     def _streamed(self, state: Tensor, sigma: float, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Log of the summed weights of some images, and the mean of the images under these weights."""
+        if stop - start <= self.block:
+            score = self._scores(state, sigma, slice(start, stop))
+            return score.logsumexp(-1), torch.softmax(score, dim=-1) @ self.images[start:stop]
         top = torch.full((len(state), 1), -torch.inf, dtype=state.dtype, device=state.device)
         total = torch.zeros_like(top)
         average = torch.zeros_like(state)
@@ -96,6 +102,12 @@ class FiniteModel(ExactModel):
             average = average * rescale + weight @ self.images[part]
             top = new_top
         return (top + torch.log(total))[:, 0], average / total
+
+    def _average(self, state: Tensor, sigma: float, start: int, stop: int) -> Tensor:
+        """The mean of some images under their weights."""
+        if stop - start > self.block:
+            return self._streamed(state, sigma, start, stop)[1]
+        return torch.softmax(self._scores(state, sigma, slice(start, stop)), dim=-1) @ self.images[start:stop]
 
     def log_density(self, x: Tensor, sigma: float) -> Tensor:
         """Log-density of the states given each label, shape (batch, labels), up to a shared constant."""
@@ -113,8 +125,16 @@ class FiniteModel(ExactModel):
         return (state @ self.images[part].T - self.half_squares[part]) / sigma**2
 
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
-        every = self.candidates(x, sigma, torch.arange(len(self.labels) + 1, device=x.device))
-        return every[torch.arange(len(x), device=x.device), condition]
+        state = x.reshape(len(x), -1).to(self.images.dtype)
+        chosen = condition.tolist()
+        if len(set(chosen)) == 1:
+            return self._average(state, sigma, *self.parts[chosen[0]]).reshape(len(x), *self.shape)
+        denoised = torch.empty_like(state)
+        # every state meets the images of its own condition only
+        for index in sorted(set(chosen)):
+            rows = torch.nonzero(condition == index)[:, 0]
+            denoised[rows] = self._average(state[rows], sigma, *self.parts[index])
+        return denoised.reshape(len(x), *self.shape)
 
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
         density, mean = self.moments(x, sigma)
