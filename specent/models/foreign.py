@@ -30,6 +30,8 @@ _PROBES = 257
 _HALVINGS = 45
 # how far, relatively, the noise level that is found may be from the one that is looked for
 _CLOSE = 1e-4
+# how many times that were looked for are remembered
+_REMEMBERED = 2**14
 # by how much rounding may raise the log-SNR of a schedule in single precision
 _ROUNDING = 1e-2
 
@@ -52,6 +54,7 @@ class ForeignSchedule(Schedule):
     def __init__(self, function: Callable[[Tensor], Any], dtype: torch.dtype = torch.float32) -> None:
         self.function, self.dtype, self.device = function, dtype, torch.device("cpu")
         self.precision = torch.float64
+        self._times: dict[float, float] = {}
         try:
             self._pair(np.array(0.5))
         except ModelError:
@@ -71,7 +74,7 @@ class ForeignSchedule(Schedule):
     def on(self, function: Callable[[Tensor], Any], device: torch.device) -> ForeignSchedule:
         """The same schedule, from a function that takes and returns tensors of another device."""
         twin = copy.copy(self)
-        twin.function, twin.device = function, device
+        twin.function, twin.device, twin._times = function, device, {}
         return twin
 
     @property
@@ -91,6 +94,18 @@ class ForeignSchedule(Schedule):
 
     def time(self, log_snr: ArrayLike) -> Array:
         target = arguments.array(log_snr, "log_snr", error=ScheduleError)
+        if target.ndim:
+            return self._bisected(target)
+        # a run asks for the time of its few noise levels again and again, and each takes many calls of the function
+        key = float(target)
+        if key not in self._times:
+            if len(self._times) >= _REMEMBERED:
+                self._times.clear()
+            self._times[key] = float(self._bisected(target))
+        return np.asarray(self._times[key])
+
+    def _bisected(self, target: Array) -> Array:
+        """The times at which the log-SNR falls to these values."""
         low, high = (np.full(target.shape, end) for end in self._range)
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
