@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,12 @@ Array = NDArray[np.float64]
 _FALSE_ALARM = 1e-6
 # standard errors beyond which a single noise level counts as decided, and the share of them that makes most
 _DECIDED, _SHARE = 3.0, 0.75
+
+
+@lru_cache(maxsize=1024)
+def _threshold(chance: float, freedom: int) -> float:
+    """What Student's t exceeds with that chance; a check asks for the same few again and again."""
+    return float(student.isf(chance, freedom))
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,11 @@ class PairedDifference:
     @property
     def significant(self) -> bool:
         """Whether it is above zero beyond what noise explains."""
-        return self.count > 2 and self.z > float(student.isf(_FALSE_ALARM, self.count - 1))
+        return self.count > 2 and self.z > _threshold(_FALSE_ALARM, self.count - 1)
 
     def below(self, errors: float) -> bool:
         """Whether it is below zero by more than so many standard errors, or as unlikely a number if they are few."""
-        return self.count > 2 and self.z < -float(student.isf(norm.sf(errors), self.count - 1))
+        return self.count > 2 and self.z < -_threshold(float(norm.sf(errors)), self.count - 1)
 
 
 def paired_difference(first: Array, second: Array) -> PairedDifference:
