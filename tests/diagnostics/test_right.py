@@ -82,8 +82,8 @@ def test_a_network_in_the_coordinates_of_another_schedule_is_not_failed(shop: An
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_shipped_network_passes_everything(shop: Any, trained: Any, seed: int) -> None:
-    report = shop.check(trained[0], trained, seed=seed, samples=1024)
+def test_the_shipped_network_passes_everything(shop: Any, shipped: Any, seed: int) -> None:
+    report = shop.check(shipped[0], shipped, seed=seed, samples=1024)
     assert {line.verdict for line in report} == {"pass"}
 
 
@@ -127,11 +127,13 @@ def test_an_object_that_follows_the_protocol_passes(shop: Any, digits: Any) -> N
 
 @pytest.mark.parametrize("steps", [False, True])
 def test_a_denoiser_of_another_library_passes(shop: Any, digits: Any, steps: bool) -> None:
+    table = [torch.as_tensor(of(np.arange(1000))) for of in (LINEAR.alpha, LINEAR.sigma)]
+
     class Denoiser:
         def schedule(self, t: Tensor) -> tuple[Tensor, Tensor]:
             if steps:
-                step = torch.round(999 * t).long()
-                return tuple(torch.as_tensor(f(np.arange(1000)))[step] for f in (LINEAR.alpha, LINEAR.sigma))
+                alpha, sigma = (column[torch.round(999 * t).long()] for column in table)
+                return alpha, sigma
             return 1 - 0.999 * t, 0.001 + 0.999 * t
 
         def __call__(self, x_t: Tensor, t: Tensor, label: Tensor) -> SimpleNamespace:

@@ -198,21 +198,14 @@ def test_swapped_conditions_of_two(shop: Any) -> None:
     assert report["labels"].cause == "the conditions 'cat' and 'dog' are swapped"
 
 
-def with_null(model: Any, embedding: Tensor) -> Any:
-    """The shipped network with another embedding for its null condition."""
-    net = copy.deepcopy(model.net)
-    net.embed_class.weight.data[len(model.labels)] = embedding
-    return type(model)(net, model.labels, model.shape, model.label_prior, model.identity)
-
-
 @pytest.mark.parametrize("data", [True, False])
 @pytest.mark.parametrize("kind", ["random 0", "random 1", "random 2", "zero"])
 def test_a_null_condition_that_was_not_trained(shop: Any, trained: Any, kind: str, data: bool) -> None:
     weight = trained[0].net.embed_class.weight.detach()
     generator = torch.Generator().manual_seed(int(kind[-1]) if kind != "zero" else 0)
     normal = weight[:10].std() * torch.randn(weight.shape[1], generator=generator)
-    report = shop.check(with_null(trained[0], torch.zeros_like(normal) if kind == "zero" else normal),
-                        trained if data else None)  # fmt: skip
+    model = shop.with_null(trained[0], torch.zeros_like(normal) if kind == "zero" else normal)
+    report = shop.check(model, trained if data else None)
     assert report.failed == ("null",)
     assert "not trained" in report["null"].cause
 
