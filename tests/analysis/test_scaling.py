@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 import specent as sp
 from specent.errors import ArchiveError, SpecentError, SpecentWarning
@@ -46,18 +47,16 @@ def test_fit_agrees_with_numpy_and_the_textbook_standard_error(sweep):
 def test_intervals_weigh_the_points(sweep):
     spec = sp.speciation(sweep, axis="log_sigma").copy(deep=True)
     error = np.geomspace(0.01, 1.0, len(_SIZES))
-    rng = np.random.default_rng(0)
+    spread = xr.DataArray(error, dims="dimension")
+    draws = xr.DataArray(np.random.default_rng(0).standard_normal((120, len(_SIZES))), dims=("run", "dimension"))
     z = 1.959963984540054
-    slopes, stated = [], []
-    for _ in range(120):
-        noisy = spec.copy(deep=True)
-        value = spec.half_entropy.values + (error * rng.standard_normal(len(_SIZES)))[:, None, None, None, None]
-        noisy.half_entropy.values[:] = value
-        noisy.half_entropy_lower.values[:] = value - z * error[:, None, None, None, None]
-        noisy.half_entropy_upper.values[:] = value + z * error[:, None, None, None, None]
-        fit = sp.fit_scaling(noisy, law="sqrt")
-        slopes.append(fit.exponent.item())
-        stated.append(fit.exponent_standard_error.item())
+    noisy = spec.assign(half_entropy=(spec.half_entropy + spread * draws).assign_attrs(spec.half_entropy.attrs))
+    for bound, sign in (("lower", -1), ("upper", 1)):
+        name = f"half_entropy_{bound}"
+        noisy[name] = (noisy.half_entropy + sign * z * spread).assign_attrs(spec[name].attrs)
+    fit = sp.fit_scaling(noisy.assign_coords(run=[f"repetition {i}" for i in range(120)]), law="sqrt")
+    slopes, stated = fit.exponent.values.ravel(), fit.exponent_standard_error.values.ravel()
+    assert len(slopes) == 120
     # 120 repetitions: the mean to 4 standard errors, the standard deviation to 4 x 6.5 %
     assert abs(np.mean(slopes) - 0.5) < 4 * np.std(slopes) / np.sqrt(120) + 0.001
     assert np.isclose(np.std(slopes), stated[0], rtol=0.26)

@@ -94,10 +94,10 @@ def test_of_two_writers_at_once_exactly_one_succeeds(make_dataset, tmp_path, lin
     folder = tmp_path / "out"
     folder.mkdir()
     mode = "race" if links else "race-without-links"
-    command = [sys.executable, str(WRITERS), mode, str(tmp_path / "dataset.pickle"), str(folder), "20"]
+    command = [sys.executable, str(WRITERS), mode, str(tmp_path / "dataset.pickle"), str(folder), "12"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.split() == ["1"] * 20
-    assert len(os.listdir(folder)) == 20
+    assert done.stdout.split() == ["1"] * 12
+    assert len(os.listdir(folder)) == 12
     for path in folder.iterdir():
         archive.open(path).close()
 
