@@ -90,7 +90,9 @@ class Settings(ImageNetSettings):
 def main(settings: Settings) -> tuple[Path, ...]:
     """Sample class by class, write the profiles of all, and pictures of those shown."""
     if settings.tiny:
-        settings = tiny_settings(settings, samples=12, shown_samples=24, steps=24, replicates=50, shown=("0", "2"))
+        settings = tiny_settings(
+            settings, samples=6, shown_samples=8, steps=8, predictions=4, replicates=50, shown=("0", "2")
+        )
     first, beside = output_paths(settings.output, "pictures", overwrite=settings.overwrite)
     with ExitStack() as stack:
         stack.enter_context(without_meaning(settings.tiny_network))

@@ -76,7 +76,7 @@ class Settings(ImageNetSettings):
 def main(settings: Settings) -> tuple[Path, Path]:
     """Sample class by class, and write the profiles and what guidance changes in them."""
     if settings.tiny:
-        settings = tiny_settings(settings, samples=12, steps=24)
+        settings = tiny_settings(settings, samples=6, steps=8)
     first, second = output_paths(settings.output, "differences", overwrite=settings.overwrite)
     with ExitStack() as stack:
         stack.enter_context(without_meaning(settings.tiny_network))

@@ -15,7 +15,15 @@ from typing import Any
 import xarray as xr
 
 import specent as sp
-from specent.studies import SampledSettings, existing_folder, fit_both_laws, half_entropy_text, print_lines, recipe
+from specent.studies import (
+    SampledSettings,
+    existing_folder,
+    fit_both_laws,
+    half_entropy_text,
+    print_lines,
+    recipe,
+    tiny_settings,
+)
 
 HEADINGS = {
     "gmm_1d": "one-dimensional mixture: the rate beside the bifurcation",
@@ -23,6 +31,13 @@ HEADINGS = {
     "gmm_scaling": "two components over dimensions 2 .. 2^20: how the transition scales with the dimension d",
     "digits": "handwritten digits",
 }
+# of a tiny run
+TINY: dict[str, dict[str, Any]] = {
+    "gmm_1d": {"steps": 24, "samples": 10},
+    "gmm_partition": {"steps": 16, "samples": 10, "components": 3, "dimension": 4},
+    "digits": {"exact_samples": 30, "predictions": 4},
+}
+TINY_FIGURES = ("entropy", "pair_matrix", "predictions", "scaling")
 ARCHIVES = ("gmm_1d", "gmm_partition", "gmm_scaling", "digits", "digits_profiles", "digits_exact")
 
 
@@ -34,6 +49,8 @@ class Settings(SampledSettings):
     ----------
     folder : Path
         Folder for the archives and the page; it is created if it is missing.
+    tiny : bool
+        Run in seconds on sizes that show nothing but that it works, with fewer figures.
     samples : int
         Trajectories of the digits per class and guidance setting.
     steps : int
@@ -41,6 +58,7 @@ class Settings(SampledSettings):
     """
 
     folder: Path = Path("demo")
+    tiny: bool = False
     samples: int = 100
     steps: int = 64
     threads: int | None = 1
@@ -53,6 +71,8 @@ class Settings(SampledSettings):
 
 def main(settings: Settings) -> tuple[Path, ...]:
     """Run the recipes, write the page, and print the tables."""
+    if settings.tiny:
+        settings = tiny_settings(settings, samples=6, steps=12)
     folder = existing_folder(settings.folder)
     page = folder / "index.html"
     chosen = settings_of_recipes(settings, folder)
@@ -67,7 +87,9 @@ def main(settings: Settings) -> tuple[Path, ...]:
     datasets = [sp.open(path) for path in written]
     fits = fit_both_laws(datasets[2], 2 ** chosen["gmm_scaling"].fit_from)
     title = "specent: when a diffusion model decides"
-    written.append(sp.plot.page(sections(datasets, fits), page, title=title, overwrite=settings.overwrite))
+    figures = TINY_FIGURES if settings.tiny else None
+    shown = sections(datasets, fits)
+    written.append(sp.plot.page(shown, page, title=title, figures=figures, overwrite=settings.overwrite))
     print_lines(lambda: report(datasets[4], datasets[5]))
     print(f"\nOpen {page} in a browser.")
     return tuple(written)
@@ -83,6 +105,8 @@ def settings_of_recipes(settings: Settings, folder: Path) -> dict[str, Any]:
         "gmm_scaling": common,
         "digits": sampled | {"samples": settings.samples, "steps": settings.steps},
     }
+    if settings.tiny:
+        options = {name: values | TINY.get(name, {}) for name, values in options.items()}
     return {name: recipe(name).Settings(output=folder / f"{name}.nc", **values) for name, values in options.items()}
 
 

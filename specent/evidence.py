@@ -89,6 +89,36 @@ def entropy(log_side: Array) -> Array:
     return -xp.sum(xp.exp(log_side) * xp.clip(log_side, -1e4, 0.0), axis=-1)
 
 
+def posterior_variance(log_side: Array, within: Array, gram: Array) -> Array:
+    """Posterior variance of the sides' denoisers, twice the unguided production of entropy.
+
+    Parameters
+    ----------
+    log_side, within : array
+        As `posterior` returns them.
+    gram : array, shape (..., candidates, candidates)
+        As `production` takes it.
+
+    Returns
+    -------
+    array, shape (..., partitions)
+        Summed over the features.
+    """
+    xp = namespace(log_side)
+    side = xp.exp(log_side)
+    _, contrast, image = _contrasts(side, within, gram)
+    return xp.sum(side * xp.sum(image * contrast, axis=-1), axis=-1)
+
+
+def _contrasts(side: Array, within: Array, gram: Array) -> tuple[Array, Array, Array]:
+    """Weights of the denoiser averaged over the sides, of each side's less those, and products of these with `gram`."""
+    xp = namespace(side)
+    mixture = xp.sum(side[..., None] * within, axis=-2)
+    contrast = within - mixture[..., None, :]
+    rows = contrast.reshape(*contrast.shape[:-3], -1, contrast.shape[-1])
+    return mixture, contrast, xp.matmul(rows, gram).reshape(contrast.shape)
+
+
 def production(
     log_likelihood: Array, log_prior: Array, gram: Array, mover: Array, driver: Array, unguided: bool
 ) -> tuple[Array, Array]:
@@ -119,10 +149,7 @@ def production(
     xp = namespace(log_likelihood)
     log_side, within = posterior(log_likelihood, log_prior)
     side = xp.exp(log_side)
-    mixture = xp.sum(side[..., None] * within, axis=-2)
-    contrast = within - mixture[..., None, :]
-    rows = contrast.reshape(*contrast.shape[:-3], -1, contrast.shape[-1])
-    image = xp.matmul(rows, gram).reshape(contrast.shape)
+    mixture, contrast, image = _contrasts(side, within, gram)
     spread = xp.sum(image * contrast, axis=-1)
     towards = xp.sum(image * (mover[..., None, :] - mixture)[..., None, :], axis=-1)
     produced = 0.5 * xp.sum(side * spread, axis=-1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +33,8 @@ from specent.schema import Curve, build_profiles, coordinates
 Array = NDArray[np.float64]
 
 _LARGEST = 1e150
+# numbers in the largest array of partitions that are worked on together
+_TOGETHER = 2**22
 
 
 class ExactModel(Model):
@@ -192,12 +195,13 @@ class ExactModel(Model):
         generator = torch.Generator().manual_seed(seed)
         data = local.draw_data(drivers, generator)
         noise = torch.randn(data.shape, generator=generator, dtype=torch.float64).to(data.device)
+        groups = _groups(weights, min(batch_size, len(drivers)))
         shares = np.stack([_share(weight.sum(0), self.label_prior) for weight in weights])
         mean = np.empty((2, len(weights), len(grid)))
         error = np.empty_like(mean)
         for i in tqdm(range(len(grid)), desc="exact profile", unit="time", disable=not progress, mininterval=1.0):
             rows = [
-                local._statistics(data[part], noise[part], float(levels[i]), weights)
+                local._statistics(data[part], noise[part], float(levels[i]), groups)
                 for part in (slice(low, low + batch_size) for low in range(0, len(drivers), batch_size))
             ]
             values = np.concatenate(rows, axis=-1).reshape(2, len(weights), len(self.labels), samples)
@@ -210,23 +214,49 @@ class ExactModel(Model):
             error[:, :, i] = np.sqrt((values.var(-1, ddof=1) / samples * shares**2).sum(-1))
         return mean, error
 
-    def _statistics(self, data: Tensor, noise: Tensor, level: float, weights: Sequence[Array]) -> Array:
+    def _statistics(self, data: Tensor, noise: Tensor, level: float, groups: Sequence[_Group]) -> Array:
         """Posterior entropy and its production per log-SNR, in nats, shape (2, partitions, draws)."""
         state = data + level * noise
         density, mean = self.moments(state, level)
-        if weights[0].shape[1] > len(self.labels):
+        if any(max(group.conditions) >= len(self.labels) for group in groups):
             density, mean = _with_null(density, mean, self.label_prior)
         centred = mean - mean.mean(1, keepdim=True)
         gram = centred @ centred.transpose(1, 2)
-        idle = torch.zeros_like(density)
-        out = np.empty((2, len(weights), len(state)))
-        for i, weight in enumerate(weights):
-            log_prior = torch.as_tensor(evidence.log_weights(weight[None]), device=state.device)
-            log_side, _ = evidence.posterior(density, log_prior)
-            out[0, i] = evidence.entropy(log_side)[:, 0].cpu()
-            produced, _ = evidence.production(density, log_prior, gram, idle, idle, unguided=True)
-            out[1, i] = produced[:, 0].cpu() / level**2
+        out = np.empty((2, sum(len(group.rows) for group in groups), len(state)))
+        for group in groups:
+            chosen = torch.as_tensor(group.conditions, device=state.device)
+            log_prior = torch.as_tensor(group.log_prior, device=state.device)
+            log_side, within = evidence.posterior(density[:, chosen], log_prior)
+            variance = evidence.posterior_variance(log_side, within, gram[:, chosen[:, None], chosen])
+            out[0, group.rows] = evidence.entropy(log_side).T.cpu()
+            out[1, group.rows] = 0.5 * variance.T.cpu() / level**2
         return out
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Partitions of the same conditions into equally many sides, whose posteriors are computed together.
+
+    Conditions on no side are left out: of the pairs among many labels each knows of two.
+    """
+
+    rows: list[int]
+    conditions: list[int]
+    log_prior: Array
+
+
+def _groups(weights: Sequence[Array], states: int) -> list[_Group]:
+    """The partitions with these joint priors of side and condition, in groups that fit into memory for `states`."""
+    alike: dict[tuple[tuple[int, ...], int], list[int]] = {}
+    for row, weight in enumerate(weights):
+        alike.setdefault((tuple(np.flatnonzero(weight.any(0)).tolist()), len(weight)), []).append(row)
+    groups = []
+    for (conditions, sides), rows in alike.items():
+        most = max(1, _TOGETHER // (states * sides * len(conditions)))
+        for part in (rows[low : low + most] for low in range(0, len(rows), most)):
+            log_prior = evidence.log_weights(np.stack([weights[row][:, list(conditions)] for row in part]))
+            groups.append(_Group(part, list(conditions), log_prior))
+    return groups
 
 
 def _curve(value: Array, lower: Array, upper: Array) -> Curve:

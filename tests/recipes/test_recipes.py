@@ -93,7 +93,7 @@ def test_the_demonstration_runs_small_and_leaves_archives_and_a_page(
 ) -> None:
     module = recipe("quickstart")
     target = tmp_path / "demo"
-    written = module.main(module.Settings(folder=target, samples=6, steps=24))
+    written = module.main(module.Settings(folder=target, tiny=True))
     assert {path.name for path in written} == {
         "gmm_1d.nc", "gmm_partition.nc", "gmm_scaling.nc", "digits.nc", "digits_profiles.nc", "digits_exact.nc",
         "index.html",
@@ -101,6 +101,11 @@ def test_the_demonstration_runs_small_and_leaves_archives_and_a_page(
     for path in written:
         if path.suffix == ".nc":
             sp.validate(path)
+    assert json.loads(sp.open(target / "digits.nc").attrs["settings"])["recipe_settings"]["samples"] == 6
+    page = (target / "index.html").read_text(encoding="utf-8")
+    assert page.count("<h2>") == 5
+    for figure in module.TINY_FIGURES:
+        assert f'<figure class="{figure}">' in page
     output = capsys.readouterr().out
     for digit in range(10):
         assert f"{digit} | rest" in output

@@ -27,25 +27,34 @@ pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
 SMALL = {"steps": 24, "batch": 8, "channels": (8, 16), "layers": 1, "attention": (0,), "warmup": 4, "checkpoints": 5,
          "pictures": 0, "check": 0, "threads": 1}  # fmt: skip
 
-# kills its own process, as the system would, in the given step counted from its start
+# loads all libraries once; then, for every step in its arguments, a process of its own starts the training and kills
+# itself, as the system would, in that step counted from its start. Prints the newest checkpoint after each death
 KILLED = """
 import os, signal, sys
-import torch
+from pathlib import Path
+import diffusers.models.unets, sklearn.datasets, torch, torch._dynamo
 from specent.studies import recipe
 
-folder, last = sys.argv[1], int(sys.argv[2])
-calls, step = 0, torch.optim.Adam.step
-
-def dying(*arguments, **named):
-    global calls
-    calls += 1
-    if calls == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*arguments, **named)
-
-torch.optim.Adam.step = dying
+folder, calls, step = Path(sys.argv[1]), 0, torch.optim.Adam.step
 module = recipe("train_ddpm")
-module.main(module.Settings(output=folder, **{small}))
+for last in map(int, sys.argv[2:]):
+    child = os.fork()
+    if not child:
+        def dying(*arguments, **named):
+            global calls
+            calls += 1
+            if calls == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*arguments, **named)
+
+        torch.optim.Adam.step = dying
+        try:
+            module.main(module.Settings(output=folder, **{small}))
+        finally:
+            os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    newest = max((folder / "{checkpoints}").glob("*.json"))
+    print(code, newest.stem.removeprefix("step_"), (folder / "specent.json").exists(), flush=True)
 """
 
 
@@ -68,14 +77,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_at_three_random_steps_it_ends_with_the_same_losses(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     rng = np.random.default_rng(7)
-    reached = []
-    for death in (1 + rng.integers(5, 10), 1 + rng.integers(1, 10), 1 + rng.integers(1, 10)):
-        code = KILLED.replace("{small}", repr(SMALL))
-        done = subprocess.run([sys.executable, "-c", code, str(folder), str(death)], capture_output=True)
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert not (folder / "specent.json").exists()
-        newest = max((folder / CHECKPOINTS).glob("*.json"))
-        reached.append(int(newest.stem.removeprefix("step_")))
+    deaths = (1 + rng.integers(5, 10), 1 + rng.integers(1, 10), 1 + rng.integers(1, 10))
+    code = KILLED.replace("{small}", repr(SMALL)).replace("{checkpoints}", CHECKPOINTS)
+    command_line = [sys.executable, "-c", code, str(folder), *map(str, deaths)]
+    done = subprocess.run(command_line, capture_output=True, text=True, check=False)
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("-")]
+    assert [line[0] for line in lines] == [str(-signal.SIGKILL)] * 3, done.stderr
+    # none of them got to its end
+    assert {line[2] for line in lines} == {"False"}
+    reached = [int(line[1]) for line in lines]
     # each run went on from the checkpoint before; which are written every fifth step
     assert 0 < reached[0] <= reached[1] <= reached[2] < 24
     module.main(module.Settings(output=folder, **SMALL))
