@@ -121,6 +121,12 @@ def pair_profiles() -> xr.Dataset:
 
 
 @pytest.fixture(scope="session")
+def one_curve(pair_profiles: xr.Dataset) -> xr.Dataset:
+    """A single measured curve with its interval, for tests of what does not depend on the curves."""
+    return pair_profiles.sel(estimator=["path"], guidance=["unguided"], partition=["cat | dog"])
+
+
+@pytest.fixture(scope="session")
 def digit_profiles() -> xr.Dataset:
     """The full set, ten one-against-rest and 45 pairs, in three estimators and two settings: 280 curves."""
     partitions = [

@@ -36,7 +36,7 @@ def test_a_page_of_trajectories_has_their_profiles_and_summaries(runs: xr.Datase
 
 
 def test_any_partition_of_trajectories_can_be_drawn(runs: xr.Dataset, tmp_path: Path) -> None:
-    options = {"figures": ["entropy", "windows"], "plain": True}
+    options = {"figures": ["entropy", "windows"], "plain": True, "estimator": "path"}
     text = page(runs, tmp_path, partition=["a|rest", "full"], **options)
     assert '"a | rest' in text
     assert '"full' in text
@@ -54,21 +54,24 @@ def test_what_is_given_is_not_analysed_again(runs: xr.Dataset, tmp_path: Path, m
 
     monkeypatch.setattr("specent.plotting.derived.entropy", refused)
     monkeypatch.setattr("specent.plotting.derived.summarise", refused)
-    assert page(datasets, tmp_path).count('class="half"') == 1
+    windows = {"figures": ["windows"]}
+    assert page(datasets, tmp_path, **windows).count('class="half"') == 1
     # not even where only a part of it is there
-    assert page([profiles.sel(partition=["full"]), datasets[2]], tmp_path).count('class="half"') == 1
+    part = [profiles.sel(partition=["full"]), datasets[2]]
+    assert page(part, tmp_path, **windows).count('class="half"') == 1
     # summaries that no figure shows are not made
     assert 'class="half"' not in page(profiles, tmp_path, figures=["entropy"])
 
 
 def test_profiles_of_other_runs_are_analysed(runs: xr.Dataset, ve_profiles: xr.Dataset, tmp_path: Path) -> None:
-    text = page([runs, ve_profiles], tmp_path, figures=["entropy", "windows", "scaling"])
+    sweep, estimators = ve_profiles.isel(dimension=slice(0, 4)), ["path", "exact"]
+    text = page([runs, sweep], tmp_path, figures=["entropy", "windows", "scaling"], estimator=estimators)
     assert text.count('class="half"') == 2
     assert text.count('<figure class="scaling">') == 1
 
 
 def test_profiles_that_cannot_be_summarised_are_drawn_with_a_warning(ve_profiles: xr.Dataset, tmp_path: Path) -> None:
-    broken = ve_profiles.copy(deep=True)
+    broken = ve_profiles.isel(dimension=slice(0, 3)).copy(deep=True)
     broken.entropy[{"dimension": 0, "time": 5}] = np.nan
     with pytest.warns(SpecentWarning, match="drawn without half-entropy noise levels"):
         text = page(broken, tmp_path, figures=["rescaled", "windows"])
@@ -78,7 +81,8 @@ def test_profiles_that_cannot_be_summarised_are_drawn_with_a_warning(ve_profiles
 
 def test_curves_that_a_join_left_empty_cost_the_others_nothing(pair_profiles: xr.Dataset, tmp_path: Path) -> None:
     # exact curves beside guided ones: there is no exact curve under guidance
-    with pytest.warns(SpecentWarning, match="2 of 12 profiles hold no number"):
-        text = page(pair_profiles, tmp_path)
+    joined = pair_profiles.sel(estimator=["exact", "path"], partition=["cat | dog"])
+    with pytest.warns(SpecentWarning, match="1 of 4 profiles hold no number"):
+        text = page(joined, tmp_path)
     assert '<figure class="entropy">' in text
     assert 'class="half"' in text

@@ -94,7 +94,7 @@ def test_a_disagreement_stands_under_the_title_of_its_curves_only(disagreeing: x
 
 
 def test_a_page_tells_a_disagreement_in_full(disagreeing: xr.Dataset, tmp_path: Path) -> None:
-    figures = {"figures": ["entropy", "rate"]}
+    figures = {"figures": ["entropy", "rate"], "guidance": "unguided", "estimator": ["path", "denoiser_gap"]}
     text = sp.plot.page(disagreeing, tmp_path / "page.html", **figures).read_text(encoding="utf-8")
     remark = FULL_TEXT.replace("'", "&#x27;").replace("<", "&lt;").replace(">", "&gt;")
     assert text.count(f'<ul class="remarks"><li>{remark}</li></ul>') == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import holoviews as hv
 import numpy as np
 import pytest
 import xarray as xr
+from bokeh.models import Line
 
 import specent as sp
 from specent.errors import SpecentError
@@ -39,7 +41,10 @@ def rendered(figure: Any) -> Any:
     return hv.renderer("bokeh").get_plot(figure).state
 
 
-@pytest.mark.parametrize("draw", [sp.plot.entropy, sp.plot.rate, sp.plot.mutual_information])
+QUANTITIES = (sp.plot.entropy, sp.plot.rate, sp.plot.mutual_information)
+
+
+@pytest.mark.parametrize("draw", QUANTITIES)
 def test_curves_of_any_selection(draw: Callable[..., Any], reduce: Reduction, pair_profiles: xr.Dataset) -> None:
     figure = draw(reduce(pair_profiles))
     name = {"entropy": "entropy", "rate": "entropy_rate"}.get(draw.__name__, "mutual_information")
@@ -50,7 +55,14 @@ def test_curves_of_any_selection(draw: Callable[..., Any], reduce: Reduction, pa
     # what is drawn is what xarray made
     values = np.concatenate([line.dimension_values(name) for line in lines])
     np.testing.assert_allclose(np.sort(values), np.sort(reduced.values[np.isfinite(reduced.values)]), rtol=1e-12)
-    assert rendered(figure) is not None
+
+
+# rendering knows elements, not quantities: each of them in turn
+@pytest.mark.parametrize(("draw", "change"), [*zip(itertools.cycle(QUANTITIES), REDUCTIONS)], ids=REDUCTIONS)
+def test_curves_of_any_selection_are_rendered(draw: Callable[..., Any], change: str, pair_profiles: xr.Dataset) -> None:
+    figure = draw(REDUCTIONS[change](pair_profiles.sel(estimator=["exact", "path"])))
+    lines = rendered(figure).select({"type": Line})
+    assert len(lines) >= len([part for part in figure if type(part) is hv.Curve]) > 0
 
 
 def test_windows_of_any_selection(reduce: Reduction, pair_profiles: xr.Dataset, summary: Any) -> None:
