@@ -201,7 +201,7 @@ def simplex(count: int, settings: Settings, time: Array) -> Array:
             state[np.arange(len(part)), own.astype(int)] += RADIUS
             # what a density has beyond this score is shared by all classes
             score = RADIUS / variance * state
-            rest = logsumexp(score[:, 1:], axis=1)
+            rest = sp.evidence.log_sum_exp(score[:, 1:])
             null = np.logaddexp(score[:, 0], rest)
             part[:, i] = np.stack([score[:, 0], rest - np.log(count - 1), null - np.log(count)], axis=-1)
     return out

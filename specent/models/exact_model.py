@@ -227,7 +227,9 @@ class ExactModel(Model):
             chosen = torch.as_tensor(group.conditions, device=state.device)
             log_prior = torch.as_tensor(group.log_prior, device=state.device)
             log_side, within = evidence.posterior(density[:, chosen], log_prior)
-            variance = evidence.posterior_variance(log_side, within, gram[:, chosen[:, None], chosen])
+            # of all conditions there is no need for a copy
+            inner = gram if len(chosen) == gram.shape[1] else gram[:, chosen[:, None], chosen]
+            variance = evidence.posterior_variance(log_side, within, inner)
             out[0, group.rows] = evidence.entropy(log_side).T.cpu()
             out[1, group.rows] = 0.5 * variance.T.cpu() / level**2
         return out

@@ -376,15 +376,13 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(
     paths = [sp.write(sp.entropy(runs), tmp_path / "p.nc"), sp.write(strips, tmp_path / "s.nc")]
     page = tmp_path / "page.html"
     capsys.readouterr()
-    assert command.main(["plot", *map(str, paths), "-o", str(page)]) == 0
+    chosen = ["--figure", "predictions", "pair_matrix"]
+    assert command.main(["plot", *map(str, paths), "-o", str(page), *chosen]) == 0
     assert re.fullmatch(r"specent: warning: 3 of 9 profiles never fall[^\n]*\n", capsys.readouterr().err)
     text = page.read_text(encoding="utf-8")
     assert '<figure class="predictions">' in text
     # no matrix of pairs
     assert '<figure class="pair_matrix">' not in text
-    chosen = ["--figure", "predictions", "--overwrite"]
-    assert command.main(["plot", *map(str, paths), "-o", str(page), *chosen]) == 0
-    text = page.read_text(encoding="utf-8")
     # over the strip stand the partitions of its drivers; quotes elsewhere on the page are escaped
     assert [f'"{label} | null"' in text for label in "abc"] == [True, True, False]
 
@@ -399,7 +397,8 @@ def test_plot_of_a_sweep_fits_the_law_of_its_clock(tmp_path: Path) -> None:
     schedule = sp.schedules.VP()
     prof = sp.exact.scaling_profiles([16, 64, 256], schedule, sp.schedules.log_snr_grid(schedule, 81, -12.0, 4.0))
     path = sp.write(prof, tmp_path / "sweep.nc")
-    assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
+    chosen = ["--figure", "scaling", "rescaled"]
+    assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html"), *chosen]) == 0
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert '<figure class="scaling">' in text
     assert '<figure class="rescaled">' in text
