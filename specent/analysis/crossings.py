@@ -25,8 +25,8 @@ def crossings(grid: Array, curves: Array, levels: Array) -> Array:
         Ascending from noise to data (log-SNR).
     curves : ndarray, shape (curves, points)
         One curve a row.
-    levels : ndarray, shape (levels,)
-        The levels.
+    levels : ndarray, shape (levels,) or (curves, levels)
+        The levels, of all curves or of each.
 
     Returns
     -------
@@ -40,9 +40,10 @@ def crossings(grid: Array, curves: Array, levels: Array) -> Array:
     [[1.5, nan]]
     """
     coefficients = CubicSpline(grid, curves, axis=1).c
-    out = np.full((len(curves), len(levels)), np.nan)
-    for k, level in enumerate(levels):
-        above = curves > level
+    levels = np.broadcast_to(levels, (len(curves), np.shape(levels)[-1]))
+    out = np.full(levels.shape, np.nan)
+    for k, level in enumerate(levels.T):
+        above = curves > level[:, None]
         change = above[:, 1:] != above[:, :-1]
         count = change.sum(axis=1)
         row = np.flatnonzero(above[:, 0] & (count > 0))
@@ -50,7 +51,7 @@ def crossings(grid: Array, curves: Array, levels: Array) -> Array:
         wanted = (count[row] + count[row] % 2) // 2
         column = np.argmax(np.cumsum(change[row], axis=1) == wanted[:, None], axis=1)
         local = coefficients[:, column, row].copy()
-        local[3] -= level
+        local[3] -= level[row]
         width = grid[column + 1] - grid[column]
         out[row, k] = grid[column] + _root(local, width, above[row, column])
     return out

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from specent.errors import SpecentError, SpecentWarning
 from specent.schedules import Schedule, from_json
 
 Array = NDArray[np.float64]
+Missing = NDArray[np.bool_]
+Index = tuple[NDArray[np.intp], ...]
 
 _NEEDED = ("entropy", "entropy_rate", "mutual_information")
 _CROSSINGS = ("half_entropy", "window_start", "window_end")
@@ -109,17 +111,19 @@ def speciation(
     # from noise to data: log-SNR ascends
     curves = profiles[used].compute().isel(time=slice(None, None, -1))
     dims = [str(dim) for dim in curves["entropy"].dims if dim != "time"]
-    missing = _missing_curves(curves, dims)
+    missing, unreplicated = _missing_curves(curves, dims)
     schedule = from_json(str(profiles.attrs["schedule"]))
     rulers = [_Ruler(name, curves["log_snr"].values, str(profiles.attrs["rate_axis"]), schedule) for name in axes]
-    shape = (*(curves.sizes[dim] for dim in dims), len(axes))
-    values = {f"{name}{bound}": np.full(shape, np.nan) for name in _NAMES for bound in ("", "_lower", "_upper")}
-    indices = [index for index in np.ndindex(missing.shape) if not missing[index]]
-    for index in tqdm(indices, desc="speciation", unit=" profiles", disable=None if progress else True, delay=2):
-        profile = _Profile.of(curves.isel(dict(zip(dims, index, strict=True))), levels)
-        for i, ruler in enumerate(rulers):
-            for name, value in profile.summary(ruler, confidence).items():
-                values[name][(*index, i)] = value
+    values = {f"{name}{bound}": np.full((*missing.shape, len(axes)), np.nan) for name in _NAMES for bound in _BOUNDS}
+    with tqdm(
+        total=int((~missing).sum()), desc="speciation", unit=" profiles", disable=None if progress else True, delay=2
+    ) as bar:
+        for index in _blocks(curves, dims, missing, unreplicated):
+            block = _Profiles.of(curves, dims, index, levels)
+            for i, ruler in enumerate(rulers):
+                for name, numbers in block.summary(ruler, confidence).items():
+                    values[name][..., i][index] = numbers
+            bar.update(len(index[0]))
     _warn_of_missing(values, curves, missing, levels)
     return _dataset(values, [*dims, "axis"], axes, profiles, levels, confidence)
 
@@ -154,78 +158,103 @@ class _Ruler:
 
 
 @dataclass(frozen=True)
-class _Profile:
-    """One profile from noise to data, with the log-SNR at which it crosses the levels.
+class _Profiles:
+    """Profiles from noise to data, with the log-SNR at which they cross the levels.
 
-    `ends` are the crossings of the curves from which intervals are taken: replicates, or the two bounds.
+    `rates` have the shape (profiles, times) and `crossings` (profiles, levels); `end_rates` and `ends` are those of the
+    curves from which intervals are taken, replicates or the two bounds, after the first dimension.
     """
 
     log_snr: Array
-    rate: Array
+    rates: Array
     crossings: Array
     ends: Array
     end_rates: Array
     replicated: bool
 
     @classmethod
-    def of(cls, curve: xr.Dataset, levels: Array) -> _Profile:
-        """Find the crossings of one curve, and of its replicates or bounds."""
-        log_snr = curve["log_snr"].values
-        start = float(curve["entropy"][0] + curve["mutual_information"][0])
-        # an exact curve that was joined to sampled ones has none
-        replicated = all(name in curve and not curve[name].isnull().all() for name in _REPLICATES)
+    def of(cls, curves: xr.Dataset, dims: list[str], index: Index, levels: Array) -> _Profiles:
+        """Find the crossings of the profiles at an index, and of their replicates or bounds."""
+
+        def rows(name: str, *inner: str) -> Array:
+            return curves[name].transpose(*dims, *inner, "time").values[index].astype(np.float64)
+
+        log_snr, entropies, rates = curves["log_snr"].values, rows("entropy"), rows("entropy_rate")
+        thresholds = (entropies[:, 0] + rows("mutual_information")[:, 0])[:, None] * levels
+        replicated = all(name in curves for name in _REPLICATES)
         if replicated:
-            entropies = curve["entropy_replicate"].transpose("replicate", "time").values.astype(np.float64)
-            rates = curve["entropy_rate_replicate"].transpose("replicate", "time").values.astype(np.float64)
-        else:
-            entropies, rates = (
-                np.stack([curve[f"{name}{bound}" if f"{name}{bound}" in curve else name].values for bound in _ENDS])
+            end_entropies, end_rates = (rows(name, "replicate") for name in _REPLICATES)
+            # an exact curve that was joined to sampled ones has none
+            replicated = not np.isnan(end_entropies[0]).all()
+        if not replicated:
+            end_entropies, end_rates = (
+                np.stack([rows(f"{name}{bound}" if f"{name}{bound}" in curves else name) for bound in _BOUNDS[1:]], 1)
                 for name in ("entropy", "entropy_rate")
             )
-        ends = crossings(log_snr, entropies, start * levels)
+        profiles, ends, times = end_entropies.shape
+        flat = crossings(log_snr, end_entropies.reshape(-1, times), np.repeat(thresholds, ends, axis=0))
+        positions = flat.reshape(profiles, ends, -1)
         # a curve that never falls to the level may do so beyond the grid
-        last = np.full(ends.shape, log_snr[-1])
+        last = np.full((ends, 1), log_snr[-1])
         if not replicated:
             last[0] = log_snr[0]
-        ends = np.where(np.isnan(ends), last, ends)
-        own = crossings(log_snr, curve["entropy"].values[None], start * levels)[0]
-        return cls(log_snr, curve["entropy_rate"].values, own, ends, rates, replicated)
+        positions = np.where(np.isnan(positions), last, positions)
+        return cls(log_snr, rates, crossings(log_snr, entropies, thresholds), positions, end_rates, replicated)
 
-    def summary(self, ruler: _Ruler, confidence: float) -> dict[str, float]:
-        """All numbers of the profile on one axis, with their bounds."""
-        peak, height = ruler.peaks(self.rate[None] * ruler.factor)
-        estimates = dict(zip(_NAMES, (*ruler.positions(self.crossings), peak[0], height[0]), strict=True))
+    def summary(self, ruler: _Ruler, confidence: float) -> dict[str, Array]:
+        """All numbers of the profiles on one axis, with their bounds, each of shape (profiles,)."""
+        estimates = dict(
+            zip(_NAMES, (*ruler.positions(self.crossings).T, *ruler.peaks(self.rates * ruler.factor)), strict=True)
+        )
         bounds = self._from_replicates(ruler, confidence) if self.replicated else self._from_bounds(ruler)
-        out: dict[str, float] = {}
+        out: dict[str, Array] = {}
         for name, value in estimates.items():
-            out[name] = float(value)
+            low, high = bounds[name]
+            out[name] = value
             # rounding and the middle of several crossings may leave the value just outside
-            out[f"{name}_lower"] = float(np.minimum(bounds[name][0], value))
-            out[f"{name}_upper"] = float(np.maximum(bounds[name][1], value))
+            out[f"{name}_lower"], out[f"{name}_upper"] = np.minimum(low, value), np.maximum(high, value)
         return out
 
-    def _from_replicates(self, ruler: _Ruler, confidence: float) -> Mapping[str, Sequence[float]]:
-        columns = (*ruler.positions(self.ends).T, *ruler.peaks(self.end_rates * ruler.factor))
+    def _from_replicates(self, ruler: _Ruler, confidence: float) -> dict[str, Array]:
+        columns = (*np.moveaxis(ruler.positions(self.ends), -1, 0), *self._end_peaks(ruler))
         tail = (1 - confidence) / 2
-        return {name: np.quantile(values, [tail, 1 - tail]) for name, values in zip(_NAMES, columns, strict=True)}
+        return {name: np.quantile(values, [tail, 1 - tail], 1) for name, values in zip(_NAMES, columns, strict=True)}
 
-    def _from_bounds(self, ruler: _Ruler) -> Mapping[str, Sequence[float]]:
-        columns = ruler.positions(self.ends).T
-        out: dict[str, Sequence[float]] = {name: _range(pair) for name, pair in zip(_CROSSINGS, columns, strict=True)}
-        lower, upper = self.end_rates * ruler.factor
-        positions, (low, high) = ruler.peaks(np.stack([lower, upper]))
-        possible = ruler.positions(self.log_snr)[(upper >= low) & (upper > lower)]
-        out["peak"] = _range(np.array([*positions, *possible]))
-        out["peak_rate"] = (low, high)
+    def _from_bounds(self, ruler: _Ruler) -> dict[str, tuple[Array, Array]]:
+        columns = np.moveaxis(ruler.positions(self.ends), -1, 0)
+        out = {name: (ends.min(1), ends.max(1)) for name, ends in zip(_CROSSINGS, columns, strict=True)}
+        lower, upper = np.moveaxis(self.end_rates * ruler.factor, 1, 0)
+        peaks_at, heights = self._end_peaks(ruler)
+        # the rate may be as high as its peak wherever its upper bound reaches the peak of the lower one
+        possible = (upper >= heights[:, :1]) & (upper > lower)
+        grid = ruler.positions(self.log_snr)
+        out["peak"] = (
+            np.minimum(peaks_at.min(1), np.where(possible, grid, np.inf).min(1)),
+            np.maximum(peaks_at.max(1), np.where(possible, grid, -np.inf).max(1)),
+        )
+        out["peak_rate"] = (heights[:, 0], heights[:, 1])
         return out
 
+    def _end_peaks(self, ruler: _Ruler) -> tuple[Array, Array]:
+        """Positions and heights of the peaks of the curves of the intervals, each of shape (profiles, ends)."""
+        flat = (self.end_rates * ruler.factor).reshape(-1, len(self.log_snr))
+        position, height = ruler.peaks(flat)
+        return position.reshape(self.end_rates.shape[:2]), height.reshape(self.end_rates.shape[:2])
 
-_ENDS = ("_lower", "_upper")
+
+_BOUNDS = ("", "_lower", "_upper")
 _REPLICATES = ("entropy_replicate", "entropy_rate_replicate")
+# numbers of the curves of a block: splines of them take some twelve times as much
+_BLOCK = 2**20
 
 
-def _range(values: Array) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
+def _blocks(curves: xr.Dataset, dims: list[str], missing: Missing, unreplicated: Missing) -> Iterator[Index]:
+    """Indices of profiles that are summarised at once, all of them with replicates or all without."""
+    for these in (~missing & ~unreplicated, ~missing & unreplicated):
+        index = np.nonzero(these)
+        size = max(1, _BLOCK // (curves.sizes["time"] * curves.sizes.get("replicate", 2)))
+        for low in range(0, len(index[0]), size):
+            yield tuple(part[low : low + size] for part in index)
 
 
 def _checked_axes(axis: str | Sequence[str]) -> list[str]:
@@ -246,13 +275,18 @@ def _checked_levels(level: float, window: tuple[float, float]) -> Array:
     return np.array([half, *fractions])
 
 
-def _missing_curves(curves: xr.Dataset, dims: list[str]) -> NDArray[np.bool_]:
-    """Where there is no curve, only NaN; a `SpecentError` about one that holds a NaN beside numbers."""
+def _missing_curves(curves: xr.Dataset, dims: list[str]) -> tuple[Missing, Missing]:
+    """Where there is no curve, only NaN, and where there are no replicates of one.
+
+    Raises a `SpecentError` about a curve that holds a NaN beside numbers.
+    """
     # an array of one number would otherwise be a plain one
     within = {name: [dim for dim in array.dims if dim not in dims] for name, array in curves.data_vars.items()}
     empty = {name: array.isnull().all(within[name]).transpose(*dims) for name, array in curves.data_vars.items()}
     missing = np.all([array.values for array in empty.values()], axis=0)
-    unreplicated = np.all([empty[name].values for name in _REPLICATES if name in empty], axis=0)
+    unreplicated = np.all(
+        [np.full_like(missing, True), *(empty[name].values for name in _REPLICATES if name in empty)], 0
+    )
     for name, array in curves.data_vars.items():
         bad = ~(abs(array) < np.inf).all(within[name]).transpose(*dims).values & ~missing
         if name in _REPLICATES:
@@ -263,7 +297,7 @@ def _missing_curves(curves: xr.Dataset, dims: list[str]) -> NDArray[np.bool_]:
             raise SpecentError(f"profiles: {what}; drop it with .sel or .isel")
     if missing.all():
         raise SpecentError("profiles holds no number, only NaN; find out what made it, a join of other labels perhaps")
-    return np.asarray(missing)
+    return np.asarray(missing), np.asarray(unreplicated)
 
 
 def _warn_of_missing(values: dict[str, Array], curves: xr.Dataset, gone: NDArray[np.bool_], levels: Array) -> None:
