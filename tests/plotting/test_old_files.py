@@ -27,9 +27,10 @@ def test_a_page_is_drawn_from_a_file_of_version_1(name: str, tmp_path: Path) -> 
     # a fit is drawn over the summary that it was made from
     names = ["sweep_speciation", "scaling"] if name == "scaling" else [name]
     datasets = [sp.open(OLD / f"{one}.nc") for one in names]
-    # the other estimators would only make more of the same curves
-    estimator = "path" if "path" in datasets[0].get("estimator", []) else None
-    path = sp.plot.page(datasets, tmp_path / "page.html", figures=DRAWN[name], estimator=estimator)
+    # the other estimators and settings would only make more of the same curves
+    several = name in ("trajectories", "profiles", "speciation")
+    selection = {"estimator": "path", "guidance": "unguided"} if several else {}
+    path = sp.plot.page(datasets, tmp_path / "page.html", figures=DRAWN[name], **selection)
     assert f'<figure class="{DRAWN[name]}">' in path.read_text(encoding="utf-8")
 
 

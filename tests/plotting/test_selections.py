@@ -37,6 +37,12 @@ def reduce(request: pytest.FixtureRequest) -> Reduction:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def few_profiles(pair_profiles: xr.Dataset) -> xr.Dataset:
+    """Two pairs in two settings: six curves, two of them exact."""
+    return pair_profiles.sel(estimator=["exact", "path"])
+
+
 def rendered(figure: Any) -> Any:
     return hv.renderer("bokeh").get_plot(figure).state
 
@@ -45,10 +51,10 @@ QUANTITIES = (sp.plot.entropy, sp.plot.rate, sp.plot.mutual_information)
 
 
 @pytest.mark.parametrize("draw", QUANTITIES)
-def test_curves_of_any_selection(draw: Callable[..., Any], reduce: Reduction, pair_profiles: xr.Dataset) -> None:
-    figure = draw(reduce(pair_profiles))
+def test_curves_of_any_selection(draw: Callable[..., Any], reduce: Reduction, few_profiles: xr.Dataset) -> None:
+    figure = draw(reduce(few_profiles))
     name = {"entropy": "entropy", "rate": "entropy_rate"}.get(draw.__name__, "mutual_information")
-    reduced = reduce(pair_profiles)[name]
+    reduced = reduce(few_profiles)[name]
     lines = [part for part in figure if type(part) is hv.Curve]
     finite = np.isfinite(reduced.transpose(..., "time").values.reshape(-1, reduced.sizes["time"])).any(axis=1)
     assert len(lines) == finite.sum()
@@ -59,29 +65,29 @@ def test_curves_of_any_selection(draw: Callable[..., Any], reduce: Reduction, pa
 
 # rendering knows elements, not quantities: each of them in turn
 @pytest.mark.parametrize(("draw", "change"), [*zip(itertools.cycle(QUANTITIES), REDUCTIONS)], ids=REDUCTIONS)
-def test_curves_of_any_selection_are_rendered(draw: Callable[..., Any], change: str, pair_profiles: xr.Dataset) -> None:
-    figure = draw(REDUCTIONS[change](pair_profiles.sel(estimator=["exact", "path"])))
+def test_curves_of_any_selection_are_rendered(draw: Callable[..., Any], change: str, few_profiles: xr.Dataset) -> None:
+    figure = draw(REDUCTIONS[change](few_profiles))
     lines = rendered(figure).select({"type": Line})
     assert len(lines) >= len([part for part in figure if type(part) is hv.Curve]) > 0
 
 
-def test_windows_of_any_selection(reduce: Reduction, pair_profiles: xr.Dataset, summary: Any) -> None:
-    spec = summary(pair_profiles)
+def test_windows_of_any_selection(reduce: Reduction, few_profiles: xr.Dataset, summary: Any) -> None:
+    spec = summary(few_profiles)
     halves = [part for part in sp.plot.windows(reduce(spec)) if isinstance(part, hv.Scatter) and "lower" in part]
     reduced = np.exp(-reduce(spec)["half_entropy"].values.ravel() / 2)
     values = np.concatenate([part.dimension_values("sigma") for part in halves])
     np.testing.assert_allclose(np.sort(values), np.sort(reduced[np.isfinite(reduced)]), rtol=1e-12)
 
 
-def test_a_summary_of_one_axis_may_have_lost_the_dimension(pair_profiles: xr.Dataset, summary: Any) -> None:
-    spec = summary(pair_profiles)
+def test_a_summary_of_one_axis_may_have_lost_the_dimension(few_profiles: xr.Dataset, summary: Any) -> None:
+    spec = summary(few_profiles)
     (bar, *_), (expected, *_) = (list(sp.plot.windows(one)) for one in (spec.isel(axis=0), spec))
     np.testing.assert_array_equal(bar.array(), expected.array())
 
 
 @pytest.mark.parametrize("name", [name for name in REDUCTIONS if "over" not in name and "without" not in name])
-def test_matrices_of_any_selection(name: str, pair_profiles: xr.Dataset, summary: Any) -> None:
-    figure = sp.plot.pair_matrix(REDUCTIONS[name](summary(pair_profiles)))
+def test_matrices_of_any_selection(name: str, few_profiles: xr.Dataset, summary: Any) -> None:
+    figure = sp.plot.pair_matrix(REDUCTIONS[name](summary(few_profiles)))
     matrices = list(figure) if isinstance(figure, hv.Layout) else [figure]
     assert len(matrices) == (2 if name == "one dimension more" else 1)
     assert all(isinstance(next(iter(matrix)), hv.HeatMap) for matrix in matrices)
@@ -156,9 +162,9 @@ def test_predictions_of_any_selection(change: Reduction, picture_runs: xr.Datase
     assert len(tiles) == rows * (10 if "prediction_time" in runs.dims else 1)
 
 
-def test_a_page_of_selections(pair_profiles: xr.Dataset, summary: Any, tmp_path: Path) -> None:
-    one = pair_profiles.sel(estimator="path", guidance="w=2")
-    spec = summary(pair_profiles).sel(estimator="path", guidance="w=2")
+def test_a_page_of_selections(few_profiles: xr.Dataset, summary: Any, tmp_path: Path) -> None:
+    one = few_profiles.sel(estimator="path", guidance="w=2")
+    spec = summary(few_profiles).sel(estimator="path", guidance="w=2")
     text = sp.plot.page([one, spec], tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count('<figure class="entropy">') == text.count('<figure class="windows">') == 1
     assert 'class="half"' in text
