@@ -6,7 +6,9 @@ import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ import torch
 from torch import Tensor
 
 import specent as sp
-from specent.diagnostics import Report
+from specent.diagnostics import Report, model_check
+from specent.diagnostics.checks import CHECKS
+from specent.diagnostics.examination import report_lines
 from specent.models import Model, NetworkModel
 from specent.models.network import PerceptronModel
 from specent.models.predictions import from_data
@@ -105,10 +109,13 @@ class Workshop:
         options = {"null": exact.null, "label_prior": exact.label_prior, **options}
         return sp.models.network(net, exact.labels, exact.shape, prediction=prediction, schedule=schedule, **options)
 
-    def check(self, model: Any, data: Data | None = None, **options: Any) -> Report:
-        """The report on a model, with data or without."""
+    def check(self, model: Any, data: Data | None = None, *, last: str = "", **options: Any) -> Report:
+        """The report on a model, with data or without; as far as the line `last`, if a test looks at no later one."""
         images, labels = (None, None) if data is None else data[1:]
-        return sp.check(model, images, labels, **{"samples": 120, "progress": False, **options})
+        names = [check.name for check in CHECKS]
+        checks = CHECKS[: names.index(last) + 1] if last else CHECKS
+        with mock.patch.object(model_check, "report_lines", partial(report_lines, checks=checks)):
+            return sp.check(model, images, labels, **{"samples": 120, "progress": False, **options})
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_every_prediction_taken_for_another(shop: Any, mixture: Any, truth: str,
     exact = mixture[0]
     schedule = FlowMatching() if "v" in truth else LINEAR
     model = shop.adapted(shop.disguise(exact, truth, schedule), exact, declared, schedule)
-    report = shop.check(model, mixture, samples=400)
+    report = shop.check(model, mixture, samples=400, last="input scale")
     assert (report["prediction"].verdict == "fail") == (truth != declared)
     assert truth == declared or f"the network predicts '{truth}'" in report["prediction"].cause
     assert report["input scale"].verdict != "fail"
@@ -44,7 +44,7 @@ def test_every_prediction_taken_for_another(shop: Any, mixture: Any, truth: str,
 def test_a_flow_of_the_opposite_sign(shop: Any, digits: Any) -> None:
     flow = shop.disguise(digits[0], "velocity", FlowMatching())
     model = shop.adapted(lambda x, t, c: -flow(x, t, c), digits[0], "velocity", FlowMatching())
-    report = shop.check(model, digits)
+    report = shop.check(model, digits, last="prediction")
     assert report["prediction"].verdict == "fail"
     assert report["prediction"].hint == "say prediction='velocity' and return the output with its sign turned"
 
@@ -63,7 +63,7 @@ def at_level(net: Any, schedule: Schedule, handed: Schedule) -> Any:
 def test_states_with_sigma_handed_to_a_network_of_alpha_scaled_ones(shop: Any, digits: Any, prediction: str) -> None:
     exact = digits[0]
     net = at_level(shop.disguise(exact, prediction, VP()), VP(), VE())
-    report = shop.check(shop.adapted(net, exact, prediction, VE()), digits)
+    report = shop.check(shop.adapted(net, exact, prediction, VE()), digits, last="input scale")
     assert "input scale" in report.failed
     assert "variance-preserving" in report["input scale"].cause
 
@@ -73,7 +73,7 @@ def test_alpha_scaled_states_handed_to_a_network_of_states_with_sigma(shop: Any,
     exact = digits[0]
     net = at_level(shop.disguise(exact, prediction, VE()), VE(), LINEAR)
     # denoised data depend weakly on the scale of the states, so that it takes all images to tell
-    report = shop.check(shop.adapted(net, exact, prediction, LINEAR), digits, samples=200)
+    report = shop.check(shop.adapted(net, exact, prediction, LINEAR), digits, samples=200, last="input scale")
     assert "input scale" in report.failed
     assert "EDM" in report["input scale"].cause
 
@@ -99,7 +99,7 @@ def test_a_time_off_by_one(shop: Any, digits: Any, shift: int, word: str, hint: 
 def test_a_noise_level_handed_over_half_as_large(shop: Any, digits: Any) -> None:
     net = shop.disguise(digits[0], "noise", VE())
     model = shop.adapted(lambda x, s, c: net(x, 0.5 * s, c), digits[0], "noise", VE())
-    report = shop.check(model, digits)
+    report = shop.check(model, digits, last="time")
     assert "time" in report.failed
 
 
@@ -130,7 +130,7 @@ def test_other_betas_are_named(shop: Any, digits: Any, truth: int, declared: int
 
 def test_other_betas_of_fewer_steps_are_named(shop: Any, digits: Any) -> None:
     net = shop.disguise(digits[0], "noise", DDPM("cosine", 400))
-    report = shop.check(ddpm_noise(shop, digits[0], net, schedule=DDPM("linear", 400)), digits)
+    report = shop.check(ddpm_noise(shop, digits[0], net, schedule=DDPM("linear", 400)), digits, last="schedule")
     assert report["schedule"].hint == "say schedule=specent.schedules.DDPM('cosine', 400)"
 
 
@@ -147,7 +147,7 @@ def test_a_schedule_that_was_forgotten_is_named_with_the_prediction(
     shop: Any, digits: Any, truth: int, prediction: str
 ) -> None:
     net = of_range(shop.disguise(digits[0], prediction, SCHEDULES[truth]))
-    report = shop.check(shop.adapted(net, digits[0], "noise", VE()), digits)
+    report = shop.check(shop.adapted(net, digits[0], "noise", VE()), digits, last="time")
     assert "schedule" in report.failed
     addition = "" if prediction == "noise" else f" and prediction={prediction!r}"
     assert report["schedule"].hint == f"say schedule=specent.schedules.{WRITTEN[truth]}{addition}"
@@ -248,7 +248,7 @@ def test_dropout_that_stays_on(shop: Any, trained: Any) -> None:
     def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
         return drop(trained[0].denoise(x, float(sigma[0]), condition))
 
-    report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained)
+    report = shop.check(shop.adapted(net, trained[0], "data", VE()), trained, last="batches")
     assert {"repeatable", "batches"} <= set(report.failed)
     assert ".eval()" in report["repeatable"].hint
 
@@ -257,7 +257,7 @@ def test_the_first_condition_taken_for_all(shop: Any, trained: Any) -> None:
     def net(x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
         return trained[0].denoise(x, float(sigma[0]), condition[:1].expand(len(x)))
 
-    assert "batches" in shop.check(shop.adapted(net, trained[0], "data", VE()), trained).failed
+    assert "batches" in shop.check(shop.adapted(net, trained[0], "data", VE()), trained, last="batches").failed
 
 
 def test_a_condition_that_is_not_handed_on(shop: Any, trained: Any) -> None:
@@ -283,7 +283,7 @@ class Autocast(torch.nn.Module):
 
 
 def test_half_precision_inside_shows_as_a_difference_to_double(shop: Any, trained: Any) -> None:
-    report = shop.check(shop.adapted(Autocast(copy.deepcopy(trained[0])).eval(), trained[0], "data", VE()))
+    report = shop.check(shop.adapted(Autocast(copy.deepcopy(trained[0])).eval(), trained[0], "data", VE()), trained, last="precision")
     share = float(report["precision"].figure.split(" by ")[1].split()[0])
     # bfloat16 rounds by 2^-9 = 0.002; differences of conditions are smaller than what they are differences of
     assert 0.002 < share < 1
@@ -292,7 +292,7 @@ def test_half_precision_inside_shows_as_a_difference_to_double(shop: Any, traine
 
 
 def test_images_in_another_range(shop: Any, trained: Any) -> None:
-    report = shop.check(trained[0], (trained[0], 127.5 * (trained[1] + 1), trained[2]))
+    report = shop.check(trained[0], (trained[0], 127.5 * (trained[1] + 1), trained[2]), last="denoising")
     assert "denoising" in report.failed
     assert "-1 to 1" in report["denoising"].hint
 
@@ -302,7 +302,7 @@ def test_weights_that_were_not_loaded(shop: Any, trained: Any) -> None:
     torch.manual_seed(0)
     for weight in model.net.parameters():
         torch.nn.init.normal_(weight, std=0.05)
-    report = shop.check(model, trained)
+    report = shop.check(model, trained, last="denoising")
     assert "denoising" in report.failed
     assert "weights" in report["denoising"].cause
 
@@ -335,7 +335,7 @@ def test_what_is_no_denoiser_at_all(shop: Any, trained: Any, answer: Any, failed
 
 
 def test_samples_as_wide_as_the_noise_are_said_to_be(shop: Any, trained: Any) -> None:
-    report = shop.check(shop.adapted(lambda x, t, c: x, trained[0], "data", VE()))
+    report = shop.check(shop.adapted(lambda x, t, c: x, trained[0], "data", VE()), last="noisy end")
     assert report["noisy end"].verdict == "warn"
     assert "does not denoise" in report["noisy end"].cause
 
@@ -353,4 +353,4 @@ def test_candidates_that_are_not_what_denoise_returns(shop: Any, trained: Any) -
         def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
             return super().candidates(x, sigma, conditions.flip(0))
 
-    assert "batches" in shop.check(Crooked(trained[0].labels, trained[0].shape), trained).failed
+    assert "batches" in shop.check(Crooked(trained[0].labels, trained[0].shape), trained, last="batches").failed

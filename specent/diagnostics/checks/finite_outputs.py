@@ -29,12 +29,15 @@ def _measure(findings: Findings) -> _Sweep:
     levels = findings.probe.levels(findings.low, findings.high, _LEVELS)
     count = 0
     for stream, level in enumerate(levels):
-        for condition in findings.conditions:
-            x = _states(findings, float(level), stream)
-            denoised = findings.probe.denoise(x, float(level), findings.batch_of(condition, len(x)))
-            count += len(x)
-            if not torch.isfinite(denoised).all():
-                what = "a NaN" if denoised.isnan().any() else "an infinity"
+        x = _states(findings, float(level), stream)
+        # all conditions at once: a few states each fill no batch
+        conditions = torch.cat([findings.batch_of(condition, len(x)) for condition in findings.conditions])
+        states = x.repeat(len(findings.conditions), *[1] * (x.ndim - 1))
+        denoised = findings.probe.denoise(states, float(level), conditions)
+        count += len(states)
+        for condition, output in zip(findings.conditions, denoised.reshape(-1, *x.shape), strict=True):
+            if not torch.isfinite(output).all():
+                what = "a NaN" if output.isnan().any() else "an infinity"
                 where = f"at noise level {level:.5g} under the condition {findings.name(condition)}"
                 return _Sweep(levels, count, f"{what} {where}")
     return _Sweep(levels, count)
