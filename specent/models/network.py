@@ -115,11 +115,17 @@ class PerceptronModel(Model):
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
         state = x.reshape(len(x), -1).to(self.net.enter.weight.dtype)
-        # one embedding per condition, not per state: they share the noise level
-        every = torch.arange(len(self.labels) + 1, device=x.device)
+        every = torch.arange(len(self.labels) + 1, device=x.device)  # one embedding per condition, not per state
         modulation = self.net.modulation(torch.full(every.shape, sigma, device=x.device), every)[condition]
         denoised: Tensor = self.net(state, state.new_full((len(x),), sigma), modulation)
         return denoised.reshape(x.shape)
+
+    @torch.no_grad()
+    def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
+        state = x.reshape(len(x), 1, -1).to(self.net.enter.weight.dtype)  # broadcast over the conditions
+        modulation = self.net.modulation(torch.full(conditions.shape, sigma, device=x.device), conditions)
+        denoised: Tensor = self.net(state, state.new_full((1,), sigma), modulation)
+        return denoised.reshape(len(x), len(conditions), *self.shape)
 
 
 class Raw(NamedTuple):

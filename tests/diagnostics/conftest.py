@@ -80,6 +80,9 @@ class RememberedModel(PerceptronModel):
         # a copy: whoever asks may work in place on it
         return self.answers[key].clone()
 
+    def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
+        return Model.candidates(self, x, sigma, conditions)
+
 
 class OtherNullModel(RememberedModel):
     """A remembered network with another embedding for its null condition: its labels are answered from memory."""

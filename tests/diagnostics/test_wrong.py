@@ -283,7 +283,9 @@ class Autocast(torch.nn.Module):
 
 
 def test_half_precision_inside_shows_as_a_difference_to_double(shop: Any, trained: Any) -> None:
-    report = shop.check(shop.adapted(Autocast(copy.deepcopy(trained[0])).eval(), trained[0], "data", VE()), trained, last="precision")
+    report = shop.check(
+        shop.adapted(Autocast(copy.deepcopy(trained[0])).eval(), trained[0], "data", VE()), trained, last="precision"
+    )
     share = float(report["precision"].figure.split(" by ")[1].split()[0])
     # bfloat16 rounds by 2^-9 = 0.002; differences of conditions are smaller than what they are differences of
     assert 0.002 < share < 1
