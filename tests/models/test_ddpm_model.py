@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,17 @@ def train(folder: Path, *, null: str = "embedding") -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of a finished training by the kind of its null condition. Not to be changed."""
+    root = tmp_path_factory.mktemp("finished")
+    return {null: train(root / null, null=null) for null in ("embedding", "network")}
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return train(tmp_path / "run")
+def folder(finished: dict[str, Path], tmp_path: Path) -> Path:
+    """A finished training, as a copy that may be spoilt."""
+    return Path(shutil.copytree(finished["embedding"], tmp_path / "run"))
 
 
 def by_hand(folder: Path, x: torch.Tensor, time: int, condition: torch.Tensor | None) -> torch.Tensor:
@@ -58,8 +67,8 @@ def by_hand(folder: Path, x: torch.Tensor, time: int, condition: torch.Tensor | 
 
 @pytest.mark.parametrize("null", ["embedding", "network"])
 @pytest.mark.parametrize("time", [0, 300, 999])
-def test_the_denoiser_is_that_of_the_saved_network(tmp_path: Path, null: str, time: int) -> None:
-    folder = train(tmp_path / "run", null=null)
+def test_the_denoiser_is_that_of_the_saved_network(finished: dict[str, Path], null: str, time: int) -> None:
+    folder = finished[null]
     model = sp.models.ddpm(folder)
     sigma = float(sp.schedules.DDPM("linear").noise_level(time))
     x = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * (1 + sigma)
@@ -74,8 +83,8 @@ def test_the_denoiser_is_that_of_the_saved_network(tmp_path: Path, null: str, ti
 
 
 @pytest.mark.parametrize("null", ["embedding", "network"])
-def test_the_folder_is_a_pipeline_like_any_other(tmp_path: Path, null: str) -> None:
-    folder = train(tmp_path / "run", null=null)
+def test_the_folder_is_a_pipeline_like_any_other(finished: dict[str, Path], null: str) -> None:
+    folder = finished[null]
     second = {"null": True} if null == "embedding" else {"unconditional": folder / "unconditional"}
     one, two = sp.models.ddpm(folder), sp.models.pipeline(folder, labels=["dark", "bright"], **second)
     x, conditions = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(2)), torch.arange(3)

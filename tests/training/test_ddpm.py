@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,12 @@ def trained(steps: int, settings: DDPMSettings = SETTINGS, folder: Path | None =
     with pytest.raises(KeyboardInterrupt):
         trainer.run(stop, progress=False)
     return trainer
+
+
+@functools.cache
+def trained_before(steps: int, settings: DDPMSettings = SETTINGS) -> Trainer:
+    """The same run, made once for all tests that change nothing of it."""
+    return trained(steps, settings)
 
 
 def test_a_short_training_approaches_the_noise_of_two_gaussian_classes() -> None:
@@ -104,7 +111,7 @@ def test_pictures_are_mirrored_only_if_that_is_asked_for() -> None:
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others() -> None:
-    one, two = trained(12), trained(12)
+    one, two = trained_before(12), trained(12)
     np.testing.assert_array_equal(one.losses, two.losses)
     other = trained(12, replace(SETTINGS, seed=1))
     assert (other.losses != one.losses).all()
@@ -122,8 +129,8 @@ def test_the_global_generator_is_left_as_it_was() -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_a_run_that_goes_on_ends_as_one_that_was_not_cut_off(stop: int, dropout: float, tmp_path: Path) -> None:
     settings = replace(SETTINGS, dropout=dropout)
-    whole = trained(12, settings)
-    cut = trained(stop, settings)
+    whole = trained_before(12, settings)
+    cut = trained_before(stop, settings)
     cut.save(tmp_path)
     again = Trainer(settings, examples())
     assert again.resume(tmp_path) == stop
@@ -153,7 +160,7 @@ def test_an_empty_folder_is_a_fresh_start(tmp_path: Path) -> None:
 def test_a_checkpoint_of_other_settings_or_data_is_refused(
     settings: DDPMSettings, data: Examples, message: str, tmp_path: Path
 ) -> None:
-    trained(5).save(tmp_path)
+    trained_before(5).save(tmp_path)
     with pytest.raises(SpecentError, match=f"holds a training with {message}; .* overwrite=True"):
         Trainer(settings, data).resume(tmp_path)
 
@@ -180,7 +187,7 @@ def test_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over_with_a_warnin
 
 @pytest.mark.parametrize("harm", ["cut", "no tensors", "card cut", "card of another step"])
 def test_whatever_is_wrong_with_all_of_them_is_told(harm: str, tmp_path: Path) -> None:
-    trained(5).save(tmp_path)
+    trained_before(5).save(tmp_path)
     tensors, card = tmp_path / "step_00000005.safetensors", tmp_path / "step_00000005.json"
     if harm == "cut":
         tensors.write_bytes(tensors.read_bytes()[:-100])
@@ -197,7 +204,7 @@ def test_whatever_is_wrong_with_all_of_them_is_told(harm: str, tmp_path: Path) -
 
 def test_a_file_without_a_card_counts_for_nothing(tmp_path: Path) -> None:
     """As a process leaves it that is killed between the two."""
-    trainer = trained(5)
+    trainer = trained_before(5)
     trainer.save(tmp_path)
     (tmp_path / "step_00000007.safetensors").write_bytes(b"half")
     (tmp_path / ".step_00000008.safetensors.1-2.tmp").write_bytes(b"half")
@@ -205,7 +212,7 @@ def test_a_file_without_a_card_counts_for_nothing(tmp_path: Path) -> None:
 
 
 def test_tensors_that_do_not_fit_the_network_are_refused(tmp_path: Path) -> None:
-    trainer = trained(5)
+    trainer = trained_before(5)
     for change in ("net.conv_in.weight", "average.conv_in.weight", "optimiser.3.exp_avg"):
         checkpoint = checkpoints.newest(trainer.save(tmp_path).parent)
         assert checkpoint is not None
@@ -234,7 +241,7 @@ def test_tensors_that_do_not_fit_the_network_are_refused(tmp_path: Path) -> None
 def test_a_signed_checkpoint_of_other_contents_is_refused_by_the_name_of_the_tensor(
     key: str, change: Callable[[torch.Tensor | None], torch.Tensor], tmp_path: Path
 ) -> None:
-    trainer = trained(5)
+    trainer = trained_before(5)
     checkpoint = checkpoints.newest(trainer.save(tmp_path).parent)
     assert checkpoint is not None
     tensors = {**checkpoint.tensors, key: change(checkpoint.tensors.get(key))}
