@@ -33,7 +33,7 @@ HEADINGS = {
 }
 # of a tiny run
 TINY: dict[str, dict[str, Any]] = {
-    "gmm_1d": {"steps": 24, "samples": 10},
+    "gmm_1d": {"steps": 24, "samples": 10, "means": (-1.0, 1.0)},
     "gmm_partition": {"steps": 16, "samples": 10, "components": 3, "dimension": 4},
     "digits": {"exact_samples": 30, "predictions": 4},
 }
