@@ -9,6 +9,7 @@ are equations of that paper.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -110,6 +111,12 @@ def mp_cat(a: Tensor, b: Tensor, balance: float) -> Tensor:
     return torch.cat([a * (scale * (1 - balance) / first**0.5), b * (scale * balance / second**0.5)], dim=1)
 
 
+def _drawn(draw: Callable[[tuple[int, ...]], Tensor], *shape: int) -> Tensor:
+    """Random numbers of that shape; none on the meta device: the first sum there imports a compiler for two seconds."""
+    blank = torch.empty(shape)
+    return blank if blank.is_meta else draw(shape)
+
+
 class MPFourier(nn.Module):
     """Random Fourier features of a number, of unit magnitude (75).
 
@@ -123,8 +130,8 @@ class MPFourier(nn.Module):
         super().__init__()
         self.freqs: Tensor
         self.phases: Tensor
-        self.register_buffer("freqs", 2 * math.pi * torch.randn(count))
-        self.register_buffer("phases", 2 * math.pi * torch.rand(count))
+        self.register_buffer("freqs", _drawn(lambda shape: 2 * math.pi * torch.randn(shape), count))
+        self.register_buffer("phases", _drawn(lambda shape: 2 * math.pi * torch.rand(shape), count))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (batch, count) of numbers (batch,)."""
@@ -145,7 +152,7 @@ class MPConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, *(kernel, kernel)[: 2 * bool(kernel)]))
+        self.weight = nn.Parameter(_drawn(torch.randn, outputs, inputs, *(kernel, kernel)[: 2 * bool(kernel)]))
         self.frozen: Tensor | None
         self.register_buffer("frozen", None, persistent=False)
 
