@@ -83,6 +83,6 @@ def test_curves_that_a_join_left_empty_cost_the_others_nothing(pair_profiles: xr
     # exact curves beside guided ones: there is no exact curve under guidance
     joined = pair_profiles.sel(estimator=["exact", "path"], partition=["cat | dog"])
     with pytest.warns(SpecentWarning, match="1 of 4 profiles hold no number"):
-        text = page(joined, tmp_path)
+        text = page(joined, tmp_path, figures=["entropy", "windows"])
     assert '<figure class="entropy">' in text
     assert 'class="half"' in text
