@@ -18,6 +18,15 @@ from specent.schedules import VE, edm_grid
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the examples of a part beside its tests, in the process that has trained or drawn what both need.
+
+    Tests of the whole package come first: among them are the longest, which would keep the others waiting at the end.
+    """
+    items.sort(key=lambda item: item.path.parent.relative_to(item.config.rootpath).parts[1:2])
+
+
 MakeDataset = Callable[..., xr.Dataset]
 LABELS = ("cat", "dög", "red car")
 

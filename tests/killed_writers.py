@@ -39,7 +39,8 @@ RUNS = sp.archive.example().isel(sample=slice(4)).load()
 @cache
 def profiles() -> xr.Dataset:
     """For pages; the parent computes them when it writes the older page."""
-    return sp.entropy(RUNS, estimator="path", replicates=50)
+    full = sp.Partition.full(RUNS["class_label"].values)
+    return sp.entropy(RUNS.isel(guidance=[0]), full, estimator="path", replicates=50)
 
 
 def archive(path: Path, overwrite: bool) -> None:

@@ -19,11 +19,10 @@ def complaints(report: Any) -> list[str]:
     return [str(line) for line in report if line.verdict in ("warn", "fail")]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("prediction", "schedule"),
-    [("noise", LINEAR), ("v", DDPM("scaled_linear")), ("score", VE()), ("data", VE()), ("velocity", FlowMatching()),
-     ("v", VP()), ("velocity", DDPM("cosine"))],
+    ("prediction", "schedule", "seed"),
+    [("noise", LINEAR, 0), ("v", DDPM("scaled_linear"), 1), ("score", VE(), 2), ("data", VE(), 0),
+     ("velocity", FlowMatching(), 1), ("v", VP(), 2), ("velocity", DDPM("cosine"), 0)],
     ids=str,
 )  # fmt: skip
 def test_an_exact_data_set_disguised_as_a_network_passes(
@@ -69,7 +68,7 @@ def test_mixtures_of_any_scale_and_overlap_pass(shop: Any, means: list[list[floa
         assert complaints(shop.check(data[0], data, seed=seed, samples=1000, levels=(0.01 * scale, 60 * scale))) == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_network_in_the_coordinates_of_another_schedule_is_not_failed(shop: Any, trained: Any, seed: int) -> None:
     def net(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         alpha, sigma = float(LINEAR.alpha(float(time[0]))), float(LINEAR.sigma(float(time[0])))
@@ -81,9 +80,8 @@ def test_a_network_in_the_coordinates_of_another_schedule_is_not_failed(shop: An
     assert {line.name for line in report if line.verdict == "warn"} <= {"time"}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_shipped_network_passes_everything(shop: Any, shipped: Any, seed: int) -> None:
-    report = shop.check(shipped[0], shipped, seed=seed, samples=1024)
+def test_the_shipped_network_passes_everything(shop: Any, shipped: Any) -> None:
+    report = shop.check(shipped[0], shipped, seed=0, samples=1024)
     assert {line.verdict for line in report} == {"pass"}
 
 
@@ -174,11 +172,10 @@ def test_any_range_of_noise_levels_may_be_given(shop: Any, trained: Any, levels:
         assert "in a run" not in report["null"].figure
 
 
-@pytest.mark.parametrize("count", [2, 3, 20])
-def test_few_images_settle_little_and_fail_nothing(shop: Any, trained: Any, count: int) -> None:
+@pytest.mark.parametrize(("count", "seed"), [(2, 0), (2, 1), (3, 2), (20, 0), (20, 1)])
+def test_few_images_settle_little_and_fail_nothing(shop: Any, trained: Any, count: int, seed: int) -> None:
     model, images, labels = trained
-    for seed in range(3):
-        assert shop.check(model, (model, images[:count], labels[:count]), seed=seed).ok
+    assert shop.check(model, (model, images[:count], labels[:count]), seed=seed).ok
 
 
 def test_images_of_one_class_pass(shop: Any, trained: Any) -> None:

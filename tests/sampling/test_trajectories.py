@@ -75,9 +75,10 @@ def test_evidence_equals_the_difference_of_transition_log_densities() -> None:
 def test_the_path_entropy_approaches_the_exact_one_with_the_number_of_steps(
     steps: int, dimension: int, largest: float
 ) -> None:
-    # 4000 samples: Monte Carlo error 0.005 bit; the bounds hold the discretisation error seen at each step count
+    # 4000 samples: Monte Carlo error 0.005 bit (0.007 where 1000 steps halve the samples); the bounds hold the
+    # discretisation error seen at each step count
     mix = two_points(dimension=dimension)
-    runs = runs_of(mix, steps, 2000, seed=2)
+    runs = runs_of(mix, steps, 2000 if steps < 1000 else 1000, seed=2)
     found = sp.entropy(runs, estimator="path", replicates=50).entropy.squeeze().values
     exact = sp.exact.profiles(mix, VE(), runs.time.values, [sp.Partition.full(mix.labels)]).squeeze()
     assert np.abs(found - exact.entropy.values).max() < largest
