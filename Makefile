@@ -8,6 +8,8 @@ DEMO := $(VENV)/.demo
 # Workers that run the tests. Each computes with one thread, so that they do not fight over the cores.
 PYTEST_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+# `make test COVERAGE=yes` also counts the branches that the tests take, which makes them half as long again.
+COVERAGE ?=
 # The tests start many processes; each would compile the package again where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -17,7 +19,7 @@ demo: $(DEMO)
 	$(BIN)/specent run quickstart --folder demo --overwrite
 
 test: lint
-	OMP_NUM_THREADS=1 $(PYTEST) --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(PYTEST) $(if $(COVERAGE),--cov --cov-report=term)
 
 # The numerical tests on the kernels of other processors than this one. Each kernel runs once, and the number of threads
 # alternates: a number that depends on either shows in one of the three, and the full product would tell nothing more.

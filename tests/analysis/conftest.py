@@ -68,11 +68,13 @@ def gaussian_runs(
             total = np.zeros((samples, count + 1))
             for i in range(len(grid) - 1, -1, -1):
                 sigma = grid[i]
-                sampled, scored = (_denoised(x, sigma, which, variance) for which in (means, judged))
+                sampled = _denoised(x, sigma, means, variance)
+                scored = sampled if judged is means else _denoised(x, sigma, judged, variance)
                 weight = setting.scale_at(sigma)
                 moved = sampled[:, -1] + weight * (sampled[:, c] - sampled[:, -1])
                 likelihood[g, c, :, i] = total - total[:, [c]]
-                distance[g, c, :, i] = np.sum((scored[:, :, None] - scored[:, None]) ** 2, axis=-1)
+                if distances:
+                    distance[g, c, :, i] = np.sum((scored[:, :, None] - scored[:, None]) ** 2, axis=-1)
                 if count == 2:
                     contrast = scored[:, 0] - scored[:, 1]
                     drive = np.sum(contrast * (moved - scored[:, 1]), axis=-1)
@@ -149,12 +151,17 @@ def _gaussian_runs() -> Callable[..., xr.Dataset]:
 
 @pytest.fixture(scope="session")
 def repeated_runs() -> Callable[..., xr.Dataset]:
-    """Independent repetitions of a run, one a seed, side by side along ``guidance`` as if these were settings."""
+    """Independent repetitions of a run, one a number, side by side along ``guidance`` as if these were settings.
 
-    def repeated(seeds: Sequence[int], **options: Any) -> xr.Dataset:
-        each = [gaussian_runs(**options, seed=seed) for seed in seeds]
+    Trajectories are independent of each other, so all are of one chain, whose seed is the first number.
+    """
+
+    def repeated(numbers: Sequence[int], samples: int, **options: Any) -> xr.Dataset:
+        whole = gaussian_runs(**options, samples=samples * len(numbers), seed=numbers[0])
+        each = [whole.isel(sample=slice(samples * i, samples * (i + 1))) for i in range(len(numbers))]
+        each = [run.assign_coords(sample=whole["sample"][:samples]) for run in each]
         runs = xr.concat(each, "guidance", data_vars="minimal", coords="minimal", compat="override")
-        names = ("guidance", [f"repetition {seed}" for seed in seeds], each[0].guidance.attrs)
+        names = ("guidance", [f"repetition {number}" for number in numbers], whole["guidance"].attrs)
         return runs.assign_coords(guidance=names)
 
     return repeated
