@@ -37,7 +37,7 @@ TINY: dict[str, dict[str, Any]] = {
     "gmm_partition": {"steps": 16, "samples": 10, "components": 3, "dimension": 4},
     "digits": {"exact_samples": 30, "predictions": 4},
 }
-TINY_FIGURES = ("entropy", "pair_matrix", "predictions", "scaling")
+TINY_FIGURES = ("entropy", "predictions", "scaling")
 ARCHIVES = ("gmm_1d", "gmm_partition", "gmm_scaling", "digits", "digits_profiles", "digits_exact")
 
 

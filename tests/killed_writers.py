@@ -153,7 +153,7 @@ def older_files(product: str, folder: Path) -> Path:
 
 def at_every_step(product: str, folder: Path) -> None:
     # drawing a page takes long, and its steps are those of a card
-    stride = 3 if product == "page" else 1
+    stride = 5 if product == "page" else 1
     first = older_files(product, folder / product)
     for older in (first,) if product == "page" else (first, None):
         for step in itertools.count(1, stride):

@@ -51,7 +51,7 @@ def test_a_writer_killed_before_any_of_its_steps_leaves_whole_files(
     assert all(outcome.whole for outcome in outcomes[product])
     over = [outcome for outcome in outcomes[product] if outcome.older]
     alone = [outcome for outcome in outcomes[product] if not outcome.older]
-    # opened, filled, synced, renamed, and the folder synced; of a page every third step is tried
+    # opened, filled, synced, renamed, and the folder synced; of a page every fifth step is tried
     assert sum(outcome.died for outcome in over) >= (2 if product == "page" else 7)
     number = 2 if product in ("checkpoint", "training") else 1
     # the older files stay in sight whenever the writer dies

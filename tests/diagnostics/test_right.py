@@ -40,11 +40,14 @@ def test_an_exact_data_set_disguised_as_a_network_passes(
                       "condition", "null", "self-test"}  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("prediction", ["noise", "v", "score", "data", "velocity"])
-def test_a_mixture_disguised_as_a_network_passes(shop: Any, mixture: Any, prediction: str, seed: int) -> None:
+# every prediction on two of the four schedules
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("prediction", "number"), [("noise", 0), ("v", 1), ("score", 2), ("data", 3), ("velocity", 0)])
+def test_a_mixture_disguised_as_a_network_passes(
+    shop: Any, mixture: Any, prediction: str, number: int, seed: int
+) -> None:
     exact = mixture[0]
-    schedule = [LINEAR, VE(), FlowMatching(), VP()][seed]
+    schedule = [LINEAR, VE(), FlowMatching(), VP()][(number + seed) % 4]
     model = shop.adapted(
         shop.disguise(exact, prediction, schedule), exact, prediction, schedule, integer_times=schedule is LINEAR
     )

@@ -178,7 +178,9 @@ def test_labels_of_a_trained_network_shifted_by_one_show_on_few_images(shop: Any
     model = shop.adapted(lambda x, s, c: trained[0].denoise(x, float(s[0]), torch.where(c < 10, (c + 1) % 10, c)),
                          trained[0], "data", VE())  # fmt: skip
     for seed in range(3):
-        assert shop.check(model, trained, samples=64, seed=seed).failed == ("labels",)
+        # what comes after the labels is looked at once
+        last = "labels" if seed else ""
+        assert shop.check(model, trained, samples=64, seed=seed, last=last).failed == ("labels",)
 
 
 def test_swapped_conditions(shop: Any, digits: Any) -> None:
