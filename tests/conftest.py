@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Tests of the whole package come first: among them are the longest, which would keep the others waiting at the end.
     """
     items.sort(key=lambda item: item.path.parent.relative_to(item.config.rootpath).parts[1:2])
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of every later search for garbage what was loaded to collect the tests, and stays."""
+    gc.collect()
+    gc.freeze()
 
 
 MakeDataset = Callable[..., xr.Dataset]
