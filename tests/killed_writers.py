@@ -177,6 +177,8 @@ def at_instants(product: str, folder: Path, times: int = 12) -> None:
 
 
 if __name__ == "__main__":
+    # the threads of a parent do not live on in its children, which would wait for them
+    torch.set_num_threads(1)
     for product in SMALL:
         at_every_step(product, Path(sys.argv[1]))
     at_instants("large", Path(sys.argv[1]))
