@@ -29,13 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave out of every later search for garbage what was loaded to collect the tests, and stays; search less often.
-
-    How often follows from how much is known to stay. After the freeze that is nothing, and the searches never end.
-    """
+    """Leave out of every later search for garbage what was loaded to collect the tests, and stays."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 10, 50)
 
 
 MakeDataset = Callable[..., xr.Dataset]
