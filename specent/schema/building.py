@@ -139,19 +139,21 @@ def _datasets(parents: Any) -> list[xr.Dataset]:
 
 
 def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:
-    """Names, order of dimensions, running numbers and widths of types as the contract has them."""
+    """A copy with names, order of dimensions, running numbers and widths of types as the contract has them."""
     arranged = dataset.set_coords([name for name in dataset.data_vars if name in COORDINATES])
     arranged = ordered(arranged, kind)
     counted = {
         dim: np.arange(arranged.sizes[dim]) for dim in COUNTED if dim in arranged.dims and dim not in arranged.coords
     }
-    arranged = arranged.assign_coords(counted)
+    arranged = arranged.assign_coords(counted) if counted else arranged
     known = {**COORDINATES, **KINDS[kind]}
     casts: dict[Any, xr.Variable] = {}
     for name, variable in arranged.variables.items():
         cast = _cast(variable, known[str(name)]) if name in known else variable.dtype
         if np.dtype(cast) != variable.dtype:
             casts[name] = variable.astype(cast, copy=False)
+    if not casts:
+        return arranged
     coords = {name: cast for name, cast in casts.items() if name in arranged.coords}
     return arranged.assign_coords(coords).assign({name: cast for name, cast in casts.items() if name not in coords})
 

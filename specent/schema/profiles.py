@@ -105,7 +105,8 @@ def build_profiles(
     )
 
 
-def _complete(array: xr.DataArray) -> xr.DataArray:
+def _complete(array: xr.DataArray) -> xr.Variable:
     """The array without coordinates, and with every dimension that a profile must have."""
-    bare = array.drop_vars(list(array.coords))
-    return bare.expand_dims([dim for dim in ("estimator", "guidance", "partition") if dim not in bare.dims])
+    bare = array.variable
+    lost = [dim for dim in ("estimator", "guidance", "partition") if dim not in bare.dims]
+    return xr.DataArray(bare).expand_dims(lost).variable if lost else bare

@@ -90,7 +90,7 @@ def _validate_dimensions(whole: xr.Dataset) -> None:
         if not size:
             raise ArchiveError(f"the dimension {dim!r} has no entries; select one at least")
         if dim in whole.coords and COORDINATES[str(dim)].dtype == "str":
-            validate_distinct(str(dim), whole[dim].values.tolist())
+            validate_distinct(str(dim), whole.variables[dim].values.tolist())
     for name in ("time", "log_snr"):
         if "time" in whole.dims and name not in whole.coords:
             raise ArchiveError(f"the coordinate {name!r} is missing; restore it, dataset.assign_coords({name}=...)")
@@ -105,7 +105,7 @@ def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     known = {name: variable for name, variable in KINDS[kind].items() if name in dataset.variables}
     if not known:
         raise ArchiveError(f"it has none of the variables of a {kind} dataset: {', '.join(KINDS[kind])}")
-    data = {name: _complete(dataset[name].variable, row, dataset, kind) for name, row in known.items()}
+    data = {name: _complete(dataset.variables[name], row, dataset, kind) for name, row in known.items()}
     used = {dim for variable in data.values() for dim in variable.dims}
     coords: dict[Hashable, xr.Variable] = {}
     for name, row in COORDINATES.items():
@@ -123,7 +123,7 @@ def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:
 
 def _coordinate(dataset: xr.Dataset, row: Variable) -> xr.Variable:
     """The coordinate along its dimension, which it has lost where one entry was selected."""
-    (dim,), variable = row.dims, dataset[row.name].variable
+    (dim,), variable = row.dims, dataset.variables[row.name]
     if not variable.ndim and dim not in dataset.dims:
         return xr.Variable(dim, variable.values[None], variable.attrs)
     if variable.dims != row.dims:
@@ -162,4 +162,4 @@ def _complete(variable: xr.Variable, row: Variable, dataset: xr.Dataset, kind: s
             raise ArchiveError(
                 f"the dimension {dim!r} of {row.name!r} is gone; keep it, selecting with a list: .isel({dim}=[0])"
             )
-    return xr.DataArray(variable).expand_dims(lost).variable
+    return xr.DataArray(variable).expand_dims(lost).variable if lost else variable

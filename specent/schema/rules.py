@@ -38,6 +38,7 @@ _RESERVED = frozenset(
     ("coordinates", "missing_value", "scale_factor", "add_offset", "dtype", "bounds", "grid_mapping", "calendar")
 )
 _NOT_NEGATIVE = frozenset(("label_prior", "candidate_prior", "guidance_scale", "sigma_lo", "dimension"))
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 # coordinates may have gone through single precision or another schedule
 _ROUNDING = 1e-6
 
@@ -84,7 +85,7 @@ def validate_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
 
 
 def _refuse_unwritable(text: str, where: str) -> None:
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if _UNWRITABLE.search(text):
         raise ArchiveError(f"{where} is {text!r}, which UTF-8 text in netCDF cannot hold")
 
 
@@ -153,8 +154,8 @@ def validate_labels(dataset: xr.Dataset, complete: bool = True) -> None:
             continue
         if expected.dims[0] in dataset.sizes and name not in dataset.coords:
             raise ArchiveError(f"coordinate {name!r} is missing; it goes with the dimension {expected.dims[0]!r}")
-    for key, coordinate in dataset.coords.items():
-        name, values = str(key), coordinate.values
+    for key in dataset.coords:
+        name, values = str(key), dataset.variables[key].values
         if COORDINATES[name].dtype == "str":
             for text in values:
                 _refuse_unwritable(str(text), f"coordinate {name!r}")
@@ -191,12 +192,12 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
             if defined != name and defined in distinct:
                 raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; reorder both together")
         if {"sigma_lo", "sigma_hi"} <= set(dataset.coords) and not (
-            dataset["sigma_lo"].values < dataset["sigma_hi"].values
+            dataset.variables["sigma_lo"].values < dataset.variables["sigma_hi"].values
         ).all():
             raise ArchiveError("sigma_lo must lie below sigma_hi in every guidance setting")
         _validate_guidance(dataset)
-        for key, coordinate in dataset.coords.items():
-            if coordinate.dtype.kind == "f":
+        for key in dataset.coords:
+            if dataset.variables[key].dtype.kind == "f":
                 _validate_numbers(str(key), dataset)
         _validate_priors(dataset)
         _validate_schedule(dataset)
@@ -216,7 +217,7 @@ def _validate_guidance(dataset: xr.Dataset) -> None:
     """Definitions of guidance settings, where there are any, say what the numbers beside them say."""
     for i, text in enumerate(_texts(dataset, "guidance_definition")):
         setting = guidance.from_json(text)
-        numbers = [float(dataset[name].values[i]) for name in GUIDANCE_NUMBERS]
+        numbers = [float(dataset.variables[name].values[i]) for name in GUIDANCE_NUMBERS]
         if not _close(np.array(setting.numbers), np.array(numbers)):
             raise ArchiveError(
                 f"guidance {str(dataset['guidance'].values[i])!r} has guidance_scale, sigma_lo, sigma_hi = "
@@ -225,7 +226,7 @@ def _validate_guidance(dataset: xr.Dataset) -> None:
 
 
 def _validate_numbers(name: str, dataset: xr.Dataset) -> None:
-    values = dataset[name].values
+    values = dataset.variables[name].values
     if name != "sigma_hi":
         _raise_first(name, dataset, ~np.isfinite(values), "is not a finite number; find out what made it")
     if name in _NOT_NEGATIVE:
@@ -237,18 +238,18 @@ def _validate_numbers(name: str, dataset: xr.Dataset) -> None:
 def _validate_priors(dataset: xr.Dataset) -> None:
     """Priors are those of one model: of the same labels they are the same, and the null condition has none."""
     for name in ("label_prior", "candidate_prior"):
-        if name in dataset.coords and float(dataset[name].values.sum()) > 1 + _ROUNDING:
-            raise ArchiveError(f"{name}={brief(dataset[name].values.tolist())} sums to more than 1")
+        if name in dataset.coords and float(dataset.variables[name].values.sum()) > 1 + _ROUNDING:
+            raise ArchiveError(f"{name}={brief(dataset.variables[name].values.tolist())} sums to more than 1")
     if not {"class_label", "label_prior", "candidate", "candidate_prior"} <= set(dataset.coords):
         return
-    prior = dict(zip(_texts(dataset, "class_label"), dataset["label_prior"].values, strict=True))
+    prior = dict(zip(_texts(dataset, "class_label"), dataset.variables["label_prior"].values, strict=True))
     if prior.get(NULL, 0.0) > 0:
         raise ArchiveError(
             f"class_label {NULL!r} is the name of the null condition, which has no label_prior; set it to 0, or rename "
             "the class"
         )
     prior[NULL] = 0.0
-    for name, value in zip(_texts(dataset, "candidate"), dataset["candidate_prior"].values, strict=True):
+    for name, value in zip(_texts(dataset, "candidate"), dataset.variables["candidate_prior"].values, strict=True):
         if abs(value - prior.get(name, value)) > _ROUNDING:
             other = "the null condition has none" if name == NULL else f"label_prior is {prior[name]:g}"
             raise ArchiveError(f"candidate_prior={value:g} at candidate={name}, but {other}; set both alike")
@@ -259,7 +260,7 @@ def _validate_schedule(dataset: xr.Dataset) -> None:
     schedule = from_json(str(dataset.attrs["schedule"])) if "schedule" in dataset.attrs else None
     if not {"time", "sigma", "alpha", "log_snr"} <= set(dataset.coords):
         return
-    time, sigma, alpha, log_snr = (dataset[name].values for name in ("time", "sigma", "alpha", "log_snr"))
+    time, sigma, alpha, log_snr = (dataset.variables[name].values for name in ("time", "sigma", "alpha", "log_snr"))
     if not _close(2.0 * np.log(alpha / sigma), log_snr):
         raise ArchiveError("log_snr is not ln(alpha^2/sigma^2) of the coordinates alpha and sigma; restore all three")
     if not (np.diff(log_snr) < 0).all():
@@ -276,15 +277,15 @@ def _close(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _texts(dataset: xr.Dataset, name: str) -> list[str]:
-    return [str(text) for text in dataset[name].values] if name in dataset.coords else []
+    return [str(text) for text in dataset.variables[name].values] if name in dataset.coords else []
 
 
 def _raise_first(name: str, dataset: xr.Dataset, bad: np.ndarray, text: str) -> None:
     """Raise, naming the first bad value of a coordinate."""
     if bad.any():
-        dim, i = dataset[name].dims[0], int(np.argmax(bad))
-        label = f"#{i}" if dim == name else dataset[dim].values[i].item()
-        raise ArchiveError(f"{name}={dataset[name].values[i]!s} at {dim}={label} {text}")
+        dim, i = dataset.variables[name].dims[0], int(np.argmax(bad))
+        label = f"#{i}" if dim == name else dataset.variables[dim].values[i].item()
+        raise ArchiveError(f"{name}={dataset.variables[name].values[i]!s} at {dim}={label} {text}")
 
 
 def all_text(variable: xr.Variable) -> bool:

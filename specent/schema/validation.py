@@ -54,7 +54,10 @@ def validate(dataset: xr.Dataset, kind: str | None = None, *, complete: bool = T
 
 def ordered(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """The dataset with its dimensions in the order of the contract, however it was transposed."""
-    return dataset.transpose(*[dim for dim in dimension_order(kind) if dim in dataset.dims], ...)
+    order = [dim for dim in dimension_order(kind) if dim in dataset.dims]
+    rank = {dim: i for i, dim in enumerate(order)}
+    positions = ([rank.get(str(dim), len(order)) for dim in one.dims] for one in dataset.variables.values())
+    return dataset if all(position == sorted(position) for position in positions) else dataset.transpose(*order, ...)
 
 
 def dimension_order(kind: str) -> list[str]:
