@@ -10,7 +10,7 @@ from specent.errors import CalibrationWarning
 from specent.models.digits import digits_data
 
 # so many steps move the half-entropy level by one per cent, of the five that are allowed
-SAMPLES, STEPS = 60, 64
+SAMPLES, STEPS = 40, 64
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def exact(runs: xr.Dataset, partitions: list[sp.Partition]) -> xr.Dataset:
 def test_the_full_set_entropy_is_that_of_the_data(runs: xr.Dataset, exact: xr.Dataset) -> None:
     found = sp.entropy(runs, "full", "path")
     gap = np.abs(found.entropy.squeeze().values - exact.entropy.squeeze().values)
-    # 600 trajectories and 600 draws: each standard error is below 0.025 bit
+    # 400 trajectories and 600 draws: their standard errors are below 0.03 and 0.025 bit
     assert gap.max() < 0.2
     places = [float(sp.speciation(prof, axis="sigma").half_entropy.squeeze()) for prof in (found, exact)]
     assert abs(places[0] / places[1] - 1) < 0.05

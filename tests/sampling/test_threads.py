@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import specent as sp
-from specent.sampling.threads import PER_THREAD, limited, suitable
+from specent.sampling.threads import PER_THREAD, _Products, limited, suitable
 
 MIX = sp.exact.GaussianMixture([[-2.0], [2.0]], labels=["a", "b"])
 OPTIONS = {"schedule": sp.schedules.VE(), "time": sp.schedules.edm_grid(6), "samples": 9, "progress": False}
@@ -111,3 +111,8 @@ def test_the_bar_counts_network_evaluations_and_names_trajectories_and_threads(
     assert "648/648" in text
     assert "network evaluations" in text
     assert "step" not in text
+
+
+def test_counting_operations_does_not_load_the_compiler() -> None:
+    # torch wraps what would load it on the first call, which takes seconds
+    assert not hasattr(_Products.__torch_dispatch__, "__wrapped__")
