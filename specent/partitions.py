@@ -198,8 +198,11 @@ class Partition:
         self.check(labels)
         uniform = np.full(len(labels), 1 / len(labels))
         prior = uniform if label_prior is None else arguments.array(label_prior, "label_prior", error=PartitionError)
-        if prior.shape != (len(labels),) or not np.all((prior >= 0) & (prior <= 1e100)):
-            raise PartitionError(f"label_prior={brief(label_prior)} must hold one finite non-negative number per label")
+        # a sum of smaller ones may be too small to divide by
+        if prior.shape != (len(labels),) or not np.all((prior == 0) | ((prior >= 1e-100) & (prior <= 1e100))):
+            raise PartitionError(
+                f"label_prior={brief(label_prior)} must hold one number per label, 0 or between 1e-100 and 1e100"
+            )
         column = {label: i for i, label in enumerate(labels)}
         member = np.zeros((len(self.sides), len(labels)))
         for row, (_, covered) in enumerate(self.sides):

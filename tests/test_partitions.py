@@ -301,3 +301,8 @@ def test_a_thousand_partitions_of_a_thousand_labels_are_read_in_linear_time() ->
     # ten times the labels: 10 times the work if it is linear, 100 times if it is quadratic
     assert min(seconds(1000) for _ in range(3)) < 40 * min(seconds(100) for _ in range(3))
     assert len(parse_all([f"{label}|rest" for label in labels], labels)) == 1000
+
+
+def test_priors_too_small_to_divide_by_are_refused() -> None:
+    with pytest.raises(PartitionError, match="0 or between 1e-100 and 1e100"):
+        Partition.pair("a", "b").weights(["a", "b"], [1e-320, 1])

@@ -56,6 +56,19 @@ def check_options(confidence: float, replicates: int, seed: int) -> tuple[float,
     )
 
 
+def distinct_replicates(profiles: xr.Dataset) -> int:
+    """How many different replicates profiles have; a selection may have left few, or one of them many times.
+
+    Examples
+    --------
+    >>> distinct_replicates(xr.Dataset(coords={"replicate": [0, 0, 1]}))
+    2
+    """
+    if "replicate" not in profiles.coords:
+        return int(profiles.sizes.get("replicate", 0))
+    return len(np.unique(profiles["replicate"].values))
+
+
 def draw_weights(classes: tuple[int, int], part: tuple[int, int], samples: int, replicates: int, seed: int) -> Array:
     """Weights of trajectories in the estimate (first) and in every bootstrap replicate.
 

@@ -225,7 +225,8 @@ def _side_posteriors(log_likelihood: Array, weights: Sequence[Array]) -> Array:
 
 
 def _described(result: xr.Dataset, runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.Dataset:
-    coords = runs[["time", "sigma", "alpha", "log_snr", "guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
+    copied = ("time", "sigma", "alpha", "log_snr", "guidance", "guidance_scale", "sigma_lo", "sigma_hi")
+    coords = runs[[name for name in copied if name in runs.coords]].coords
     most = result.sizes["side"]
     names = [[*scored.partition.side_names, *[""] * most][:most] for scored in partitions]
     result = result.assign_coords(

@@ -36,7 +36,10 @@ def combined_profiles(datasets: Sequence[xr.Dataset], along: str) -> xr.Dataset:
         part.drop_vars("replicate") if "replicate" not in _used(part) and "replicate" in part else part
         for part in parts
     ]
-    joined = xr.concat(parts, along, join="exact", compat="override", coords="minimal", combine_attrs="drop")
+    try:
+        joined = xr.concat(parts, along, join="exact", compat="override", coords="minimal", combine_attrs="drop")
+    except (TypeError, ValueError) as error:  # other replicates, or a dimension without its names
+        raise SpecentError(f"datasets do not fit together ({error}); select the same entries of all of them") from error
     listed = ", ".join(names) if len(names) < 9 else f"{len(names)} {along}s"
     same = ("rate_axis", "schedule", *(("model", "guidance_formula") if along == "partition" else ()))
     values = {name: {part.attrs.get(name) for part in profiles} for name in same}

@@ -40,7 +40,10 @@ def combined_trajectories(datasets: Sequence[xr.Dataset], along: str) -> xr.Data
     settings = [setting for part in parts for setting in coordinates.guidance_settings(part)]
     own = _OWN[along]
     bare = [part.drop_vars([name for name in own if name in part.coords and name != along]) for part in parts]
-    joined = xr.concat(bare, along, join="override", compat="override", coords="minimal", combine_attrs="drop")
+    try:
+        joined = xr.concat(bare, along, join="override", compat="override", coords="minimal", combine_attrs="drop")
+    except (TypeError, ValueError) as error:  # sizes of a dimension that none of the checks above looks at
+        raise SpecentError(f"datasets do not fit together ({error}); select the same entries of all of them") from error
     if along == "guidance":
         joined = joined.assign_coords(coordinates.of_guidance(settings))
     elif along == "sample":
@@ -53,7 +56,7 @@ def combined_trajectories(datasets: Sequence[xr.Dataset], along: str) -> xr.Data
     return schema.finish(
         joined,
         "trajectories",
-        title=f"{first.attrs['title']}, {len(parts)} runs combined along {along}",
+        title=f"{first.attrs.get('title', 'Trajectories')}, {len(parts)} runs combined along {along}",
         settings={
             "function": "combine", "along": along, "parts": [json.loads(part.attrs["settings"]) for part in parts],
         },

@@ -119,6 +119,11 @@ def _check(profiles: xr.Dataset, reference: str) -> None:
         )
     if any(f"{name}_replicate" not in profiles for name in _QUANTITIES):
         raise SpecentError("profiles hold no bootstrap replicates; make them with entropy(..., keep_replicates=True)")
+    if bootstrap.distinct_replicates(profiles) < bootstrap.FEWEST:
+        raise SpecentError(
+            f"profiles hold {bootstrap.distinct_replicates(profiles)} different bootstrap replicates, too few for "
+            f"intervals; keep all of them, at least {bootstrap.FEWEST}"
+        )
 
 
 def _gap(profiles: xr.Dataset, name: str, reference: str) -> xr.DataArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,12 +69,22 @@ def checked_runs(runs: Any) -> xr.Dataset:
     Raises
     ------
     SpecentError
-        Unless `runs` is a trajectories dataset with two samples and two times at least, and a driver that is scored.
+        Unless `runs` is a trajectories dataset with two different samples and two times at least, and a driver that is
+        scored.
     """
     runs = schema.need(as_dataset(runs, "trajectories", "runs"), "trajectories", "runs", ["log_likelihood"])
     for dim in ("sample", "time"):
         if runs.sizes[dim] < 2:
             raise SpecentError(f"runs has {runs.sizes[dim]} {dim}(s); at least 2 are needed")
+    for name in ("candidate", "candidate_prior", "class_label", "guidance"):
+        if name not in runs.coords:
+            raise SpecentError(f"runs: the coordinate {name!r} is missing; restore it, runs.assign_coords({name}=...)")
+    twice = [int(label) for label, count in Counter(runs["sample"].values.tolist()).items() if count > 1]
+    if twice:
+        raise SpecentError(
+            f"runs holds sample {twice[0]} more than once, so its intervals would be too narrow; join runs of "
+            "different seeds with specent.combine, which numbers their samples anew"
+        )
     # chunking a dataset chunks its coordinates too
     return _aligned(runs.assign_coords({name: coord.compute() for name, coord in runs.coords.items() if coord.chunks}))
 

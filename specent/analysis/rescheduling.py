@@ -77,5 +77,5 @@ def on_schedule(dataset: xr.Dataset, schedule: Schedule) -> xr.Dataset:
         "schedule": json.loads(schedule.to_json()),
         "dataset": json.loads(dataset.attrs["settings"]),
     }
-    title = f"{dataset.attrs['title']} on the schedule {schedule.name}"
+    title = f"{dataset.attrs.get('title', kind)} on the schedule {schedule.name}"
     return schema.finish(result, kind, title=title, settings=settings, parents=[dataset], **attributes)

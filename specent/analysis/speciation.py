@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from specent import schema
+from specent.analysis.bootstrap import FEWEST, distinct_replicates
 from specent.analysis.crossings import crossings, peaks
 from specent.arguments import brief, listed, names, number
 from specent.axes import AXES, check_axis, position, rate_factor
@@ -109,7 +110,7 @@ def speciation(
         raise SpecentError(f"profiles has {profiles.sizes['time']} times; at least 4 are needed to find a crossing")
     used = [name for name in profiles.data_vars if str(name).startswith(("entropy", "mutual_information"))]
     # from noise to data: log-SNR ascends
-    curves = profiles[used].compute().isel(time=slice(None, None, -1))
+    curves = _without_few_replicates(profiles[used]).compute().isel(time=slice(None, None, -1))
     dims = [str(dim) for dim in curves["entropy"].dims if dim != "time"]
     missing, unreplicated = _missing_curves(curves, dims)
     schedule = from_json(str(profiles.attrs["schedule"]))
@@ -275,10 +276,27 @@ def _checked_levels(level: float, window: tuple[float, float]) -> Array:
     return np.array([half, *fractions])
 
 
+def _without_few_replicates(curves: xr.Dataset) -> xr.Dataset:
+    """The curves without their replicates where a selection left too few for an interval, which is warned of."""
+    count = distinct_replicates(curves)
+    if "replicate" not in curves.dims or count >= FEWEST:
+        return curves
+    warnings.warn(
+        f"profiles has {count} different bootstrap replicates, too few for intervals: these are taken from the bounds "
+        f"of the curves instead. Keep all replicates, at least {FEWEST}",
+        SpecentWarning,
+        stacklevel=3,
+    )
+    return curves.drop_dims("replicate")
+
+
 def _missing_curves(curves: xr.Dataset, dims: list[str]) -> tuple[Missing, Missing]:
     """Where there is no curve, only NaN, and where there are no replicates of one.
 
-    Raises a `SpecentError` about a curve that holds a NaN beside numbers.
+    Raises
+    ------
+    SpecentError
+        If a curve holds a NaN beside numbers.
     """
     # an array of one number would otherwise be a plain one
     within = {name: [dim for dim in array.dims if dim not in dims] for name, array in curves.data_vars.items()}
@@ -317,13 +335,17 @@ def _warn_of_missing(values: dict[str, Array], curves: xr.Dataset, gone: NDArray
     index = np.argwhere(missing)[0]
     curve = curves.isel(dict(zip(dims, index[:-1], strict=True)))
     start, lowest = float(curve["entropy"][0] + curve["mutual_information"][0]), float(curve["entropy"].min())
+    if lowest > levels[index[-1]] * start:
+        reason = f"lowest value is {lowest:.4g} bit. Sample to lower noise, or choose higher fractions (level, window)"
+    else:
+        noisiest = float(curve["entropy"][0])
+        reason = f"value at the noisiest time is {noisiest:.4g} bit already. Keep or sample times of higher noise"
     count, total = int(missing.any(axis=-1).sum()), missing[..., 0].size
     lost = [name for i, name in enumerate(_CROSSINGS) if missing[..., i].any()]
     warnings.warn(
-        f"{count} of {total} profiles never fall to one of the levels {brief(levels.tolist())} of their start: "
+        f"{count} of {total} profiles do not cross one of the levels {brief(levels.tolist())} of their start: "
         f"{', '.join(lost)} is missing there (NaN). The first: {_label(curve)} misses {levels[index[-1]]:g} of "
-        f"its start of {start:.4g} bit, its lowest value is {lowest:.4g} bit. Sample to lower noise, or choose higher "
-        "fractions (level, window)",
+        f"its start of {start:.4g} bit, its {reason}",
         SpecentWarning,
         stacklevel=3,
     )

@@ -145,7 +145,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CycloptsError(msg=f"--config {path}: the file cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting among them
         raise CycloptsError(msg=f"--config {path}: this is not TOML ({error})") from error
 
 

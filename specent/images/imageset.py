@@ -58,7 +58,10 @@ class ImageSet:
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
-        images, labels = np.asarray(self.images), np.asarray(self.labels)
+        try:
+            images, labels = np.asarray(self.images), np.asarray(self.labels)
+        except ValueError as error:
+            raise SpecentError("images and labels must be arrays; these lists have parts of unequal length") from error
         classes = arguments.names(self.classes, "classes")
         if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape or images.dtype.kind not in "fiu":
             raise SpecentError(

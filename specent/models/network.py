@@ -222,7 +222,7 @@ class NetworkModel(Model):
         try:
             time = float(self.schedule.time(-2 * np.log(level)))
         except ScheduleError as error:
-            raise ModelError(_outside(self.schedule, level, error)) from error
+            raise ModelError(_outside(self.schedule, level, error, self.integer_times)) from error
         if not self.integer_times:
             return time
         if abs(time - round(time)) > _WHOLE:
@@ -289,20 +289,20 @@ def check_weights(net: object) -> None:
 
 def level_range(schedule: Schedule) -> tuple[float, float]:
     """Smallest and largest noise level of a schedule, a little inside, so that the numbers hold as they are printed."""
-    low, high = schedule.time_range
-    least = 0.0 if schedule.noise_free_start else 1.0001 * float(schedule.noise_level(low))
-    most = np.inf if schedule.signal_free_end else 0.9999 * float(schedule.noise_level(high))
-    return least, most
+    least, most = schedule.level_range
+    return 1.0001 * least, 0.9999 * most
 
 
-def _outside(schedule: Schedule, level: float, error: ScheduleError) -> str:
+def _outside(schedule: Schedule, level: float, error: ScheduleError, whole: bool) -> str:
     """That a noise level is outside the schedule of a network, and what the grid should be."""
     least, most = level_range(schedule)
     if least <= level <= most:
         return f"the grid holds the noise level {level:.5g}, which the network's own schedule refuses: {error}"
+    hint = f"make the grid with sigma_min={least:.5g}, sigma_max={most:.5g} or within"
+    hint = "sample on that schedule with whole times, all that it knows (integer_times=True)" if whole else hint
     return (
         f"the grid holds the noise level {level:.5g}, but the network's own {schedule.name} schedule has sigma/alpha "
-        f"from {least:.5g} to {most:.5g}; make the grid with sigma_min={least:.5g}, sigma_max={most:.5g} or within"
+        f"from {least:.5g} to {most:.5g}; {hint}"
     )
 
 

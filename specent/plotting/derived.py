@@ -10,7 +10,7 @@ import xarray as xr
 from specent.analysis import entropy, summarise
 from specent.errors import SpecentError, SpecentWarning
 from specent.partitions import NULL, Partition
-from specent.plotting.select import Names, definitions, names_of
+from specent.plotting.select import Names, definitions, names_of, partition_name
 from specent.plotting.style import name_list
 
 
@@ -46,7 +46,25 @@ def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[lis
             partitions = None if partition is None else [_partition(text, one) for text in names_of(partition)]
             names = partition if partitions is None else [known.name for known in partitions]
             result.append(entropy(one, partitions))
-    return result, names
+    return [one for one in result if not _lacks(one, names, result)], names
+
+
+def _lacks(dataset: xr.Dataset, partition: Names, datasets: Sequence[xr.Dataset]) -> bool:
+    """Whether profiles have none of the partitions that others have, which is warned of."""
+    if partition is None or dataset.attrs["specent_kind"] != "profiles":
+        return False
+    wanted = {text for name in names_of(partition) for text in (str(name), partition_name(name))}
+    known = [{str(name) for name in one["partition"].values} for one in datasets if "partition" in one.coords]
+    own = {str(name) for name in dataset["partition"].values}
+    if wanted & own or not any(wanted & others for others in known):
+        return False
+    warnings.warn(
+        f"the profiles {dataset.attrs.get('title', '')!r} have none of the partitions {name_list(sorted(wanted), 8)} "
+        "and are left out: only trajectories can be analysed for new ones",
+        SpecentWarning,
+        stacklevel=4,
+    )
+    return True
 
 
 def with_summaries(datasets: Sequence[xr.Dataset], *, progress: bool) -> list[xr.Dataset]:

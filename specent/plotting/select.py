@@ -83,8 +83,10 @@ def select_each(datasets: Sequence[xr.Dataset], **selection: Names) -> list[xr.D
     for dim, value in selection.items():
         if value is None:
             continue
-        names = [_text(name) for name in names_of(value)]
         choices = list(dict.fromkeys(text for part in parts for text in _choices(part, dim)))
+        names = [_text(name) for name in names_of(value)]
+        if dim == "partition":
+            names = [name if name in choices else partition_name(name) for name in names]
         if not choices:
             raise SpecentError(f"{dim}={value!r} cannot be selected: there is no dimension {dim!r}")
         unknown = [name for name in names if name not in choices]
@@ -94,6 +96,20 @@ def select_each(datasets: Sequence[xr.Dataset], **selection: Names) -> list[xr.D
         indices = [[_choices(part, dim).index(name) for name in names if name in _choices(part, dim)] for part in parts]
         parts = [part.isel({dim: index}) for part, index in zip(parts, indices, strict=True) if index]
     return parts
+
+
+def partition_name(value: Any) -> str:
+    """The name of a partition, or its text in the spelling of names.
+
+    Examples
+    --------
+    >>> partition_name("3|8"), partition_name("cat,dog | car")
+    ('3 | 8', 'cat, dog | car')
+    """
+    text = _text(value)
+    if isinstance(value, Partition) or "|" not in text:
+        return text
+    return " | ".join(", ".join(label.strip() for label in side.split(",")) for side in text.split("|"))
 
 
 def _choices(dataset: xr.Dataset, dim: str) -> list[str]:

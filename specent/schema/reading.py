@@ -124,6 +124,8 @@ def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:
 def _coordinate(dataset: xr.Dataset, row: Variable) -> xr.Variable:
     """The coordinate along its dimension, which it has lost where one entry was selected."""
     (dim,), variable = row.dims, dataset.variables[row.name]
+    if row.dtype != "str" and variable.dtype.kind not in "fiub":
+        raise ArchiveError(f"the coordinate {row.name!r} has type {variable.dtype}; convert it, .astype(float)")
     if not variable.ndim and dim not in dataset.dims:
         return xr.Variable(dim, variable.values[None], variable.attrs)
     if variable.dims != row.dims:
@@ -147,6 +149,8 @@ def _runs_named(dataset: xr.Dataset, kind: str) -> xr.Dataset:
             f".isel({unknown[0]}=0), or reduce it"
         )
     dim = unknown[0]
+    if not any(dim in dataset[name].dims for name, row in KINDS[kind].items() if row.essential and name in dataset):
+        raise ArchiveError(f"the dimension {dim!r} is not one of a {kind} dataset; undo its renaming, or drop it")
     labels = dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim])
     return dataset.drop_vars([dim], errors="ignore").rename({dim: "run"}).assign_coords(run=labels.astype(str))
 
@@ -160,6 +164,12 @@ def _complete(variable: xr.Variable, row: Variable, dataset: xr.Dataset, kind: s
     for dim in lost:
         if dim == "time" or (kind in _SINGLE and dim not in dataset.coords):
             raise ArchiveError(
-                f"the dimension {dim!r} of {row.name!r} is gone; keep it, selecting with a list: .isel({dim}=[0])"
+                f"the dimension {dim!r} of {row.name!r} is gone; keep it: select with a list, .isel({dim}=[0]), and "
+                "average what comes out of the analysis, not what goes in"
+            )
+        if dataset.sizes.get(dim, 1) != 1:
+            raise ArchiveError(
+                f"the variable {row.name!r} has lost the dimension {dim!r}, which others have; reduce all of them, or "
+                f"drop it, .drop_vars({row.name!r})"
             )
     return xr.DataArray(variable).expand_dims(lost).variable if lost else variable

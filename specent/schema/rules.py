@@ -104,7 +104,7 @@ def validate_provenance(dataset: xr.Dataset, kind: str) -> None:
 def validate_readable(attributes: Mapping[Any, Any]) -> None:
     """The attributes that are read again can be: the settings and the axis of rates."""
     axis = attributes.get("rate_axis", AXES[0])
-    if axis not in AXES:
+    if not isinstance(axis, str) or axis not in AXES:
         raise ArchiveError(f"attribute 'rate_axis' is {brief(axis)}, which is not one of {', '.join(AXES)}")
     text = str(attributes["settings"])
     try:
@@ -185,6 +185,8 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
     """What the coordinates say of partitions, guidance, priors and the schedule must agree."""
     try:
         names, definitions = _texts(dataset, "partition"), _texts(dataset, "definition")
+        if definitions and not names:
+            raise ArchiveError("the coordinate 'partition' is missing; restore it, .assign_coords(partition=...)")
         distinct = set(names)
         for name, text in zip(names, definitions, strict=True) if definitions else ():
             defined = _defined(text)

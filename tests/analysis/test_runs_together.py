@@ -182,7 +182,7 @@ def test_what_one_run_lacks_is_left_out_and_said(two: dict[str, xr.Dataset]) -> 
 
 def test_axes_that_one_summary_lacks_are_said(two: dict[str, xr.Dataset]) -> None:
     short = two["far"].isel(time=slice(60, None))
-    with pytest.warns(SpecentWarning, match="never fall"):
+    with pytest.warns(SpecentWarning, match="do not cross"):
         far = sp.speciation(short, axis=["sigma", "time"])
     near = sp.speciation(two["near"])
     with pytest.warns(SpecentWarning, match="left out: axis 'log_sigma', axis 'log_snr'"):

@@ -202,7 +202,7 @@ def test_profiles_that_miss_a_level_cost_the_others_nothing(gaussian_runs):
     runs = gaussian_runs([[-3.0], [3.0], [3.2], [8.0]], samples=50, grid=np.geomspace(0.4, 60, 16))
     prof = sp.entropy(runs, ["a|b", "b|c", "a|d", "c|b"], ("path", "cross_entropy"))
     with pytest.warns(
-        SpecentWarning, match=r"4 of 8 profiles never fall .* partition 'b \| c', estimator 'path'"
+        SpecentWarning, match=r"4 of 8 profiles do not cross .* partition 'b \| c', estimator 'path'"
     ) as found:
         spec = sp.speciation(prof)
     assert len(found) == 1
@@ -255,3 +255,9 @@ def test_profiles_joined_over_dimensions_are_summarised_together(gaussian_runs):
     apart = sp.speciation(made[1])
     assert np.allclose(spec.half_entropy.isel(dimension=1), apart.half_entropy)
     assert np.allclose(spec.half_entropy_upper.isel(dimension=1), apart.half_entropy_upper)
+
+
+def test_a_curve_that_is_cut_at_its_noisy_end_is_said_to_be(exact):
+    low = exact.isel(dimension=[0]).sel(time=slice(None, 1.0))
+    with pytest.warns(SpecentWarning, match="value at the noisiest time is .* already. Keep or sample times of higher"):
+        assert np.isnan(sp.speciation(low, axis="sigma").half_entropy.item())

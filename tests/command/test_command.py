@@ -378,7 +378,7 @@ def test_plot_puts_classes_against_the_null_condition_over_their_pictures(
     capsys.readouterr()
     chosen = ["--figure", "predictions", "pair_matrix"]
     assert command.main(["plot", *map(str, paths), "-o", str(page), *chosen]) == 0
-    assert re.fullmatch(r"specent: warning: 3 of 9 profiles never fall[^\n]*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"specent: warning: 3 of 9 profiles do not cross[^\n]*\n", capsys.readouterr().err)
     text = page.read_text(encoding="utf-8")
     assert '<figure class="predictions">' in text
     # no matrix of pairs
@@ -442,7 +442,7 @@ def test_curves_that_never_fall_are_drawn_with_a_dash_in_the_table(
     noisy = sp.exact.profiles(mix, sp.schedules.VE(), [20.0, 30.0, 40.0, 80.0], [sp.Partition.full(mix.labels)])
     path = sp.write(noisy, tmp_path / "noisy.nc")
     assert command.main(["plot", str(path), "-o", str(tmp_path / "page.html")]) == 0
-    assert re.fullmatch(r"specent: warning: 1 of 1 profiles never fall[^\n]*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"specent: warning: 1 of 1 profiles do not cross[^\n]*\n", capsys.readouterr().err)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert '<figure class="entropy">' in text
     assert "<td>full</td><td>–</td>" in text
@@ -547,7 +547,7 @@ def test_one_profile_that_never_falls_costs_only_its_own_numbers(
     path, page = sp.write(profiles, tmp_path / "both.nc"), tmp_path / "page.html"
     assert command.main(["plot", str(path), "-o", str(page)]) == 0
     said = capsys.readouterr().err
-    assert re.fullmatch(r"specent: warning: 1 of 2 profiles never fall[^\n]*'left \| null'[^\n]*\n", said)
+    assert re.fullmatch(r"specent: warning: 1 of 2 profiles do not cross[^\n]*'left \| null'[^\n]*\n", said)
     text = page.read_text(encoding="utf-8")
     level = sp.speciation(profiles.sel(partition=["full"]), axis="sigma").half_entropy.item()
     assert f"<td>full</td><td>{level:.4g}</td>" in text

@@ -210,6 +210,9 @@ def test_whole_times_are_handed_over_as_whole_numbers_and_others_refused() -> No
         assert seen[-1].tolist() == [step] * 3
     # levels that went through single precision are still whole times
     model.check_levels(ddpm.noise_level(np.arange(1, 999)).astype(np.float32).astype(np.float64))
+    # a grid of whole times comes first: any other would be refused next
+    with pytest.raises(ModelError, match="sample on that schedule with whole times"):
+        model.check_levels(np.array([0.002]))
     assert model.identity["integer_times"] is True
     hint = r"whole times; a grid that fits: time = schedule\.grid\(64\)$"
     for call in (lambda level: model.check_levels(np.array([level])), lambda level: model.denoise(x, level, condition)):

@@ -86,3 +86,19 @@ def test_curves_that_a_join_left_empty_cost_the_others_nothing(pair_profiles: xr
         text = page(joined, tmp_path, figures=["entropy", "windows"])
     assert '<figure class="entropy">' in text
     assert 'class="half"' in text
+
+
+def test_profiles_without_the_partition_that_is_analysed_are_left_out_with_a_warning(
+    runs: xr.Dataset, tmp_path: Path
+) -> None:
+    mix = sp.exact.GaussianMixture([[-6.0], [0.0], [6.0]], labels=["a", "b", "c"])
+    exact = sp.exact.profiles(mix, sp.schedules.VE(), runs.time, "full")
+    options = {"figures": ["entropy"], "plain": True, "estimator": "path"}
+    with pytest.warns(
+        SpecentWarning, match=r"have none of the partitions .*a \| b.* only trajectories can be analysed"
+    ):
+        text = page([runs, exact], tmp_path, partition="a|b", **options)
+    assert '"a | b' in text
+    # the spelling of a partition makes no difference to profiles either
+    profiles = sp.entropy(runs, ["full", "a|b"], "path")
+    assert '"a | b' in page(profiles, tmp_path, partition="a|b", figures=["entropy"], plain=True)

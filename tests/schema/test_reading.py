@@ -147,3 +147,66 @@ def test_the_analysis_of_trajectories_of_version_1_gives_the_numbers_it_gave() -
     spec, before = sp.speciation(new, axis="sigma"), sp.open(OLD / "speciation.nc")
     for name in spec.data_vars:
         np.testing.assert_allclose(spec[name], before[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop_vars("partition"), "the coordinate 'partition' is missing; restore it"),
+        (lambda d: d.assign(final=d.final.mean("guidance")), "'final' has lost the dimension 'guidance'"),
+        (lambda d: d.drop_vars("candidate_prior"), "the coordinate 'candidate_prior' is missing; restore it"),
+        (lambda d: d.assign_coords(sigma=d.sigma.astype(object)), "'sigma' has type object; convert it"),
+        (lambda d: d.assign_coords(log_snr=d.log_snr.astype(str)), "'log_snr' has type <U.*; convert it"),
+        (lambda d: d.assign_coords(sigma_lo=d.sigma_lo.astype(str)), "'sigma_lo' has type <U.*; convert it"),
+        (lambda d: d.assign_coords(label_prior=d.label_prior.astype(str)), "'label_prior' has type <U.*; convert it"),
+        (lambda d: d.isel(sample=[0, 1, 0]), "holds sample 0 more than once"),
+        (lambda d: d.mean("sample"), "average what comes out of the analysis"),
+    ],
+)
+def test_trajectories_that_lost_what_is_needed_are_refused_by_name(change: Change, message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.entropy(change(sp.archive.example()), replicates=50)
+
+
+@pytest.mark.parametrize("name", ["sigma", "alpha", "guidance_scale", "sigma_lo", "sigma_hi"])
+def test_coordinates_that_are_only_carried_along_may_be_missing(name: str) -> None:
+    runs = sp.archive.example().isel(sample=slice(8))
+    whole, less = (sp.calibration_gap(one, "full", replicates=50) for one in (runs, runs.drop_vars(name)))
+    assert name not in less.coords
+    xr.testing.assert_equal(less, whole.drop_vars(name))
+
+
+def test_a_title_may_be_missing(profiles: xr.Dataset) -> None:
+    assert sp.on_schedule(without(profiles, "title"), sp.schedules.VP()).title == "profiles on the schedule vp"
+
+
+def test_replicates_under_another_name_and_axes_that_are_no_text_are_refused(profiles: xr.Dataset) -> None:
+    with pytest.raises(SpecentError, match="the dimension 'draw' is not one of a profiles dataset; undo its renaming"):
+        sp.speciation(profiles.rename(replicate="draw"))
+    with pytest.raises(SpecentError, match="attribute 'rate_axis' is"):
+        sp.speciation(profiles.assign_attrs(rate_axis=np.array([1, 2])))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.isel(replicate=[0]),
+        lambda d: d.isel(replicate=0),
+        lambda d: d.isel(replicate=[0] * 50),
+        lambda d: d.isel(replicate=slice(20)),
+        lambda d: d.mean("replicate", keep_attrs=True),
+    ],
+)
+def test_too_few_replicates_make_no_interval(profiles: xr.Dataset, change: Change) -> None:
+    with pytest.warns(sp.SpecentWarning, match="different bootstrap replicates, too few for intervals"):
+        spec = sp.speciation(change(profiles), axis="sigma")
+    xr.testing.assert_equal(spec, sp.speciation(profiles.drop_dims("replicate"), axis="sigma"))
+
+
+def test_profiles_of_other_replicates_are_not_joined(profiles: xr.Dataset) -> None:
+    first, second = profiles.isel(estimator=[0], replicate=slice(None, None, -1)), profiles.isel(estimator=[1])
+    with pytest.raises(SpecentError, match="datasets do not fit together"):
+        sp.combine([first, second])
+    runs = sp.archive.example()
+    with pytest.raises(SpecentError, match="datasets do not fit together"):
+        sp.combine([runs.isel(guidance=[0], other_candidate=[0]), runs.isel(guidance=[1])], along="guidance")
