@@ -100,8 +100,8 @@ class Schedule(ABC):
     def grid(self, steps: int) -> Array:
         """A time grid that suits most purposes, from data to nearly pure noise.
 
-        Noise levels from 0.002 to 80 in the spacing of arXiv 2206.00364, as far as the schedule reaches; the whole
-        times of a schedule of steps, evenly spread over all of them. See `specent.schedules.edm_grid` and its
+        Noise levels from 0.002 to 80 in the spacing of arXiv 2206.00364, as far as the schedule reaches; for a schedule
+        of steps the whole times nearest to them, from its first to its last. See `specent.schedules.edm_grid` and its
         neighbours for grids with other ends.
 
         Parameters
@@ -125,7 +125,7 @@ class Schedule(ABC):
         >>> VE().grid(3).round(3).tolist()
         [0.002, 2.515, 80.0]
         >>> DDPM("linear").grid(4).tolist()
-        [0.0, 333.0, 666.0, 999.0]
+        [0.0, 217.0, 695.0, 999.0]
         """
         count, times = whole_steps(steps), self.whole_times
         if times is not None:
@@ -133,8 +133,14 @@ class Schedule(ABC):
                 raise ScheduleError(
                     f"steps={count} is more than the {len(times)} times of this {self.name} schedule; {self.grid_hint}"
                 )
-            # neighbours are at least 1 apart before they are rounded, so that none becomes the other
-            return times[np.linspace(0, len(times) - 1, count).round().astype(np.intp)]
+            least, most = self.level_range
+            levels = spaced_levels(count, least, GRID_LEVELS[1] if least < GRID_LEVELS[1] < most else most)
+            levels[-1] = most
+            near = np.interp(np.log(levels), np.log(self.noise_level(times)), np.arange(len(times))).round()
+            # where levels are closer than whole times, each takes the next one that is free
+            order = np.arange(count)
+            apart = np.maximum.accumulate(near.astype(np.intp) - order) + order
+            return times[np.minimum(apart, len(times) - count + order)]
         least, most = self.level_range
         # a little inside the ends of the schedule, which come back through log-SNR off by rounding
         low, high = max(GRID_LEVELS[0], least * (1 + 1e-9)), min(GRID_LEVELS[1], most * (1 - 1e-9))
