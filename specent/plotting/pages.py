@@ -104,7 +104,7 @@ def page(
     text = document(
         title or str(every[0].attrs["title"]),
         chapters,
-        "" if plain and figures is not None else texts.HOW_TO_READ,
+        "" if plain and figures is not None else texts.HOW_TO_READ + ("" if plain else texts.HOW_TO_USE),
         "" if plain and figures is not None else provenance(every),
     )
     return files.write_whole(text, target, overwrite=overwrite)

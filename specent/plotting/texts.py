@@ -6,8 +6,11 @@ HOW_TO_READ = """<p class="lead">How uncertain it is which side of a partition a
 noise turns into data. Arrows in the axis labels point in the direction of generation. Where a curve falls, the
 samples decide. Colours tell partitions (or guidance settings, or ambient dimensions) apart, dashes tell estimators
 apart, black dashed curves are exact references, bands are intervals of uncertainty. Runs that are compared differ in
-colour, dash or width, and the legend names them. Click an entry of a legend to hide its curve. A figure shows the
-stretch on which its curves change; drag it to see the rest.</p>"""
+colour, dash or width, and the legend names them. A figure shows the stretch on which its curves change.</p>"""
+
+HOW_TO_USE = (
+    """<p class="lead">Click an entry of a legend to hide its curve; drag a figure to see the rest of it.</p>"""
+)
 
 ENTROPY = (
     "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has "
