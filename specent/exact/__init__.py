@@ -1,7 +1,7 @@
 r"""Closed forms and quadrature: Gaussian mixtures, analytic speciation times.
 
-Everything here is exact, or Monte Carlo with a stated standard error; the rest of the package is measured against it.
-NumPy and SciPy only.
+Everything here is exact, or quasi-Monte Carlo with a stated standard error; the rest of the package is measured against
+it. NumPy and SciPy only.
 """
 
 from specent.exact.analytic import cloning_probability as cloning_probability

@@ -1,20 +1,24 @@
-r"""Expectations of the kernel over a mixture: one-dimensional quadrature where it suffices, Monte Carlo otherwise.
+r"""Expectations of the kernel over a mixture: quadrature on a line where it suffices, quasi-Monte Carlo otherwise.
 
 The posterior depends on the state through its projection on the span of the covered means when the variances are
 equal, and through the length of the rest when they are not. One dimension therefore suffices for collinear means of
-equal variance, and for any mixture on a line. Otherwise states are drawn in the span of the means, at most K - 1
+equal variance, and for any mixture on a line. Otherwise the states are points in the span of the means, at most K - 1
 coordinates, with one chi-square radius for all the rest: the ambient dimension is never walked through
-(arXiv 2402.18491).
+(arXiv 2402.18491). The points are a scrambled Sobol sequence, and the error is that of independent scramblings
+(A. B. Owen, 1997, Ann. Stat. 25, 1541).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
+from scipy.special import gammaincinv, ndtri
+from scipy.stats.qmc import Sobol
 
 from specent.errors import SpecentError
 from specent.exact.kernel import Points, View, log_ratio, statistics
@@ -29,13 +33,22 @@ _TOLERANCE = 1e-10
 _FINEST = 6
 # numbers in the largest array of a step
 _BLOCK = 1_000_000
-# draws worked on at a time; fixed, so that a seed means the same draws for any number of samples and partitions
-_ROWS = 2048
+RANDOMISATIONS = 8
+"""Independent randomisations of the points, from which their error is estimated."""
+DEGREES = RANDOMISATIONS - 1
+"""Degrees of freedom of the standard errors."""
+
+_LEAST = 2.0**-53
+# degrees of freedom beyond which the formula of Wilson and Hilferty is better than an inverted incomplete gamma
+_MANY = 2**20
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """Entropy and rate per unit log-SNR, in nats, and their standard errors; each of shape (partitions, time)."""
+    """Entropy and rate per unit log-SNR, in nats, and their standard errors; each of shape (partitions, time).
+
+    The standard errors have `DEGREES` degrees of freedom.
+    """
 
     entropy: Array
     rate: Array
@@ -144,67 +157,90 @@ def _nodes(view: View, tau: Array, level: int) -> tuple[Array, Array]:
 
 
 def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], samples: int, seed: int) -> Expectation:
-    """Entropy and rate of several partitions from the same draws, stratified by component.
+    """Entropy and rate of several partitions from the same points, stratified by component.
+
+    The error of a low-discrepancy sequence falls almost as the number of its points, where that of independent draws
+    falls as the root. It is estimated from independent randomisations, each of all components.
 
     Parameters
     ----------
     mix : GaussianMixture
         Any mixture.
     tau : ndarray, shape (time,)
-        Noise variances 1/SNR. The same draws serve all of them, so curves are smooth and their errors correlated.
+        Noise variances 1/SNR. The same points serve all of them, so curves are smooth and their errors correlated.
     partitions : list of ndarray, shape (sides, K)
         Joint probabilities of side and component.
     samples : int
-        Draws per component.
+        Points per component, which are rounded up to `RANDOMISATIONS` times a power of two.
     seed : int
-        Seed; component k draws from the stream (seed, k).
+        Seed; randomisation r of component k draws from the stream (seed, k, r).
 
     Returns
     -------
     Expectation
     """
     centres = span(mix.means)
+    count = 2 ** math.ceil(math.log2(max(samples / RANDOMISATIONS, 1)))
     mean = np.zeros((2, len(partitions), len(tau)))
-    variance = np.zeros_like(mean)
-    for own in range(len(centres)):
-        holding = [i for i, weights in enumerate(partitions) if weights[:, own].any()]
-        if not holding:
-            continue
-        view = View(centres - centres[own], mix.variances, own, mix.dimension)
-        first, second = _moments(view, tau, [partitions[i] for i in holding], samples, seed)
-        share = np.array([partitions[i][:, own].sum() for i in holding])[:, None]
-        mean[:, holding] += share * first / samples
-        scatter = np.maximum(second - first**2 / samples, 0) / (samples - 1)
-        variance[:, holding] += share**2 * scatter / samples
-    error = np.sqrt(variance)
+    scatter = np.zeros_like(mean)
+    for r in range(RANDOMISATIONS):
+        value = np.zeros_like(mean)
+        for own in range(len(centres)):
+            holding = [i for i, weights in enumerate(partitions) if weights[:, own].any()]
+            if not holding:
+                continue
+            view = View(centres - centres[own], mix.variances, own, mix.dimension)
+            points = _points(view, count, [seed, own, r])
+            share = np.array([partitions[i][:, own].sum() for i in holding])[:, None]
+            value[:, holding] += share * _means(view, points, tau, [partitions[i] for i in holding])
+        gap = value - mean
+        mean += gap / (r + 1)
+        scatter += gap * (value - mean)
+    error = np.sqrt(scatter / (RANDOMISATIONS * (RANDOMISATIONS - 1)))
     return Expectation(mean[0], mean[1], error[0], error[1])
 
 
-def _moments(view: View, tau: Array, partitions: list[Array], samples: int, seed: int) -> tuple[Array, Array]:
-    """Sum and sum of squares of entropy and rate over the draws of one component, shape (2, partitions, time)."""
-    first = np.zeros((2, len(partitions), len(tau)))
-    second = np.zeros_like(first)
-    for points in _draws(view, samples, seed):
-        for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
-            ratio = np.exp(log_ratio(view, points, tau[part]))
-            for i, weights in enumerate(partitions):
-                for j, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
-                    first[j, i, part] += value.sum(axis=-1)
-                    second[j, i, part] += np.sum(value**2, axis=-1)
-    return first, second
+def _means(view: View, points: Points, tau: Array, partitions: list[Array]) -> Array:
+    """Mean entropy and rate over the points of one component, shape (2, partitions, time)."""
+    mean = np.empty((2, len(partitions), len(tau)))
+    for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
+        ratio = np.exp(log_ratio(view, points, tau[part]))
+        for i, weights in enumerate(partitions):
+            for j, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
+                mean[j, i, part] = value.mean(axis=-1)
+    return mean
 
 
-def _draws(view: View, samples: int, seed: int) -> Iterator[Points]:
-    stream = np.random.default_rng([seed, view.own])
+def _points(view: View, count: int, seed: Sequence[int]) -> Points:
+    """Points of the standard normal in the span of the means, and the squared length of the rest."""
     rank = view.delta.shape[1]
     beyond = view.dimension - rank
-    for low in range(0, samples, _ROWS):
-        count = min(_ROWS, samples - low)
-        xi = stream.standard_normal((count, rank))
-        surplus = np.sum(xi**2, axis=1) - rank
-        if beyond and np.ptp(view.variances) > 0:
-            surplus = surplus + (stream.chisquare(beyond, count) - beyond)
-        yield Points(xi[None], surplus[None])
+    radial = bool(beyond and np.ptp(view.variances) > 0)
+    uniform = _uniform(radial + rank, count, np.random.default_rng(seed))
+    xi = ndtri(uniform[:, radial:])
+    surplus = np.sum(xi**2, axis=1) - rank
+    if radial:
+        surplus = surplus + _chi_square_surplus(beyond, uniform[:, 0])
+    return Points(xi[None], surplus[None])
+
+
+def _chi_square_surplus(degrees: int, uniform: Array) -> Array:
+    """Quantiles of a chi-square variable less its mean."""
+    if degrees < _MANY:
+        return np.asarray(2 * gammaincinv(degrees / 2, uniform) - degrees)
+    # the cube root is normal (E. B. Wilson and M. M. Hilferty, 1931); expanded, because its cube would cancel
+    variance = 2 / (9 * degrees)
+    step = ndtri(uniform) * np.sqrt(variance) - variance
+    return np.asarray(degrees * step * (3 + step * (3 + step)))
+
+
+def _uniform(dimension: int, count: int, stream: np.random.Generator) -> Array:
+    """Scrambled points of the open unit cube, shape (count, dimension); independent ones beyond what is tabulated."""
+    if dimension > Sobol.MAXDIM:
+        return stream.random((count, dimension))
+    points: Array = Sobol(dimension, scramble=True, rng=stream).random(count)
+    # in double precision 0 is a point now and then
+    return np.clip(points, _LEAST, 1 - _LEAST)
 
 
 def _blocks(count: int, each: int) -> Iterator[slice]:

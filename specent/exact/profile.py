@@ -13,14 +13,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import entr, ndtri
+from scipy.special import entr, stdtrit
 
 from specent import arguments
 from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.evidence import BITS_PER_NAT
-from specent.exact.expectation import Expectation, monte_carlo, on_a_line, quadrature
+from specent.exact.expectation import DEGREES, Expectation, monte_carlo, on_a_line, quadrature
 from specent.exact.mixture import GaussianMixture, component_weights
 from specent.guidance import Guidance
 from specent.partitions import NULL, Partition, parse_all
@@ -29,7 +29,7 @@ from specent.schema import Curve, build_profiles, coordinates
 
 Array = NDArray[np.float64]
 
-# draws per component of a mixture, if the caller does not say
+# points per component of a mixture, if the caller does not say
 _SAMPLES = 4096
 
 
@@ -60,9 +60,10 @@ def profiles(
     """Exact conditional entropy, mutual information and entropy rate of partitions of a mixture or a data set.
 
     For a Gaussian mixture, partitions whose components are collinear and equally wide, and every mixture on a line, are
-    integrated to 1e-9 bit and have bounds equal to the value. The others are Monte Carlo in the span of the means;
-    their bounds are the value plus and minus the normal quantile times the standard error. Where no draw was undecided
-    the standard error says 0. Any other source brings its own profiles.
+    integrated to 1e-9 bit and have bounds equal to the value. The others are quasi-Monte Carlo in the span of the
+    means: eight independent randomisations of a low-discrepancy sequence give the value and its standard error, and
+    Student's t the bounds. Where no point was undecided the standard error says 0. Any other source brings its own
+    profiles.
 
     Parameters
     ----------
@@ -80,12 +81,12 @@ def profiles(
         Axis of the entropy rate, positive where noise adds uncertainty; "sigma" is the noise level ``sigma / alpha``,
         not the coordinate ``sigma``.
     samples : int, optional
-        Monte Carlo draws per component of a mixture, or per class of a data set, at least 2. By default 4096 for a
-        mixture; a model has a number of its own.
+        Points per component of a mixture, rounded up to 8 times a power of two, or draws per class of a data set, at
+        least 2. By default 4096 for a mixture; a model has a number of its own.
     seed : int
-        Seed of the draws, not negative.
+        Seed of the randomisations or draws, not negative.
     confidence : float
-        Coverage of the Monte Carlo bounds, between 0 and 1.
+        Coverage of the bounds, between 0 and 1.
     **options
         What the method of a model takes besides, such as ``device``; none for a mixture.
 
@@ -128,7 +129,7 @@ def profiles(
     log_snr = schedule.log_snr(grid)
     estimate = _estimate(_twice(source) if null else source, np.exp(-log_snr), weights, samples, seed)
     factor = rate_factor(rate_axis, log_snr, schedule)
-    half = float(ndtri(min(0.5 + confidence / 2, np.nextafter(1, 0))))
+    half = float(stdtrit(DEGREES, min(0.5 + confidence / 2, np.nextafter(1, 0))))
     settings = {
         "function": "specent.exact.profiles",
         "model": source.identity,

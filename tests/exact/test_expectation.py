@@ -1,4 +1,4 @@
-"""What decides between quadrature and Monte Carlo, and what each of them rests on."""
+"""What decides between quadrature and quasi-Monte Carlo, and what each of them rests on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import itertools
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.integrate import quad
+from scipy.special import entr
+from scipy.stats import chi2, t
 
+from specent import exact
 from specent.errors import SpecentError
 from specent.exact import GaussianMixture, expectation
-from specent.exact.expectation import monte_carlo, on_a_line, quadrature, span
+from specent.exact.expectation import DEGREES, monte_carlo, on_a_line, quadrature, span
 from specent.exact.mixture import component_weights
 from specent.partitions import Partition
+from specent.schedules import VE
+
+TAU = np.array([0.3, 1.0, 3.0, 10.0])
+# one in a thousand is further off than so many standard errors
+FAR = float(t.ppf(1 - 0.0005, DEGREES))
 
 
 def test_coordinates_in_the_span_keep_all_distances() -> None:
@@ -68,11 +77,75 @@ def test_both_ways_agree_where_both_can_be_taken(variances: list[float]) -> None
     tau = np.array([0.01, 0.5, 5.0, 100.0])
     entropy, rate = quadrature(mix, tau, weights)
     estimate = monte_carlo(mix, tau, [weights], 50_000, 1)
-    assert (np.abs(estimate.entropy[0] - entropy) < 4 * estimate.entropy_error[0]).all()
-    assert (np.abs(estimate.rate[0] - rate) < 4 * estimate.rate_error[0]).all()
+    assert (np.abs(estimate.entropy[0] - entropy) < FAR * estimate.entropy_error[0]).all()
+    assert (np.abs(estimate.rate[0] - rate) < FAR * estimate.rate_error[0]).all()
 
 
-def test_draws_do_not_depend_on_the_times_or_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def _box(sides: list[float]) -> tuple[GaussianMixture, NDArray[np.float64], NDArray[np.float64]]:
+    """Components at the corners of a box, whose entropy and rate are the sums of those of its sides."""
+    mix = GaussianMixture(np.array(list(itertools.product(*[(-side, side) for side in sides]))))
+    lines = [GaussianMixture([[-side], [side]]) for side in sides]
+    parts = [quadrature(line, TAU, component_weights(line, Partition.full(line.labels))) for line in lines]
+    entropy, rate = np.sum(parts, axis=0)
+    return mix, entropy, rate
+
+
+@pytest.mark.parametrize("sides", [[1.0, 2.0], [1.0, 2.0, 3.0], [0.5, 1.0, 2.0, 4.0]], ids=len)
+def test_a_box_is_decided_as_its_sides_are(sides: list[float]) -> None:
+    mix, entropy, rate = _box(sides)
+    weights = component_weights(mix, Partition.full(mix.labels))
+    estimate = monte_carlo(mix, TAU, [weights], 4096, 1)
+    assert (np.abs(estimate.entropy[0] - entropy) < FAR * estimate.entropy_error[0]).all()
+    assert (np.abs(estimate.rate[0] - rate) < FAR * estimate.rate_error[0]).all()
+    # as many independent draws: of every side a logistic function of a normal variable says what is decided
+    x = np.random.default_rng(2).standard_normal((4096 * len(mix.labels), len(sides), 1))
+    chance = 1 / (
+        1 + np.exp(-2 * np.array(sides)[:, None] * (x * np.sqrt(1 + TAU) + np.array(sides)[:, None]) / (1 + TAU))
+    )
+    surprisal = (entr(chance) + entr(1 - chance)).sum(axis=1)
+    np.testing.assert_allclose(surprisal.mean(axis=0), entropy, atol=4 * np.log(2) / np.sqrt(len(x)) * len(sides))
+    independent = surprisal.std(axis=0) / np.sqrt(len(x))
+    assert (estimate.entropy_error[0] < 0.35 * independent).all()
+
+
+def test_intervals_cover_the_exact_value() -> None:
+    mix, entropy, rate = _box([1.0, 2.0])
+    expected = np.array([entropy, rate]) / np.log(2)
+    inside = []
+    for seed in range(100):
+        profile = exact.profiles(mix, VE(), np.sqrt(TAU), "full", samples=64, seed=seed).squeeze()
+        low, high = (
+            np.array([profile[f"{name}_{bound}"] for name in ("entropy", "entropy_rate")])
+            for bound in ("lower", "upper")
+        )
+        inside.append((low < expected) & (expected < high))
+    # 100 runs at 95 %: a standard error of 2.2 %
+    np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=4 * 0.0218)
+
+
+@pytest.mark.parametrize("degrees", [1, 3, 64, 3072, 2**20 - 1, 2**20, 2**21])
+def test_the_squared_length_of_the_rest_is_a_chi_square_variable(degrees: int) -> None:
+    uniform = np.linspace(0.001, 0.999, 999)
+    surplus = expectation._chi_square_surplus(degrees, uniform)
+    np.testing.assert_allclose(chi2.cdf(surplus + degrees, degrees), uniform, atol=1e-7)
+
+
+def test_the_squared_length_of_the_rest_is_nearly_normal_in_a_huge_space() -> None:
+    uniform = (np.arange(100_000) + 0.5) / 100_000
+    surplus = expectation._chi_square_surplus(2**40, uniform) / np.sqrt(2.0 * 2**40)
+    assert surplus.mean() == pytest.approx(0, abs=1e-5)
+    # what midpoints leave out beyond four standard deviations
+    assert surplus.var() == pytest.approx(1, abs=5e-4)
+
+
+def test_more_coordinates_than_are_tabulated_are_drawn_independently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expectation.Sobol, "MAXDIM", 1)
+    mix, entropy, _ = _box([1.0, 2.0])
+    estimate = monte_carlo(mix, TAU, [component_weights(mix, Partition.full(mix.labels))], 4096, 1)
+    assert (np.abs(estimate.entropy[0] - entropy) < FAR * estimate.entropy_error[0]).all()
+
+
+def test_points_do_not_depend_on_the_times_or_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     mix = GaussianMixture(np.random.default_rng(4).normal(size=(4, 3)), [0.5, 1.0, 1.5, 2.0])
     weights = component_weights(mix, Partition.full(mix.labels))
     tau = np.array([0.1, 1.0, 10.0])
