@@ -38,6 +38,8 @@ RANDOMISATIONS = 8
 DEGREES = RANDOMISATIONS - 1
 """Degrees of freedom of the standard errors."""
 
+# points worked on at a time, a power of two, so that memory does not grow with their number
+_ROWS = 2048
 _LEAST = 2.0**-53
 # degrees of freedom beyond which the formula of Wilson and Hilferty is better than an inverted incomplete gamma
 _MANY = 2**20
@@ -190,9 +192,10 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
             if not holding:
                 continue
             view = View(centres - centres[own], mix.variances, own, mix.dimension)
-            points = _points(view, count, [seed, own, r])
             share = np.array([partitions[i][:, own].sum() for i in holding])[:, None]
-            value[:, holding] += share * _means(view, points, tau, [partitions[i] for i in holding])
+            held = [partitions[i] for i in holding]
+            for points in _points(view, count, [seed, own, r]):
+                value[:, holding] += share / count * _sums(view, points, tau, held)
         gap = value - mean
         mean += gap / (r + 1)
         scatter += gap * (value - mean)
@@ -200,28 +203,29 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
     return Expectation(mean[0], mean[1], error[0], error[1])
 
 
-def _means(view: View, points: Points, tau: Array, partitions: list[Array]) -> Array:
-    """Mean entropy and rate over the points of one component, shape (2, partitions, time)."""
-    mean = np.empty((2, len(partitions), len(tau)))
+def _sums(view: View, points: Points, tau: Array, partitions: list[Array]) -> Array:
+    """Sum of entropy and rate over points of one component, shape (2, partitions, time)."""
+    total = np.empty((2, len(partitions), len(tau)))
     for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
         ratio = np.exp(log_ratio(view, points, tau[part]))
         for i, weights in enumerate(partitions):
             for j, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
-                mean[j, i, part] = value.mean(axis=-1)
-    return mean
+                # a value may be the same at all points, as the rate of a line of equal variances is
+                total[j, i, part] = np.broadcast_to(value, ratio.shape[:-1]).sum(axis=-1)
+    return total
 
 
-def _points(view: View, count: int, seed: Sequence[int]) -> Points:
-    """Points of the standard normal in the span of the means, and the squared length of the rest."""
+def _points(view: View, count: int, seed: Sequence[int]) -> Iterator[Points]:
+    """Points of the standard normal in the span of the means, and the squared length of the rest, some at a time."""
     rank = view.delta.shape[1]
     beyond = view.dimension - rank
     radial = bool(beyond and np.ptp(view.variances) > 0)
-    uniform = _uniform(radial + rank, count, np.random.default_rng(seed))
-    xi = ndtri(uniform[:, radial:])
-    surplus = np.sum(xi**2, axis=1) - rank
-    if radial:
-        surplus = surplus + _chi_square_surplus(beyond, uniform[:, 0])
-    return Points(xi[None], surplus[None])
+    for uniform in _uniform(radial + rank, count, np.random.default_rng(seed)):
+        xi = ndtri(uniform[:, radial:])
+        surplus = np.sum(xi**2, axis=1) - rank
+        if radial:
+            surplus = surplus + _chi_square_surplus(beyond, uniform[:, 0])
+        yield Points(xi[None], surplus[None])
 
 
 def _chi_square_surplus(degrees: int, uniform: Array) -> Array:
@@ -234,13 +238,14 @@ def _chi_square_surplus(degrees: int, uniform: Array) -> Array:
     return np.asarray(degrees * step * (3 + step * (3 + step)))
 
 
-def _uniform(dimension: int, count: int, stream: np.random.Generator) -> Array:
-    """Scrambled points of the open unit cube, shape (count, dimension); independent ones beyond what is tabulated."""
-    if dimension > Sobol.MAXDIM:
-        return stream.random((count, dimension))
-    points: Array = Sobol(dimension, scramble=True, rng=stream).random(count)
-    # in double precision 0 is a point now and then
-    return np.clip(points, _LEAST, 1 - _LEAST)
+def _uniform(dimension: int, count: int, stream: np.random.Generator) -> Iterator[Array]:
+    """Scrambled points of the open unit cube, shape (points, dimension); independent ones beyond what is tabulated."""
+    sequence = Sobol(dimension, scramble=True, rng=stream) if dimension <= Sobol.MAXDIM else None
+    for low in range(0, count, _ROWS):
+        size = min(_ROWS, count - low)
+        points = stream.random((size, dimension)) if sequence is None else sequence.random(size)
+        # in double precision 0 is a point now and then
+        yield np.clip(points, _LEAST, 1 - _LEAST)
 
 
 def _blocks(count: int, each: int) -> Iterator[slice]:

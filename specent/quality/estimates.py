@@ -213,8 +213,9 @@ def jackknife_groups(count: int, groups: ArrayLike | None, seed: int) -> NDArray
     if groups is None:
         order = np.random.default_rng(seed).permutation(count)
         return np.argsort(order) % min(GROUPS, count)
-    array = arguments.array(groups, "groups")
-    if array.shape != (count,) or set(array.tolist()) != set(range(GROUPS)):
+    arguments.array(groups, "groups")  # refuses lists of lists of unequal length
+    array = np.asarray(groups)
+    if array.shape != (count,) or array.dtype.kind not in "iu" or set(array.tolist()) != set(range(GROUPS)):
         raise SpecentError(
             f"groups={brief(groups)} must name one of the groups 0 .. {GROUPS - 1} for each of {count} samples, "
             "and none may be empty"

@@ -139,7 +139,7 @@ def _coordinate(dataset: xr.Dataset, row: Variable) -> xr.Variable:
 def _runs_named(dataset: xr.Dataset, kind: str) -> xr.Dataset:
     """An unknown dimension, of which there may be one, becomes the dimension ``run``."""
     order = dimension_order(kind)
-    present = dict.fromkeys(dim for name in KINDS[kind] if name in dataset for dim in dataset[name].dims)
+    present = dict.fromkeys(dim for name in KINDS[kind] if name in dataset for dim in dataset.variables[name].dims)
     unknown = [dim for dim in present if dim not in order]
     if not unknown:
         return dataset
@@ -149,7 +149,9 @@ def _runs_named(dataset: xr.Dataset, kind: str) -> xr.Dataset:
             f".isel({unknown[0]}=0), or reduce it"
         )
     dim = unknown[0]
-    if not any(dim in dataset[name].dims for name, row in KINDS[kind].items() if row.essential and name in dataset):
+    if not any(
+        dim in dataset.variables[name].dims for name, row in KINDS[kind].items() if row.essential and name in dataset
+    ):
         raise ArchiveError(f"the dimension {dim!r} is not one of a {kind} dataset; undo its renaming, or drop it")
     labels = dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim])
     return dataset.drop_vars([dim], errors="ignore").rename({dim: "run"}).assign_coords(run=labels.astype(str))
