@@ -144,18 +144,42 @@ def production(
     Returns
     -------
     production, cross_production : array, shape (..., partitions)
-        :math:`-dH/d\gamma` and :math:`-dC/d\gamma` in nats. The second is 0 where no side holds the driver.
+        :math:`-dH/d\gamma` and :math:`-dC/d\gamma` in nats, 0 where no side holds the driver.
     """
     xp = namespace(log_likelihood)
     log_side, within = posterior(log_likelihood, log_prior)
-    side = xp.exp(log_side)
-    mixture, contrast, image = _contrasts(side, within, gram)
+    mixture, contrast, image = _contrasts(xp.exp(log_side), within, gram)
     spread = xp.sum(image * contrast, axis=-1)
     towards = xp.sum(image * (mover[..., None, :] - mixture)[..., None, :], axis=-1)
+    holds = xp.amax(xp.where(xp.isfinite(log_prior), 1.0, 0.0) * driver[..., None, None, :], axis=-1)
+    return rates(log_side, spread, towards, holds, unguided)
+
+
+def rates(log_side: Array, spread: Array, towards: Array, holds: Array, unguided: bool) -> tuple[Array, Array]:
+    r"""Production of entropy and of cross-entropy from the geometry of the sides' denoisers.
+
+    Parameters
+    ----------
+    log_side : array, shape (..., sides)
+        Normalised log-posterior of the sides.
+    spread : array, shape (..., sides)
+        Squared distance :math:`|D_z - \bar D|^2` of the denoiser of each side from their mean.
+    towards : array, shape (..., sides)
+        Its projection :math:`(D_z - \bar D)\cdot(D_g - \bar D)` on the direction of the movement.
+    holds : array, shape (..., sides)
+        1 for the side that holds the driver, 0 elsewhere.
+    unguided : bool
+        As `production` has it.
+
+    Returns
+    -------
+    production, cross_production : array, shape (...)
+        In nats, 0 where no side holds the driver.
+    """
+    xp = namespace(log_side)
+    side = xp.exp(log_side)
     produced = 0.5 * xp.sum(side * spread, axis=-1)
     if not unguided:
         surprisal = xp.clip(log_side, -1e4, 0.0) + entropy(log_side)[..., None]
         produced = produced + xp.sum(side * surprisal * towards, axis=-1)
-    holds = xp.amax(xp.where(xp.isfinite(log_prior), 1.0, 0.0) * driver[..., None, None, :], axis=-1)
-    cross = xp.sum(holds * (towards - 0.5 * spread), axis=-1)
-    return produced, cross
+    return produced * xp.sum(holds, axis=-1), xp.sum(holds * (towards - 0.5 * spread), axis=-1)

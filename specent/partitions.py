@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -168,21 +169,23 @@ class Partition:
         """Whether every one of `labels` is on some side."""
         return set(self.labels) >= set(_names(labels))
 
-    def weights(self, labels: Sequence[str], label_prior: ArrayLike | None = None) -> Array:
-        r"""Joint probability :math:`P(z)\,\pi(c \mid z)` of side and label.
+    def members(
+        self, labels: Sequence[str], label_prior: ArrayLike | None = None
+    ) -> list[tuple[NDArray[np.intp], Array]]:
+        r"""Labels of every side and their joint probability :math:`P(z)\,\pi(c \mid z)` with it.
 
         Parameters
         ----------
         labels : sequence of str
-            The labels in the order of the last axis of the result, the null condition among them if it is on a side;
-            those not covered get weight 0.
+            The labels, the null condition among them if it is on a side.
         label_prior : array_like, shape (labels,), optional
             Prior of the labels, uniform by default. That of the null condition does not matter.
 
         Returns
         -------
-        ndarray, shape (sides, labels)
-            Non-negative, summing to 1.
+        list of (ndarray of int, ndarray)
+            For each side the positions of its labels among `labels`, ascending, and their probabilities, which sum to
+            1 over all sides.
 
         Raises
         ------
@@ -191,8 +194,8 @@ class Partition:
 
         Examples
         --------
-        >>> Partition.one_vs_rest("a", ["a", "b", "c"]).weights(["a", "b", "c"]).tolist()
-        [[0.5, 0.0, 0.0], [0.0, 0.25, 0.25]]
+        >>> [weights.tolist() for _, weights in Partition.one_vs_rest("a", ["a", "b", "c"]).members(["a", "b", "c"])]
+        [[0.5], [0.25, 0.25]]
         """
         labels = _names(labels)
         self.check(labels)
@@ -204,20 +207,38 @@ class Partition:
                 f"label_prior={brief(label_prior)} must hold one number per label, 0 or between 1e-100 and 1e100"
             )
         column = {label: i for i, label in enumerate(labels)}
-        member = np.zeros((len(self.sides), len(labels)))
-        for row, (_, covered) in enumerate(self.sides):
-            member[row, [column[label] for label in covered]] = 1.0
+        columns = [np.sort([column[label] for label in covered]) for _, covered in self.sides]
         # the null condition is a side by itself, whose prior is that of the side
-        weights: Array = member * prior
-        if NULL in column:
-            weights[:, column[NULL]] = member[:, column[NULL]]
-        totals = weights.sum(axis=1)
+        weights = [
+            np.ones(1) if NULL in covered else prior[own] for own, (_, covered) in zip(columns, self.sides, strict=True)
+        ]
+        totals = np.array([weight.sum() for weight in weights])
         if not np.all(totals > 0):
             side = self.side_names[int(np.argmin(totals))]
             raise PartitionError(f"partition {self.name!r}: the labels of side {side!r} have no prior weight")
         if self.prior is None:
-            return np.asarray(weights / totals.sum())
-        return np.asarray(weights * (np.asarray(self.prior) / totals)[:, None])
+            return [(own, weight / totals.sum()) for own, weight in zip(columns, weights, strict=True)]
+        shares = np.asarray(self.prior) / totals
+        return [(own, weight * share) for own, weight, share in zip(columns, weights, shares, strict=True)]
+
+    def weights(self, labels: Sequence[str], label_prior: ArrayLike | None = None) -> Array:
+        r"""Joint probability :math:`P(z)\,\pi(c \mid z)` of every side and label, see `members`.
+
+        Returns
+        -------
+        ndarray, shape (sides, labels)
+            Non-negative, summing to 1; 0 for labels that are not on the side.
+
+        Examples
+        --------
+        >>> Partition.one_vs_rest("a", ["a", "b", "c"]).weights(["a", "b", "c"]).tolist()
+        [[0.5, 0.0, 0.0], [0.0, 0.25, 0.25]]
+        """
+        sides = self.members(labels, label_prior)
+        dense = np.zeros((len(sides), len(labels)))
+        for row, (columns, weights) in enumerate(sides):
+            dense[row, columns] = weights
+        return dense
 
     def to_json(self) -> str:
         """The definition as JSON text, for the coordinate ``definition`` of a dataset."""
@@ -297,6 +318,13 @@ def _name(value: object, argument: str) -> str:
 
 
 def _names(labels: object, argument: str = "labels") -> tuple[str, ...]:
+    # a thousand partitions of a thousand labels check the same tuple of these each time
+    plain = type(labels) is tuple and set(map(type, labels)) == {str}
+    return _known_names(labels, argument) if plain else arguments.names(labels, argument, error=PartitionError)
+
+
+@lru_cache(maxsize=64)
+def _known_names(labels: tuple[str, ...], argument: str) -> tuple[str, ...]:
     return arguments.names(labels, argument, error=PartitionError)
 
 

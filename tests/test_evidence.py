@@ -134,8 +134,7 @@ def test_unguided_production_is_the_mean_over_drivers_of_the_general_one(seed: i
             evidence.production(state.evidence, log_prior, state.gram(), *_mover(c, 1.0), unguided=False)
             for c in range(5)
         ]
-        idle = np.zeros(5)
-        short, _ = evidence.production(state.evidence, log_prior, state.gram(), idle, idle, unguided=True)
+        short, _ = evidence.production(state.evidence, log_prior, state.gram(), *_mover(3, 1.0), unguided=True)
         assert np.dot(chance, [row[0][0] for row in produced]) == pytest.approx(short[0], abs=1e-10)
         assert np.dot(chance, [row[1][0] for row in produced]) == pytest.approx(short[0], abs=1e-10)
         # half the posterior variance of the denoisers of the sides, written out

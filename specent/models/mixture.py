@@ -78,20 +78,28 @@ class MixtureModel(ExactModel):
         return self.means[component] + self.variances[component].sqrt()[:, None] * spread.to(self.device)
 
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
-        return self._mixed(x, sigma, self.member[condition])
+        state = x.to(self.means.dtype)
+        return self._mixed(state, sigma, self.component_log_density(state, sigma), self.member[condition])
 
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
-        return self._mixed(x, sigma, self.member[conditions].expand(len(x), -1, -1))
-
-    def _mixed(self, x: Tensor, sigma: float, member: Tensor) -> Tensor:
-        """Average the denoisers of the components allowed by `member` (batch, [candidates,] components)."""
         state = x.to(self.means.dtype)
-        weighted = self.component_log_density(state, sigma)
+        own = self.member[conditions]
+        single = own.sum(1) == 1
+        # of most mixtures every label has one component, whose denoiser needs no weights
+        component = own.to(torch.uint8).argmax(1)
         shrink = self.variances / (self.variances + sigma**2)
-        if member.ndim == 3:
-            weighted, state = weighted[:, None, :], state[:, None, :]
+        centre = ((1 - shrink)[:, None] * self.means)[component]
+        denoised = torch.addcmul(centre, shrink[component][:, None], state[:, None])
+        weighted = self.component_log_density(state, sigma)
+        for i in torch.nonzero(~single)[:, 0].tolist():
+            denoised[:, i] = self._mixed(state, sigma, weighted, own[i])
+        return denoised
+
+    def _mixed(self, state: Tensor, sigma: float, weighted: Tensor, member: Tensor) -> Tensor:
+        """Average the denoisers of the components allowed by `member`, shape (components,) or (batch, components)."""
+        shrink = self.variances / (self.variances + sigma**2)
         weight = torch.softmax(torch.where(member, weighted, -torch.inf), dim=-1)
-        mixed: Tensor = weight @ ((1 - shrink)[:, None] * self.means) + (weight @ shrink)[..., None] * state
+        mixed: Tensor = weight @ ((1 - shrink)[:, None] * self.means) + (weight @ shrink)[:, None] * state
         return mixed
 
 

@@ -33,6 +33,7 @@ from specent.sampling.failures import refuse_infinite_output, step_text
 from specent.sampling.grid import warn_of_informed_start
 from specent.sampling.plan import Plan
 from specent.sampling.recorder import Recorder
+from specent.sampling.sides import Step
 from specent.sampling.streams import Streams
 
 
@@ -63,32 +64,30 @@ def run_batch(
         ``log_likelihood`` (batch, time, candidates) and what else is kept; batch first.
     """
     batch, own = torch.arange(len(drivers), device=plan.device), torch.as_tensor(drivers, device=plan.device)
-    driver = torch.nn.functional.one_hot(own, len(plan.candidates)).to(torch.float64)
-    recorder = Recorder(plan, guidance, driver)
-    log_likelihood = torch.zeros_like(driver)
+    recorder = Recorder(plan, len(drivers))
+    log_likelihood = torch.zeros(len(drivers), len(plan.candidates), dtype=torch.float64, device=plan.device)
     state = guidance.start(plan.noise_level, len(drivers), like=log_likelihood)
     x = plan.start * _noise(streams, plan)
     for i in reversed(range(len(plan.time))):
         denoised = _denoised(plan, i, x)
         scale = guidance.scale_at(float(plan.noise_level[i]), state)
-        mover = _mover(plan, driver, scale)
-        predicted = (mover[:, None, :] @ denoised)[:, 0]
-        delta = denoised - denoised[batch, own][:, None]
-        gram = delta @ delta.transpose(1, 2)
-        refuse_infinite_output(gram, denoised, x, plan, i, drivers)
+        driving = denoised[batch, own]
+        predicted = _moving(plan, denoised, driving, scale)
+        step = Step(log_likelihood, denoised - driving[:, None], predicted - driving, own, unguided=not guidance.guided)
+        refuse_infinite_output(step.square, denoised, x, plan, i, drivers)
         if first and i == len(plan.time) - 1:
-            warn_of_informed_start(gram, plan)
-        recorder.write(i, log_likelihood, gram, mover, predicted, scale)
+            warn_of_informed_start(step.delta, plan)
+        recorder.write(i, step, predicted, scale)
         tick()
         if i == 0:
             break
-        step, noise = plan.steps[i - 1], _noise(streams, plan)
-        x = step.keep * x + step.pull * predicted + step.spread * noise
-        drift = step.gain * ((gram @ mover[..., None])[..., 0] - 0.5 * gram.diagonal(dim1=1, dim2=2))
-        diffusion = step.gain**0.5 * (delta @ noise[..., None])[..., 0]
-        log_likelihood = log_likelihood + drift + diffusion
+        move, noise = plan.steps[i - 1], _noise(streams, plan)
+        x = move.keep * x + move.pull * predicted + move.spread * noise
+        drift = move.gain * (step.pull - 0.5 * step.square)
+        increment = drift + move.gain**0.5 * (step.delta @ noise[..., None])[..., 0]
+        log_likelihood = log_likelihood + increment
         if guidance.needs_null:
-            state = guidance.update(state, -(drift + diffusion)[:, plan.index[NULL]])
+            state = guidance.update(state, -increment[:, plan.index[NULL]])
     return recorder.arrays
 
 
@@ -96,13 +95,13 @@ def _noise(streams: Streams, plan: Plan) -> Tensor:
     return torch.from_numpy(streams.draw()).to(plan.device)
 
 
-def _mover(plan: Plan, driver: Tensor, scale: float | Tensor) -> Tensor:
-    """Weights of the candidates' denoised data in those that move the sample, shape (batch, candidates)."""
+def _moving(plan: Plan, denoised: Tensor, driving: Tensor, scale: float | Tensor) -> Tensor:
+    """The denoised data that move the sample, shape (batch, features)."""
     if not isinstance(scale, Tensor) and scale == 1.0:
-        return driver
-    mover = (scale[:, None] if isinstance(scale, Tensor) else scale) * driver
-    mover[:, plan.index[NULL]] += 1 - scale
-    return mover
+        return driving
+    null = denoised[:, plan.index[NULL]]
+    moving: Tensor = null + (scale[:, None] if isinstance(scale, Tensor) else scale) * (driving - null)
+    return moving
 
 
 def _denoised(plan: Plan, i: int, x: Tensor) -> Tensor:

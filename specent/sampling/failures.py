@@ -25,13 +25,13 @@ def step_text(plan: Plan, i: int) -> str:
 
 
 def refuse_infinite_output(
-    gram: Tensor, denoised: Tensor, x: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]
+    square: Tensor, denoised: Tensor, x: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]
 ) -> None:
     """Refuse denoised data that hold a NaN or an infinity, or are too large to be squared.
 
-    Either shows in the inner products, an array that is small.
+    Either shows in the squared distances from the driver's, an array that is small.
     """
-    if torch.isfinite(gram).all():
+    if torch.isfinite(square).all():
         return
     size = denoised.abs().amax(-1).nan_to_num(nan=torch.inf, posinf=torch.inf)
     row, column = (int(index) for index in torch.nonzero(size == size.max())[0])

@@ -45,7 +45,7 @@ def warn_of_coarse_end(plan: Plan) -> None:
     )
 
 
-def warn_of_informed_start(gram: Tensor, plan: Plan) -> None:
+def warn_of_informed_start(delta: Tensor, plan: Plan) -> None:
     """Warn if the chain starts where the state would already tell the labels apart, which a path cannot know.
 
     At small signal-to-noise ratio the mutual information of label and state is half that ratio times the variance of
@@ -54,8 +54,7 @@ def warn_of_informed_start(gram: Tensor, plan: Plan) -> None:
     labels = [i for i, name in enumerate(plan.candidates) if name != NULL]
     if len(labels) < 2:
         labels = list(range(len(plan.candidates)))
-    inner = gram[:, labels][:, :, labels]
-    variance = inner.diagonal(dim1=1, dim2=2).mean(-1) - inner.mean((-2, -1))
+    variance = delta[:, labels].var(1, correction=0).sum(-1)
     known = 0.5 * float(np.exp(plan.log_snr[-1])) * float(variance.mean()) * BITS_PER_NAT
     if known > START_BITS:
         warnings.warn(

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from specent import evidence
 from specent.guidance import Setting
 from specent.models.base import Model
 from specent.partitions import NULL, Partition
 from specent.sampling.record import Record
+from specent.sampling.sides import Sides
 from specent.schedules import Schedule
 from specent.transitions import Transition, transitions
 
@@ -121,18 +121,9 @@ class Plan:
         return [(label, sample) for label in self.drivers for sample in range(self.samples)]
 
     @cached_property
-    def log_priors(self) -> tuple[tuple[NDArray[np.intp], Array], ...]:
-        """Joint log-priors of side and candidate, stacked by number of sides, with the indices of their partitions."""
-        groups: dict[int, list[int]] = {}
-        for i, partition in enumerate(self.partitions):
-            groups.setdefault(len(partition.sides), []).append(i)
-        return tuple(
-            (np.array(indices), evidence.log_weights(np.stack([self._weights(i) for i in indices])))
-            for indices in groups.values()
-        )
-
-    def _weights(self, i: int) -> Array:
-        return self.partitions[i].weights(self.candidates, self.candidate_prior)
+    def sides(self) -> Sides:
+        """The sides of the partitions, set against the candidates."""
+        return Sides(self.partitions, self.candidates, self.candidate_prior, self.device)
 
     @cached_property
     def prediction_indices(self) -> tuple[int, ...]:

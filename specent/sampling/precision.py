@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from specent import evidence
 from specent.arguments import brief
 from specent.errors import SpecentError, SpecentWarning
-from specent.partitions import NULL
+from specent.evidence import BITS_PER_NAT
+from specent.partitions import NULL, Partition
 from specent.sampling.chain import run_batch
 from specent.sampling.plan import Plan
 from specent.sampling.record import Record
+from specent.sampling.sides import Sides
 from specent.sampling.streams import Streams
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -98,7 +99,7 @@ def probe(plan: Plan, precision: str) -> float:
     keys = plan.keys
     few = [keys[i] for i in np.unique(np.linspace(0, len(keys) - 1, _PROBED).round().astype(int))]
     plain, reduced = (_entropies(plan, few, name) for name in ("float32", precision))
-    change = float(np.abs(reduced - plain).max())
+    change = float(np.abs(reduced - plain).max(initial=0.0))
     if change > PROBE_BITS:
         warnings.warn(
             f"precision={precision!r} changes an entropy by {change:.2g} bit on {len(few)} trajectories, more than "
@@ -113,20 +114,17 @@ def _entropies(plan: Plan, keys: Sequence[tuple[str, int]], precision: str) -> N
     """Mean entropy of the path posterior in bits, shape (time, partitions)."""
     streams = Streams(plan.seed, keys, plan.features, len(plan.time))
     drivers = np.array([plan.index[label] for label, _ in keys])
-    groups = plan.log_priors or ((np.array([0]), _full(plan)),)
+    sides = plan.sides if plan.partitions else _full(plan)
     bare = replace(plan, partitions=(), record=Record(distances=False))
     with arithmetic(precision, plan.device):
         arrays = run_batch(bare, plan.guidance[0], drivers, streams, lambda: None)
-    posteriors = [evidence.posterior(arrays["log_likelihood"], log_prior)[0] for _, log_prior in groups]
-    means = [evidence.entropy(log_side).mean(axis=0) * evidence.BITS_PER_NAT for log_side in posteriors]
-    return np.concatenate(means, axis=-1)
+    along = torch.from_numpy(arrays["log_likelihood"]).unbind(1)
+    means = [sides.entropy(values.to(plan.device)).mean(0).cpu().numpy() for values in along]
+    return BITS_PER_NAT * np.stack(means)
 
 
-def _full(plan: Plan) -> NDArray[np.float64]:
-    """Log-prior of every label among the candidates as a side of its own, shape (1, labels, candidates)."""
-    labels = [i for i, name in enumerate(plan.candidates) if name != NULL]
-    prior = plan.candidate_prior[labels]
-    joint = np.zeros((1, len(labels), len(plan.candidates)))
-    joint[0, np.arange(len(labels)), labels] = prior / prior.sum()
-    result: NDArray[np.float64] = evidence.log_weights(joint)
-    return result
+def _full(plan: Plan) -> Sides:
+    """Every label among the candidates as a side of its own."""
+    labels = [name for name in plan.candidates if name != NULL]
+    parts = [Partition.full(labels)] if len(labels) > 1 else []
+    return Sides(parts, plan.candidates, plan.candidate_prior, plan.device)
