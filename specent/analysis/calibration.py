@@ -9,7 +9,6 @@ wrong turns that a finite sample has not seen, which the bootstrap cannot; the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent.analysis.bootstrap import check_options, statistic_means, variance_of_mean
+from specent.analysis.blocks import each_block
+from specent.analysis.bootstrap import check_options
 from specent.analysis.inputs import checked_runs, refuse_not_finite
-from specent.analysis.posterior import PathEvidence, Statistic, path_statistics, side_log_posterior, streamed
+from specent.analysis.posterior import PathEvidence, Statistic, side_log_posterior
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
+from specent.analysis.trajectory_means import Job, trajectory_means
 from specent.evidence import BITS_PER_NAT
 from specent.schema import coordinates
 
@@ -109,56 +110,57 @@ def calibration_gap(
     _, replicates, seed = check_options(0.5, replicates, seed)
     runs = checked_runs(runs)
     scored = scored_partitions(runs, partitions)
-    sides = sum(len(one.weights) for one in scored)
-    blocks = streamed(runs, ["log_likelihood"], runs.sizes["candidate"] + 8 * len(scored) + 4 * sides)
-    means = statistic_means(path_statistics(runs, blocks, scored, STATISTICS), STATISTICS, scored, replicates, seed)
-    numbers = xr.Dataset({**means, **_side_moments(blocks, scored)}).compute()
-    refuse_not_finite(runs, ["log_likelihood"], numbers)
+    job = Job(runs, ["log_likelihood"], scored, STATISTICS, replicates, seed)
+    numbers = trajectory_means(job)
+    refuse_not_finite(runs, job.sources, numbers)
     result = xr.Dataset()
     result["gap"], result["gap_standard_error"] = gap_and_error(
         numbers[ENTROPY.name] - numbers[SURPRISAL.name], numbers[SURPRISAL_VARIANCE.name]
     )
-    result["posterior_gap"] = _by_partition(numbers["posterior_gap"], scored)
-    error = numbers["spread"].clip(min=numbers["chance_variance"]) ** 0.5
-    result["posterior_gap_standard_error"] = _by_partition(error, scored)
+    both = _posterior_gaps(job)
+    result["posterior_gap"], result["posterior_gap_standard_error"] = both.isel(number=0), both.isel(number=1)
     return _described(result, runs, scored)
 
 
-def _side_moments(blocks: xr.Dataset, partitions: Sequence[ScoredPartition]) -> dict[str, xr.DataArray]:
-    """Mean posterior minus prior of all sides of all partitions in one row, and two variances of it."""
-    size = blocks.sizes["sample"]
-    chance: xr.DataArray = xr.apply_ufunc(
-        _side_posteriors,
-        blocks["log_likelihood"],
-        input_core_dims=[["candidate"]],
-        output_core_dims=[["side"]],
-        kwargs={"weights": [scored.weights for scored in partitions]},
-        dask="parallelized",
-        output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"side": sum(len(scored.weights) for scored in partitions)}},
-    )
-    chance = chance.drop_vars(list(chance.coords))
-    share = np.concatenate([np.tile(scored.share, (len(scored.weights), 1)) for scored in partitions])
-    weight = xr.DataArray(share, dims=("side", "class_label"))
-    holds = [np.arange(len(scored.weights))[:, None] == scored.side for scored in partitions]
-    member = xr.DataArray(np.concatenate(holds), dims=weight.dims)
-    mean = chance.mean("sample", skipna=False)
-    # of the variance P(1 - P) that a calibrated posterior has, the part between drivers is not sampled but fixed
-    within = (chance * (1 - chance)).mean("sample", skipna=False) - (mean - member) ** 2
-    return {
+def _posterior_gaps(job: Job) -> xr.DataArray:
+    """Mean posterior minus prior of the sides, and its standard error, dims (number, partition, side, guidance, time).
+
+    NaN where a partition has fewer sides than another.
+    """
+    runs, partitions, samples = job.runs, job.partitions, job.runs.sizes["sample"]
+    guidance, _, times = job.shape
+    drivers = [np.flatnonzero(scored.share > 0) for scored in partitions]
+    # of posterior less membership, for every driver and side: the mean, and that of the squares
+    moments = [
+        np.zeros((2, len(own), len(scored.weights), guidance, times))
+        for own, scored in zip(drivers, partitions, strict=True)
+    ]
+    for block in each_block(runs, job.sources, job.inner):
+        values = block.arrays["log_likelihood"]
+        for own, scored, moment in zip(drivers, partitions, moments, strict=True):
+            row = np.flatnonzero((own >= block.classes.start) & (own < block.classes.stop))
+            if len(row):
+                some = values[own[row] - block.classes.start].astype(np.float64, copy=False)
+                gap = np.exp(side_log_posterior(some, scored.weights)) - _member(scored, own[row])[:, None, None, None]
+                for order in (0, 1):
+                    total = np.sum(gap ** (1 + order), axis=1) / samples
+                    moment[order, row, :, :, block.times] += np.moveaxis(total, -1, 1)
+    out = np.full((2, len(partitions), max(len(scored.weights) for scored in partitions), guidance, times), np.nan)
+    for p, (own, scored, (mean, square)) in enumerate(zip(drivers, partitions, moments, strict=True)):
+        share = scored.share[own][:, None, None, None]
+        spread = np.sum(share**2 * (square - mean**2), axis=0) / (samples - 1)
+        # of the variance P(1 - P) that a calibrated posterior has, the part between drivers is not sampled but fixed
+        within = (1 - 2 * _member(scored, own)[..., None, None]) * mean - square - mean**2
+        chance = np.sum(share**2 * np.maximum(within, 0.0), axis=0) / samples
         # the shares of the drivers of a side sum to its prior
-        "posterior_gap": ((mean - member) * weight).sum("class_label", skipna=False),
-        "spread": variance_of_mean((chance - mean) ** 2, weight) * (size / (size - 1)),
-        "chance_variance": (within.clip(min=0) * weight**2).sum("class_label", skipna=False) / size,
-    }
+        out[0, p, : len(scored.weights)] = np.sum(share * mean, axis=0)
+        out[1, p, : len(scored.weights)] = np.sqrt(np.maximum(spread, chance))
+    return xr.DataArray(out, dims=("number", "partition", "side", "guidance", "time"))
 
 
-def _by_partition(values: xr.DataArray, partitions: Sequence[ScoredPartition]) -> xr.DataArray:
-    """Split a row of all sides by partition, NaN where a partition has fewer sides than another."""
-    ends = np.cumsum([0, *[len(scored.weights) for scored in partitions]])
-    most = max(len(scored.weights) for scored in partitions)
-    parts = [values.isel(side=slice(low, high)).pad(side=(0, most - high + low)) for low, high in pairwise(ends)]
-    return xr.concat(parts, "partition")
+def _member(scored: ScoredPartition, drivers: NDArray[np.intp]) -> Array:
+    """1 on the side that holds each driver, shape (drivers, sides)."""
+    return np.asarray(scored.side[drivers, None] == np.arange(len(scored.weights)), dtype=np.float64)
 
 
 def gap_and_error(values: xr.DataArray, variance: xr.DataArray | None = None) -> tuple[xr.DataArray, xr.DataArray]:
@@ -171,7 +173,7 @@ def gap_and_error(values: xr.DataArray, variance: xr.DataArray | None = None) ->
     variance : DataArray, optional
         Variance the difference has if all is well.
     """
-    error = values.isel(replicate=slice(1, None)).std("replicate")
+    error = values.isel(replicate=slice(1, None)).std("replicate", skipna=False)
     if variance is not None:
         error = error.clip(min=variance**0.5)
     return values.isel(replicate=0), error
@@ -217,11 +219,6 @@ def worst_gap(
         f"{float(gap[g, p, t]):.3g} bit with standard error {float(error[g, p, t]):.2g}, more than sampling noise "
         f"explains{more}"
     )
-
-
-def _side_posteriors(log_likelihood: Array, weights: Sequence[Array]) -> Array:
-    values = np.asarray(log_likelihood, dtype=np.float64)
-    return np.concatenate([np.exp(side_log_posterior(values, joint)) for joint in weights], axis=-1)
 
 
 def _described(result: xr.Dataset, runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.Dataset:

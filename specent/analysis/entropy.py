@@ -1,8 +1,9 @@
 r"""Conditional entropy of partitions along the reverse process, in bits, from sampled trajectories.
 
 The order of work: trajectories and partitions are read, every estimator takes its numbers from each trajectory, these
-are averaged and resampled, become curves and rates, and a dataset with their bounds. What must hold is tested. The
-estimators, one file each, are in `specent.analysis.estimators`; they agree if model and discretisation are good.
+are averaged and resampled block by block, become curves and rates, and a dataset with their bounds. What must hold is
+tested. The estimators, one file each, are in `specent.analysis.estimators`; they agree if model and discretisation are
+good.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ import json
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
-from dask.diagnostics.progress import ProgressBar
 
 from specent import schema
 from specent.analysis import agreement, bootstrap
@@ -25,16 +24,18 @@ from specent.analysis.curves import rate_by_differences
 from specent.analysis.estimators import ESTIMATORS, Estimator, Means
 from specent.analysis.estimators.null import null_floors
 from specent.analysis.inputs import checked_runs, refuse_not_finite
-from specent.analysis.posterior import Statistic, path_statistics, streamed
-from specent.analysis.production import PRODUCTION, production, production_sources
-from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions, shares
+from specent.analysis.posterior import Statistic
+from specent.analysis.production import production_sources
+from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
+from specent.analysis.trajectory_means import Job, trajectory_means
 from specent.arguments import brief, flag, names
 from specent.axes import check_axis, rate_factor
 from specent.errors import CalibrationWarning, SpecentError
-from specent.evidence import BITS_PER_NAT
 from specent.schedules import from_json
 from specent.schema import Curve
 
+# numbers of the curves of which intervals are taken at a time
+_NUMBERS = 2**21
 _COORDINATES = ("time", "sigma", "alpha", "log_snr", "guidance", "guidance_scale", "sigma_lo", "sigma_hi")
 
 
@@ -134,13 +135,11 @@ def entropy(
     sources = _sources(runs, scored, chosen, rate)
     # calibration is tested whatever was chosen, and by the same pass over the data
     checked = list({one.name: one for one in (ESTIMATORS["path"], *chosen)}.values())
-    values = _means(runs, scored, checked, sources, replicates, seed)
+    statistics: list[Statistic] = list({one.name: one for kind in checked for one in kind.statistics}.values())
+    values = trajectory_means(Job(runs, sources, scored, statistics, replicates, seed, shows), lazy=not compute)
     if compute:
-        with ProgressBar(minimum=2.0, out=sys.stderr) if shows else nullcontext():  # type: ignore[no-untyped-call]
-            values = values.compute()
         refuse_not_finite(runs, sources, values)
     means = Means(runs, scored, values)
-    curves, rates = _curves(means, chosen, rate)
     settings = {
         "function": "entropy", "estimator": [one.name for one in chosen], "rate": rate, "rate_axis": rate_axis,
         "replicates": replicates, "partitions": [json.loads(one.partition.to_json()) for one in scored],
@@ -151,7 +150,8 @@ def entropy(
     floors = null_floors(runs, scored)
     if floors:
         settings["null_floor"] = floors
-    profiles = _profiles(curves, rates, means, chosen, settings, rate_axis, confidence, keep_replicates)
+    options = _Options(rate, rate_axis, confidence, keep_replicates)
+    profiles = _profiles(means, chosen, options, settings)
     if compute:
         _warn([text for one in checked for text in one.self_check(means)])
         profiles, texts = agreement.examined(profiles, [one.name for one in chosen if one.agrees])
@@ -178,66 +178,64 @@ def _sources(
     return ["log_likelihood", *(production_sources(runs, partitions) if needed else [])]
 
 
-def _means(
-    runs: xr.Dataset, partitions: Sequence[ScoredPartition], estimators: Sequence[Estimator], sources: list[str],
-    replicates: int, seed: int,
-) -> xr.Dataset:  # fmt: skip
-    """Every statistic over trajectories, small and still lazy if `runs` is."""
-    candidates, count = runs.sizes["candidate"], len(partitions)
-    inner = candidates + 8 * count + (4 * candidates**2 if "denoiser_distance" in sources else 0)
-    blocks = streamed(runs, sources, inner)
-    statistics: list[Statistic] = list({one.name: one for kind in estimators for one in kind.statistics}.values())
-    values = path_statistics(runs, blocks, partitions, statistics)
-    means = bootstrap.statistic_means(values, statistics, partitions, replicates, seed)
-    if len(sources) > 1:
-        bits = BITS_PER_NAT * bootstrap.resampled(
-            production(runs, blocks, partitions), shares(partitions), replicates, seed
-        )
-        means |= {name: bits.isel(statistic=i) for i, name in enumerate(PRODUCTION)}
-    return xr.Dataset(means)
+class _Options(NamedTuple):
+    """What curves are made of means by; the arguments of `entropy` of these names."""
+
+    rate: str
+    rate_axis: str
+    confidence: float
+    keep_replicates: bool
 
 
-def _curves(means: Means, chosen: Sequence[Estimator], rate: str) -> tuple[xr.DataArray, xr.DataArray]:
-    """Entropy and its rate per unit log_snr, dims (estimator, replicate, guidance, partition, time)."""
-    lazy = any(variable.chunks for variable in means.values.variables.values())
-    values = means.values.chunk({"time": -1, "replicate": -1}) if lazy else means.values
-    whole = Means(means.runs, means.partitions, values)
-    curves, rates = [], []
-    for estimator in chosen:
-        curve = estimator.curve(whole)
-        curves.append(curve)
-        recorded = estimator.production if rate == "production" else ""
-        rates.append(whole[recorded] if recorded else rate_by_differences(curve, whole.log_snr))
-    return xr.concat(curves, "estimator", join="exact"), xr.concat(rates, "estimator", join="exact")
-
-
-def _profiles(
-    curves: xr.DataArray, rates: xr.DataArray, means: Means, chosen: Sequence[Estimator], settings: dict[str, Any],
-    rate_axis: str, confidence: float, keep_replicates: bool,
-) -> xr.Dataset:  # fmt: skip
+def _profiles(means: Means, chosen: Sequence[Estimator], options: _Options, settings: dict[str, Any]) -> xr.Dataset:
     runs, partitions = means.runs, means.partitions
-    factor = rate_factor(rate_axis, runs["log_snr"].values, from_json(str(runs.attrs["schedule"])))
-    entropy = _bounded(curves, confidence, keep_replicates)
-    entropy_rate = _bounded(rates * xr.DataArray(factor, dims="time"), confidence, keep_replicates)
+    entropy, entropy_rate = _curves(means, chosen, options)
     extra: dict[str, xr.DataArray] = {}
     for i, estimator in enumerate(chosen):
         own = xr.DataArray([int(i == other) for other in range(len(chosen))], dims="estimator")
         extra |= {name: array * own for name, array in estimator.variables(means).items()}
     return schema.build_profiles(
-        _within(entropy, chosen, partitions), entropy_rate,
-        prior_entropy=[one.prior_entropy for one in partitions],
+        entropy, entropy_rate, prior_entropy=[one.prior_entropy for one in partitions],
         partitions=[one.partition for one in partitions], estimators=[one.name for one in chosen],
         coords=runs[list(_COORDINATES)].coords, extra=extra, settings=settings, parents=[runs],
         title=f"Entropy profiles of {len(partitions)} partition(s) from trajectories",
-        rate_axis=rate_axis, schedule=runs.attrs["schedule"], model=runs.attrs["model"],
-        guidance_formula=runs.attrs["guidance_formula"], confidence=confidence,
+        rate_axis=options.rate_axis, schedule=runs.attrs["schedule"], model=runs.attrs["model"],
+        guidance_formula=runs.attrs["guidance_formula"], confidence=options.confidence,
     )  # fmt: skip
 
 
-def _bounded(values: xr.DataArray, confidence: float, keep_replicates: bool) -> Curve:
-    lower, upper = bootstrap.bounds(values, confidence)
-    replicates = values.isel(replicate=slice(1, None)) if keep_replicates else None
-    return Curve(values.isel(replicate=0), lower, upper, replicates)
+def _curves(means: Means, chosen: Sequence[Estimator], options: _Options) -> tuple[Curve, Curve]:
+    """Entropy and its rate with bounds, some partitions at a time: intervals take several times what they are of."""
+    runs, partitions = means.runs, means.partitions
+    factor = rate_factor(options.rate_axis, runs["log_snr"].values, from_json(str(runs.attrs["schedule"])))
+    numbers = len(chosen) * means.values.sizes["replicate"] * runs.sizes["guidance"] * runs.sizes["time"]
+    step = max(1, _NUMBERS // numbers)
+    entropies, rates = [], []
+    for low in range(0, len(partitions), step):
+        part = slice(low, low + step)
+        some = Means(runs, partitions[part], means.values.isel(partition=part))
+        curves = [estimator.curve(some) for estimator in chosen]
+        entropies.append(_within(_bounded(curves, options), chosen, some.partitions))
+        slopes = []
+        for estimator, curve in zip(chosen, curves, strict=True):
+            recorded = estimator.production if options.rate == "production" else ""
+            slope = some[recorded] if recorded else rate_by_differences(curve, some.log_snr)
+            slopes.append(slope * xr.DataArray(factor, dims="time"))
+        rates.append(_bounded(slopes, options))
+    return _joined(entropies), _joined(rates)
+
+
+def _bounded(curves: Sequence[xr.DataArray], options: _Options) -> Curve:
+    """Curves of all estimators, dims (guidance, partition, time, replicate), as one with bounds."""
+    values = xr.concat(curves, "estimator", join="exact")
+    lower, upper = bootstrap.bounds(values, options.confidence)
+    kept = values.isel(replicate=slice(1, None)).astype(np.float32) if options.keep_replicates else None
+    return Curve(values.isel(replicate=0), lower, upper, kept)
+
+
+def _joined(parts: Sequence[Curve]) -> Curve:
+    fields = [[array for array in arrays if array is not None] for arrays in zip(*parts, strict=True)]
+    return Curve(*(xr.concat(arrays, "partition", join="exact") for arrays in fields if arrays))
 
 
 def _within(entropy: Curve, chosen: Sequence[Estimator], partitions: Sequence[ScoredPartition]) -> Curve:

@@ -1,30 +1,24 @@
-r"""The posterior of the sides of a partition along every trajectory, in blocks that fit into memory.
+r"""The posterior of the sides of a partition along every trajectory.
 
 Along a path the log-likelihoods of the candidates give the posterior of the sides of a partition, exactly and for any
-network (arXiv 2506.10433). Estimators take their numbers per trajectory and time from it: one pass over the data serves
-all of them.
+network (arXiv 2506.10433). Estimators take their numbers per trajectory and time from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from specent import evidence
 from specent.analysis.scored import ScoredPartition
-from specent.partitions import NULL
 
 Array = NDArray[np.float64]
 
-# numbers per block of a streamed statistic: 32 MB
-_BLOCK = 2**22
-_TRAJECTORY = ("guidance", "class_label", "sample", "time")
 # a log-probability below this contributes nothing
 _LEAST = -1e4
 
@@ -45,6 +39,8 @@ class PathEvidence:
         Prior of the candidates, 0 for the null condition.
     null : int or None
         Index of the null condition among the candidates.
+    rest : Rest, optional
+        What `rest_of` makes of the log-likelihood.
     """
 
     log_likelihood: Array
@@ -52,11 +48,12 @@ class PathEvidence:
     scored: ScoredPartition
     prior: Array
     null: int | None
+    rest: Rest | None = None
 
     @cached_property
     def log_side(self) -> Array:
         """Logarithm of the posterior of the sides, shape (..., sides), kept above -10 000."""
-        return np.clip(side_log_posterior(self.log_likelihood, self.scored.weights), _LEAST, 0.0)
+        return np.clip(side_log_posterior(self.log_likelihood, self.scored.weights, self.rest), _LEAST, 0.0)
 
     @cached_property
     def nats(self) -> Array:
@@ -89,7 +86,67 @@ class Statistic:
     over: Literal["mean", "count", "variance"] = "mean"
 
 
-def side_log_posterior(log_likelihood: Array, weights: Array) -> Array:
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """All labels but one, as a side that many partitions share.
+
+    Attributes
+    ----------
+    prior : ndarray, shape (candidates,)
+        Prior of the candidates, 0 for the null condition.
+    log_sum : ndarray, shape (..., candidates)
+        Logarithm of prior times likelihood, summed over all candidates but this one.
+    """
+
+    prior: Array
+    log_sum: Array
+
+    def of_side(self, weights: Array) -> Array | None:
+        """Logarithm of the joint probability of a side of these `weights`, if it `is_rest`."""
+        if not is_rest(weights, self.prior):
+            return None
+        other = int(np.argmax((self.prior > 0) & (weights == 0)))
+        # labels keep their own prior within a side, so one factor is that of all
+        member = int(np.argmax(weights))
+        return np.asarray(self.log_sum[..., other] + np.log(weights[member] / self.prior[member]))
+
+
+def is_rest(weights: Array, prior: Array) -> bool:
+    """Whether a side of these weights (candidates,) holds two labels at least, and all of them but one."""
+    count = int(np.count_nonzero(weights))
+    return 2 <= count == np.count_nonzero(prior) - 1 and prior[weights > 0].min() > 0
+
+
+def rest_of(log_likelihood: Array, prior: Array) -> Rest:
+    """For every candidate what all others amount to, by two sums for all of them together.
+
+    Parameters
+    ----------
+    log_likelihood : ndarray, shape (..., candidates)
+        In nats.
+    prior : ndarray, shape (candidates,)
+        Prior of the candidates, 0 for the null condition; three at least are positive.
+
+    Examples
+    --------
+    >>> rest_of(np.array([0.0, -1e4, -2e4, -2e4]), np.array([0.25, 0.25, 0.25, 0.25])).log_sum.round(3).tolist()
+    [-10001.386, -1.386, -1.386, -1.386]
+    """
+    joint = log_likelihood + evidence.log_weights(prior)
+    first = np.argmax(joint, axis=-1)[..., None]
+    top = np.take_along_axis(joint, first, axis=-1)
+    share = np.exp(joint - top)
+    # the largest is in the sum of all others, so that what is left after a subtraction is no smaller than what is
+    # taken away; only what is left after the largest itself has to be summed again
+    out = np.sum(share, axis=-1, keepdims=True) - share
+    np.put_along_axis(out, first, 1.0, axis=-1)
+    out = np.log(out) + top
+    np.put_along_axis(joint, first, -np.inf, axis=-1)
+    np.put_along_axis(out, first, evidence.log_sum_exp(joint)[..., None], axis=-1)
+    return Rest(prior, out)
+
+
+def side_log_posterior(log_likelihood: Array, weights: Array, rest: Rest | None = None) -> Array:
     """Logarithm of the posterior of the sides of one partition.
 
     Parameters
@@ -98,6 +155,8 @@ def side_log_posterior(log_likelihood: Array, weights: Array) -> Array:
         In nats.
     weights : ndarray, shape (sides, candidates)
         Joint prior of side and candidate.
+    rest : Rest, optional
+        What `rest_of` makes of the log-likelihood: a side of all labels but one then costs no sum over them.
 
     Returns
     -------
@@ -116,107 +175,11 @@ def side_log_posterior(log_likelihood: Array, weights: Array) -> Array:
         column = np.concatenate(members)
         joint = log_likelihood[..., column] + log_weights[np.arange(len(column)), column]
     else:
-        joint = np.stack(
-            [
-                evidence.log_sum_exp(log_likelihood[..., member] + row[member])
-                for member, row in zip(members, log_weights, strict=True)
-            ],
-            axis=-1,
-        )
+        joints = []
+        for member, row, log_row in zip(members, weights, log_weights, strict=True):
+            shared = None if rest is None else rest.of_side(row)
+            joints.append(
+                evidence.log_sum_exp(log_likelihood[..., member] + log_row[member]) if shared is None else shared
+            )
+        joint = np.stack(joints, axis=-1)
     return np.asarray(joint - evidence.log_sum_exp(joint)[..., None])
-
-
-def path_statistics(
-    runs: xr.Dataset, blocks: xr.Dataset, partitions: Sequence[ScoredPartition], statistics: Sequence[Statistic]
-) -> xr.DataArray:
-    """Every statistic of every trajectory, block by block.
-
-    Parameters
-    ----------
-    runs : Dataset
-        Kind ``trajectories``, for its coordinates.
-    blocks : Dataset
-        Its ``log_likelihood``, ready to be streamed.
-    partitions : sequence of ScoredPartition
-        The partitions.
-    statistics : sequence of Statistic
-        What is computed.
-
-    Returns
-    -------
-    DataArray, dims (guidance, class_label, sample, time, partition, statistic)
-        Lazy if `blocks` is.
-    """
-    candidates = [str(name) for name in runs["candidate"].values]
-    sides = xr.Variable(("class_label", "partition"), np.stack([scored.side for scored in partitions], axis=-1))
-    values = xr.apply_ufunc(
-        _block_statistics,
-        blocks["log_likelihood"].variable,
-        sides,
-        input_core_dims=[["candidate"], ["partition"]],
-        output_core_dims=[["partition", "statistic"]],
-        kwargs={
-            "partitions": partitions,
-            "statistics": statistics,
-            "prior": runs["candidate_prior"].values,
-            "null": candidates.index(NULL) if NULL in candidates else None,
-        },
-        dask="parallelized",
-        output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"statistic": len(statistics)}},
-    )
-    return xr.DataArray(values)
-
-
-def _block_statistics(
-    log_likelihood: Array,
-    side: NDArray[np.int64],
-    partitions: Sequence[ScoredPartition],
-    statistics: Sequence[Statistic],
-    prior: Array,
-    null: int | None,
-) -> Array:
-    """Kernel on arrays: shape (..., candidates) and (..., partitions) to (..., partitions, statistics)."""
-    values = np.asarray(log_likelihood, dtype=np.float64)
-    out = np.empty((*values.shape[:-1], len(partitions), len(statistics)))
-    for p, scored in enumerate(partitions):
-        path = PathEvidence(values, np.broadcast_to(side[..., p], values.shape[:-1]), scored, prior, null)
-        for s, statistic in enumerate(statistics):
-            out[..., p, s] = statistic.of(path)
-    # also where the candidate takes no part in a partition: the run is damaged
-    out[~np.isfinite(values).all(axis=-1)] = np.nan
-    return out
-
-
-def streamed(runs: xr.Dataset, names: Sequence[str], inner: int) -> xr.Dataset:
-    """The variables `names` of `runs`, in blocks small enough to stream; left in NumPy if all of it is small.
-
-    Parameters
-    ----------
-    runs : Dataset
-        Kind ``trajectories``.
-    names : sequence of str
-        Variables that are used.
-    inner : int
-        Numbers that work takes per guidance setting, class, sample and time.
-    """
-    used = runs[list(names)]
-    guidance, classes, samples, times = (runs.sizes[dim] for dim in _TRAJECTORY)
-    lazy = any(variable.chunks for variable in used.variables.values())
-    if not lazy and guidance * classes * samples * times * inner <= _BLOCK:
-        return used
-    time = max(1, min(times, _BLOCK // (guidance * inner)))
-    sample = max(1, min(samples, _BLOCK // (guidance * inner * time)))
-    label = max(1, min(classes, _BLOCK // (guidance * inner * time * sample)))
-    most = {"time": time, "sample": sample, "class_label": label}
-    return used.assign({name: _cut(used[name], most) for name in names})
-
-
-def _cut(variable: xr.DataArray, most: Mapping[str, int]) -> xr.DataArray:
-    """Blocks of the given sizes. Those of the file are kept if they are not much larger: to recut costs memory."""
-    sizes: dict[Any, int] = {dim: most.get(str(dim), -1) for dim in variable.dims}
-    if variable.chunks is not None:
-        large = {dim: max(variable.chunksizes[dim]) for dim in most}
-        if np.prod(list(large.values())) <= 4 * np.prod(list(most.values())):
-            sizes = {dim: size for dim, size in sizes.items() if dim not in most}
-    return variable.chunk(sizes)

@@ -8,12 +8,16 @@ between the candidates' denoised data for any other partition.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from specent import evidence
+from specent.analysis.blocks import Block
 from specent.analysis.scored import ScoredPartition, stored_partitions
 from specent.errors import SpecentError
 from specent.partitions import NULL
@@ -22,7 +26,10 @@ from specent.schema.coordinates import guidance_settings
 Array = NDArray[np.float64]
 
 PRODUCTION = ("production", "cross_production")
-_DIMS = ("guidance", "class_label", "sample", "time", "partition", "statistic")
+"""What is produced: entropy, and cross-entropy."""
+
+# numbers that the denoisers of partitions worked on together may take
+_NUMBERS = 2**22
 
 
 def production_sources(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> list[str]:
@@ -60,35 +67,129 @@ def production_sources(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) 
     return [*names, "denoiser_distance", "scale"]
 
 
-def production(runs: xr.Dataset, blocks: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.DataArray:
-    """Production of entropy and cross-entropy of every trajectory, in nats per unit log_snr.
+@dataclass(frozen=True, eq=False)
+class Producer:
+    """Takes the production of partitions from blocks of trajectories, in nats per unit log_snr.
 
-    Parameters
+    Attributes
     ----------
     runs : Dataset
         Kind ``trajectories``, for its coordinates.
-    blocks : Dataset
-        Its variables, ready to be streamed; those of `production_sources` among them.
     partitions : sequence of ScoredPartition
-        The partitions.
-
-    Returns
-    -------
-    DataArray
-        Over (guidance, class_label, sample, time, partition, statistic), where statistic is `PRODUCTION`.
+        The partitions, with what `production_sources` wants of them among the arrays of the blocks.
     """
-    positions = _stored_positions(runs, partitions) if "production" in blocks else [None] * len(partitions)
-    stored = [i for i, position in enumerate(positions) if position is not None]
-    others = [i for i, position in enumerate(positions) if position is None]
-    pieces = []
-    if stored:
-        columns = [positions[i] for i in stored]
-        both = [xr.DataArray(blocks[name].variable).isel(partition=columns) for name in PRODUCTION]
-        pieces.append(xr.concat(both, "statistic").transpose(*_DIMS))
-    if others:
-        pieces.append(_from_distances(runs, blocks, [partitions[i] for i in others]))
-    order = [*stored, *others]
-    return xr.concat(pieces, "partition").isel(partition=np.argsort(order))
+
+    runs: xr.Dataset
+    partitions: Sequence[ScoredPartition]
+
+    @cached_property
+    def columns(self) -> list[int | None]:
+        """Where the production of each partition is stored, None where it follows from distances."""
+        return _stored_positions(self.runs, self.partitions)
+
+    @property
+    def widest(self) -> int:
+        """Most candidates whose distances a partition needs."""
+        counts = [
+            int(scored.weights.any(axis=0).sum()) + 1
+            for column, scored in zip(self.columns, self.partitions, strict=True)
+            if column is None
+        ]
+        return max(counts, default=0)
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Positions of the partitions that are worked on together: of as many sides, over the same candidates."""
+        groups: dict[object, list[int]] = {}
+        for i, (column, scored) in enumerate(zip(self.columns, self.partitions, strict=True)):
+            same = (len(scored.weights), scored.weights.any(axis=0).tobytes())
+            groups.setdefault(same if column is None else i, []).append(i)
+        return list(groups.values())
+
+    def of(self, block: Block, drivers: NDArray[np.intp], group: Sequence[int]) -> Array:
+        """Production of entropy and cross-entropy along the trajectories of some drivers.
+
+        Parameters
+        ----------
+        block : Block
+            Trajectories.
+        drivers : ndarray of int
+            Positions of the drivers in the block.
+        group : sequence of int
+            One of `groups`.
+
+        Returns
+        -------
+        ndarray, shape (drivers, samples, guidance, time, partitions, 2)
+        """
+        stored = self.columns[group[0]]
+        if stored is not None:
+            both = [block.arrays[name][drivers][..., [stored]] for name in PRODUCTION]
+            return np.stack(both, axis=-1).astype(np.float64)
+        weights = np.stack([self.partitions[i].weights for i in group])
+        column = np.flatnonzero(weights.any(axis=(0, 1)))
+        scale = self._scale(block, drivers)
+        # candidates on no side take no part, except the null condition that moves guided samples
+        if self._null is not None and (scale != 1).any():
+            column = np.union1d(column, [self._null])
+        values = _taken(block.arrays["log_likelihood"], drivers, column)
+        gram = -0.5 * _pairs(block.arrays["denoiser_distance"], drivers, column)
+        drove = (column == self._driver[block.classes][drivers, None]).astype(np.float64)[:, None, None, None]
+        moved = scale[..., None] * drove + (1 - scale[..., None]) * (column == self._null)
+        moved, drove = (np.broadcast_to(part, values.shape) for part in (moved, drove))
+        prior = evidence.log_weights(weights[..., column])
+        out = np.empty((*values.shape[:-1], len(group), 2))
+        step = max(1, _NUMBERS // (values.size * prior.shape[1]))
+        for g, plain in enumerate(self._unguided):
+            cut = np.s_[:, :, g]
+            for low in range(0, len(group), step):
+                part = slice(low, low + step)
+                pair = evidence.production(values[cut], prior[part], gram[cut], moved[cut], drove[cut], plain)
+                out[:, :, g, :, part] = np.stack(pair, axis=-1)
+        return np.asarray(out * self._gamma[block.times, None, None])
+
+    @cached_property
+    def _null(self) -> int | None:
+        candidates = self.runs["candidate"].values.tolist()
+        return candidates.index(NULL) if NULL in candidates else None
+
+    @cached_property
+    def _driver(self) -> NDArray[np.intp]:
+        """Position of every driver among the candidates."""
+        position = {str(name): i for i, name in enumerate(self.runs["candidate"].values)}
+        return np.array([position[str(label)] for label in self.runs["class_label"].values])
+
+    @cached_property
+    def _unguided(self) -> list[bool]:
+        return [bool(scale == 1.0) for scale in self.runs["guidance_scale"].values]
+
+    @cached_property
+    def _gamma(self) -> Array:
+        return np.asarray(np.exp(self.runs["log_snr"].values))
+
+    @cached_property
+    def _scales(self) -> Array:
+        """Guidance scale at every time, shape (guidance, time)."""
+        level = np.exp(-0.5 * self.runs["log_snr"].values)
+        return np.array([[one.scale_at(float(value)) for value in level] for one in guidance_settings(self.runs)])
+
+    def _scale(self, block: Block, drivers: NDArray[np.intp]) -> Array:
+        """Guidance scale, shape (drivers or 1, samples or 1, guidance, time)."""
+        if "scale" in block.arrays:
+            return np.asarray(block.arrays["scale"][drivers], dtype=np.float64)
+        return self._scales[None, None, :, block.times]
+
+
+def _taken(array: NDArray[Any], drivers: NDArray[np.intp], column: NDArray[np.intp]) -> Array:
+    """Some drivers and candidates of an array (class, ..., candidate)."""
+    return np.stack([array[driver][..., column] for driver in drivers]).astype(np.float64, copy=False)
+
+
+def _pairs(array: NDArray[Any], drivers: NDArray[np.intp], column: NDArray[np.intp]) -> Array:
+    """Some drivers and pairs of candidates of an array (class, ..., candidate, other_candidate)."""
+    # driver by driver, because all pairs of candidates of a trajectory are far more than those of a few
+    some = [array[driver][..., column[:, None], column] for driver in drivers]
+    return np.stack(some).astype(np.float64, copy=False)
 
 
 def _stored_positions(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> list[int | None]:
@@ -97,66 +198,3 @@ def _stored_positions(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -
         return [None] * len(partitions)
     stored = {(partition.sides, partition.prior): i for i, partition in reversed([*enumerate(stored_partitions(runs))])}
     return [stored.get((scored.partition.sides, scored.partition.prior)) for scored in partitions]
-
-
-def _from_distances(runs: xr.Dataset, blocks: xr.Dataset, partitions: Sequence[ScoredPartition]) -> xr.DataArray:
-    mover, driver = _mover(runs, blocks)
-    both: xr.DataArray = xr.apply_ufunc(
-        _distance_production,
-        *[xr.DataArray(blocks[name].variable) for name in ("log_likelihood", "denoiser_distance")],
-        mover,
-        driver,
-        input_core_dims=[["candidate"], ["candidate", "other_candidate"], ["candidate"], ["candidate"]],
-        output_core_dims=[["partition", "statistic"]],
-        kwargs={
-            "weights": [scored.weights for scored in partitions],
-            "unguided": (runs["guidance_scale"].values == 1.0).tolist(),
-        },
-        dask="parallelized",
-        output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"output_sizes": {"partition": len(partitions), "statistic": 2}},
-    )
-    return (both * xr.DataArray(np.exp(runs["log_snr"].values), dims="time")).transpose(*_DIMS)
-
-
-def _mover(runs: xr.Dataset, blocks: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Weights with which the candidates' denoisers moved the sample, and which candidate drove it."""
-    candidates = [str(name) for name in runs["candidate"].values]
-    level = np.exp(-0.5 * runs["log_snr"].values)
-    if "scale" in blocks:
-        scale = xr.DataArray(blocks["scale"].variable)
-    else:
-        every = [[setting.scale_at(float(value)) for value in level] for setting in guidance_settings(runs)]
-        scale = xr.DataArray(np.array(every), dims=("guidance", "time"))
-    driver = xr.DataArray(
-        [[float(name == str(label)) for name in candidates] for label in runs["class_label"].values],
-        dims=("class_label", "candidate"),
-    )
-    null = xr.DataArray([float(name == NULL) for name in candidates], dims="candidate")
-    return scale * driver + (1 - scale) * null, driver
-
-
-def _distance_production(
-    log_likelihood: Array,
-    distance: Array,
-    mover: Array,
-    driver: Array,
-    weights: Sequence[Array],
-    unguided: Sequence[bool],
-) -> Array:
-    """Kernel on arrays (guidance, class, sample, time, ...); out (..., partitions, 2), per unit of gamma."""
-    values, moved, drove = np.broadcast_arrays(np.asarray(log_likelihood, dtype=np.float64), mover, driver)
-    gram = -0.5 * np.asarray(distance, dtype=np.float64)
-    # candidates on no side take no part, except the null condition that moves guided samples
-    moves = (moved * (1 - drove) != 0).any(axis=tuple(range(moved.ndim - 1)))
-    out = np.empty((*values.shape[:-1], len(weights), 2))
-    for p, joint in enumerate(weights):
-        column = np.flatnonzero(joint.any(axis=0) | moves)
-        prior, cut = evidence.log_weights(joint[None][..., column]), (..., column)
-        for g, plain in enumerate(unguided):
-            block = gram[g][..., column[:, None], column]
-            pair = evidence.production(values[g][cut], prior, block, moved[g][cut], drove[g][cut], plain)
-            for i, part in enumerate(pair):
-                out[g, ..., p, i] = part[..., 0]
-    out[~np.isfinite(gram).all(axis=(-1, -2))] = np.nan
-    return out

@@ -88,7 +88,7 @@ def build_profiles(
     for name, curve in (("entropy", entropy), ("entropy_rate", entropy_rate)):
         variables |= {name: curve.value, f"{name}_lower": curve.lower, f"{name}_upper": curve.upper}
         if curve.replicates is not None:
-            variables[f"{name}_replicate"] = curve.replicates.astype(np.float32)
+            variables[f"{name}_replicate"] = curve.replicates.astype(np.float32, copy=False)
     information = ("mutual_information", "mutual_information_upper", "mutual_information_lower")
     for name, bits in zip(information, (entropy.value, entropy.lower, entropy.upper), strict=True):
         variables[name] = start - bits

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import specent as sp
-from specent.analysis import posterior
+from specent.analysis import blocks
 from specent.analysis.calibration import STATISTICS
 from specent.analysis.posterior import PathEvidence, side_log_posterior
 from specent.analysis.scored import ScoredPartition, scored_partitions
@@ -120,7 +120,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_coordinates(pair_runs, na
 def test_numbers_do_not_depend_on_blocks(four_runs, monkeypatch):
     partitions = ["full", "a|rest", "a,b|c,d"]
     whole = sp.entropy(four_runs, partitions)
-    monkeypatch.setattr(posterior, "_BLOCK", 60_000)
+    monkeypatch.setattr(blocks, "_NUMBERS", 5_000)
     pieces = sp.entropy(four_runs, partitions)
     for name in whole.data_vars:
         assert np.allclose(whole[name], pieces[name], rtol=0, atol=1e-6 if "replicate" in str(name) else 1e-12), name

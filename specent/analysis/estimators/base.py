@@ -25,7 +25,7 @@ class Means:
     partitions : sequence of ScoredPartition
         The partitions.
     values : Dataset
-        Every statistic by its name, dims (replicate, guidance, partition, time): the estimate at index 0, bootstrap
+        Every statistic by its name, dims (guidance, partition, time, replicate): the estimate at index 0, bootstrap
         replicates from 1 on; counts and variances without replicates. ``production`` and ``cross_production`` in bits
         per unit of log_snr, if they are needed.
     """
@@ -81,7 +81,7 @@ class Estimator(ABC):
 
     @abstractmethod
     def curve(self, means: Means) -> xr.DataArray:
-        """Entropy in bits, dims (replicate, guidance, partition, time)."""
+        """Entropy in bits, dims (guidance, partition, time, replicate)."""
 
     def limits(self, sides: int) -> tuple[float, float]:
         """Range in bits which bounds never leave, for a number of sides; infinite where the estimate itself may."""

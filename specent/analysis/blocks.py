@@ -1,0 +1,117 @@
+"""Trajectories block by block: what is in memory at a time does not grow with their number.
+
+A block holds all guidance settings and candidates of some drivers, samples and times. The blocks of a Dask array are
+kept together, because to cut through those of a file costs time: several small ones make a block here, a large one is
+read in parts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+# numbers of a block: 32 MB
+_NUMBERS = 2**22
+# blocks of a Dask array are left whole if they are not larger by more than this
+_LARGER = 4
+_CUT = ("class_label", "sample", "time")
+_ORDER = ("class_label", "sample", "guidance", "time")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some drivers, samples and times of a set of trajectories.
+
+    Attributes
+    ----------
+    classes, samples, times : slice
+        Where the block lies.
+    arrays : mapping of ndarray
+        By name, dims (class_label, sample, guidance, time, ...), in the precision they are stored in.
+    """
+
+    classes: slice
+    samples: slice
+    times: slice
+    arrays: Mapping[str, NDArray[Any]]
+
+
+def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[Block]:
+    """The variables `names` of `runs` in blocks.
+
+    Parameters
+    ----------
+    runs : Dataset
+        Kind ``trajectories``, in NumPy or Dask arrays.
+    names : sequence of str
+        Variables that are used. A dimension that one of them lacks stays in it, of size 1.
+    inner : int
+        Numbers that work takes per guidance setting, class, sample and time.
+
+    Yields
+    ------
+    Block
+        Those of different times of one trajectory one after the other.
+    """
+    used = [runs[name].variable for name in names]
+    ranges = _ranges(runs, used, inner * runs.sizes["guidance"])
+    for classes, samples, times in itertools.product(*ranges):
+        place = {"class_label": classes, "sample": samples, "time": times}
+        pairs = zip(names, used, strict=True)
+        parts = xr.Dataset({name: part.isel(place, missing_dims="ignore") for name, part in pairs}).compute()
+        arrays = {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()}
+        yield Block(classes, samples, times, arrays)
+
+
+def _in_order(variable: xr.Variable) -> NDArray[Any]:
+    missing = [dim for dim in _ORDER if dim not in variable.dims]
+    return np.asarray(xr.DataArray(variable).expand_dims(missing).transpose(*_ORDER, ...).values)
+
+
+def _ranges(runs: xr.Dataset, used: Sequence[xr.Variable], inner: int) -> list[list[slice]]:
+    """Where to cut classes, samples and times: all times together if they fit, then as many samples as do."""
+    chunks = {dim: _chunks(used, dim, runs.sizes[dim]) for dim in _CUT}
+    if np.prod([float(max(sizes)) for sizes in chunks.values()]) * inner <= _LARGER * _NUMBERS:
+        least = {dim: max(sizes) for dim, sizes in chunks.items()}
+    else:
+        least = dict.fromkeys(_CUT, 1)
+    room = max(_NUMBERS // inner, 1)
+    most = {}
+    for dim in reversed(_CUT):
+        others = np.prod([least[other] for other in _CUT if other != dim and other not in most], dtype=int)
+        most[dim] = max(least[dim], min(runs.sizes[dim], room // int(others)))
+        room = max(room // most[dim], 1)
+    return [_cut(chunks[dim], most[dim]) for dim in _CUT]
+
+
+def _chunks(used: Sequence[xr.Variable], dim: str, size: int) -> tuple[int, ...]:
+    """The blocks along a dimension of the variable that has most of them; all of it if it is in memory."""
+    found = [variable.chunksizes[dim] for variable in used if variable.chunks and dim in variable.dims]
+    return max(found, key=len, default=(size,))
+
+
+def _cut(chunks: tuple[int, ...], most: int) -> list[slice]:
+    """Slices of at most so many, small chunks together and large ones in parts.
+
+    Examples
+    --------
+    >>> _cut((2, 2, 2, 5), 4)
+    [slice(0, 4, None), slice(4, 6, None), slice(6, 10, None), slice(10, 11, None)]
+    """
+    slices: list[slice] = []
+    start = stop = 0
+    for size in chunks:
+        if stop + size - start > most and stop > start:
+            slices.append(slice(start, stop))
+            start = stop
+        stop += size
+        while stop - start > most:
+            slices.append(slice(start, start + most))
+            start += most
+    return [*slices, slice(start, stop)] if stop > start else slices

@@ -1,0 +1,235 @@
+"""Means over the trajectories of partitions, with bootstrap replicates, in one pass over the data.
+
+A trajectory matters to the partitions that hold its driver. So every partition is worked on for its own drivers only,
+two of many where it is a pair, and what it needs of a block is added to its sums at once: no number per trajectory and
+partition is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from specent.analysis.blocks import Block, each_block
+from specent.analysis.bootstrap import draw_weights
+from specent.analysis.posterior import PathEvidence, Rest, Statistic, is_rest, rest_of
+from specent.analysis.production import PRODUCTION, Producer
+from specent.analysis.scored import ScoredPartition
+from specent.evidence import BITS_PER_NAT
+from specent.partitions import NULL
+
+Array = NDArray[np.float64]
+
+_DIMS = ("guidance", "partition", "time")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is averaged over the trajectories of partitions.
+
+    Attributes
+    ----------
+    runs : Dataset
+        Kind ``trajectories``, in NumPy or Dask arrays.
+    sources : sequence of str
+        Variables that are read: ``log_likelihood``, and those from which production is taken, if it is wanted.
+    partitions : sequence of ScoredPartition
+        The partitions.
+    statistics : sequence of Statistic
+        Numbers per trajectory.
+    replicates, seed : int
+        Of the resampling.
+    progress : bool
+        Whether to show a bar where it takes more than two seconds.
+    """
+
+    runs: xr.Dataset
+    sources: Sequence[str]
+    partitions: Sequence[ScoredPartition]
+    statistics: Sequence[Statistic]
+    replicates: int
+    seed: int
+    progress: bool = False
+
+    @property
+    def means(self) -> list[str]:
+        """Names of the quantities that are resampled, in bits."""
+        own = [one.name for one in self.statistics if one.over == "mean"]
+        return [*own, *(PRODUCTION if len(self.sources) > 1 else ())]
+
+    @property
+    def totals(self) -> list[Statistic]:
+        """The statistics that are not."""
+        return [one for one in self.statistics if one.over != "mean"]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of guidance settings, partitions and times."""
+        return self.runs.sizes["guidance"], len(self.partitions), self.runs.sizes["time"]
+
+    @cached_property
+    def producer(self) -> Producer | None:
+        """What takes the production from the sources, if it is wanted."""
+        return Producer(self.runs, self.partitions) if len(self.sources) > 1 else None
+
+    @property
+    def inner(self) -> int:
+        """Numbers that work takes per guidance setting, class, sample and time; the weights of replicates included."""
+        candidates = self.runs.sizes["candidate"]
+        numbers = candidates + self.replicates // self.runs.sizes["time"]
+        if self.producer is None or "denoiser_distance" not in self.sources:
+            return numbers
+        # what is in memory already is not copied
+        read = candidates**2 if self.runs["denoiser_distance"].chunks else 0
+        return int(numbers + read + 2 * self.producer.widest**2)
+
+
+def trajectory_means(job: Job, lazy: bool = False) -> xr.Dataset:
+    """Every statistic over the trajectories of each partition, and its production.
+
+    Parameters
+    ----------
+    job : Job
+        What is averaged.
+    lazy : bool
+        Whether to leave the work for later, in Dask arrays of one block.
+
+    Returns
+    -------
+    Dataset, dims (guidance, partition, time, replicate)
+        By the names of the statistics: means with the estimate at index 0 of ``replicate`` and replicates from 1 on;
+        counts and variances without replicates. With more sources than ``log_likelihood`` also ``production`` and
+        ``cross_production``, in bits. NaN at the times where any number that was read is not finite.
+    """
+    if not lazy:
+        return _dataset(job, _computed(job))
+    import dask
+    import dask.array as da
+
+    # not traversed, because Dask would load all of the trajectories that it finds among the arguments
+    later = dask.delayed(partial(_computed, job), pure=False, traverse=False)()  # type: ignore[attr-defined]
+    shapes = dict.fromkeys(job.means, (*job.shape, 1 + job.replicates))
+    shapes |= {one.name: job.shape for one in job.totals}  # type: ignore[misc]
+    arrays = {name: da.from_delayed(later[name], shape, float) for name, shape in shapes.items()}  # type: ignore[no-untyped-call]
+    return _dataset(job, arrays)
+
+
+def _dataset(job: Job, values: Mapping[str, Any]) -> xr.Dataset:
+    return xr.Dataset(
+        {name: ((*_DIMS, "replicate") if name in job.means else _DIMS, array) for name, array in values.items()}
+    )
+
+
+def _computed(job: Job) -> dict[str, Array]:
+    sums = _Sums(job)
+    blocks = each_block(job.runs, job.sources, job.inner)
+    for block in tqdm(blocks, desc="entropy", unit="block", disable=not job.progress, delay=2.0):
+        sums.add(block)
+    return sums.values
+
+
+class _Sums:
+    """Weighted sums over the trajectories seen so far."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.groups = [[p] for p in range(len(job.partitions))] if job.producer is None else job.producer.groups
+        candidates = job.runs["candidate"].values.tolist()
+        self.null = candidates.index(NULL) if NULL in candidates else None
+        self.prior = np.asarray(job.runs["candidate_prior"].values, dtype=np.float64)
+        self.shares_rest = any(is_rest(row, self.prior) for one in job.partitions for row in one.weights)
+        self.means = np.zeros((len(job.means), *job.shape, 1 + job.replicates))
+        self.totals = np.zeros((len(job.totals), *job.shape))
+        self.damaged = np.zeros((job.shape[0], job.shape[2]), dtype=bool)
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """By name."""
+        # also where the number takes no part in a partition: the run is damaged
+        for guidance, time in np.argwhere(self.damaged):
+            self.means[:, guidance, :, time] = np.nan
+        totals = {one.name: total for one, total in zip(self.job.totals, self.totals, strict=True)}
+        return dict(zip(self.job.means, self.means, strict=True)) | totals
+
+    def add(self, block: Block) -> None:
+        """Add what the trajectories of a block have."""
+        bad = self._damaged(block)
+        self.damaged[:, block.times] |= bad
+        with np.errstate(all="ignore" if bad.any() else None):
+            self._add_block(block)
+
+    def _add_block(self, block: Block) -> None:
+        parts = _Parts(block, self.prior if self.shares_rest else None)
+        drawn = draw_weights(
+            (block.classes.start, block.classes.stop), (block.samples.start, block.samples.stop),
+            self.job.runs.sizes["sample"], self.job.replicates, self.job.seed,
+        )  # fmt: skip
+        for group in self.groups:
+            drivers = np.flatnonzero(self.job.partitions[group[0]].share[block.classes] > 0)
+            if len(drivers):
+                values, rest = parts.of(drivers)
+                producer = self.job.producer
+                produced = None if producer is None else BITS_PER_NAT * producer.of(block, drivers, group)
+                weights = drawn[:, drivers].reshape(len(drawn), -1)
+                for i, p in enumerate(group):
+                    scored = self.job.partitions[p]
+                    side = scored.side[block.classes][drivers, None, None, None]
+                    path = PathEvidence(
+                        values, np.broadcast_to(side, values.shape[:-1]), scored, self.prior, self.null, rest
+                    )
+                    numbers = {one.name: one.of(path) for one in self.job.statistics}
+                    if produced is not None:
+                        numbers |= {name: produced[..., i, k] for k, name in enumerate(PRODUCTION)}
+                    self._add(p, numbers, weights, scored.share[block.classes][drivers], block.times)
+
+    def _add(self, p: int, numbers: dict[str, Array], weights: Array, share: Array, times: slice) -> None:
+        """Add numbers (drivers, samples, guidance, time) to those of partition `p`.
+
+        The weights are of shape (1 + replicates, drivers * samples), and share is that of the drivers.
+        """
+        for i, one in enumerate(self.job.totals):
+            # the variance of a mean over trajectories of weight share / samples has that weight twice
+            once = np.ones(len(share)) if one.over == "count" else (share / self.job.runs.sizes["sample"]) ** 2
+            self.totals[i, :, p, times] += np.einsum("d,dsgt->gt", once, numbers[one.name])
+        stacked = np.stack([numbers[name] for name in self.job.means], axis=2) * share[:, None, None, None, None]
+        added = stacked.reshape(weights.shape[1], -1).T @ weights.T
+        self.means[:, :, p, times] += added.reshape(*stacked.shape[2:], -1)
+
+    def _damaged(self, block: Block) -> NDArray[np.bool_]:
+        """Guidance settings and times at which a number that is needed is not finite, shape (guidance, time)."""
+        bad = np.zeros((self.job.shape[0], block.times.stop - block.times.start), dtype=bool)
+        for name, array in block.arrays.items():
+            if name in PRODUCTION and self.job.producer is not None:
+                array = array[..., [column for column in self.job.producer.columns if column is not None]]
+            # a sum tells faster than a look at each of the numbers
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = array.sum()
+            if not np.isfinite(total):
+                bad |= ~np.isfinite(array).all(axis=(0, 1, *range(4, array.ndim)))
+        return bad
+
+
+class _Parts:
+    """The log-likelihood of some drivers of a block, kept until those of others are asked for."""
+
+    def __init__(self, block: Block, prior: Array | None) -> None:
+        self.values = np.asarray(block.arrays["log_likelihood"], dtype=np.float64)
+        self.rest = None if prior is None else rest_of(self.values, prior)
+        self.last: NDArray[np.intp] | None = None
+
+    def of(self, drivers: NDArray[np.intp]) -> tuple[Array, Rest | None]:
+        """Log-likelihood, shape (drivers, samples, guidance, time, candidates), and what `rest_of` makes of it."""
+        if len(drivers) == len(self.values):
+            return self.values, self.rest
+        if self.last is None or not np.array_equal(drivers, self.last):
+            self.last = drivers
+            rest = None if self.rest is None else Rest(self.rest.prior, self.rest.log_sum[drivers])
+            self.some = self.values[drivers], rest
+        return self.some
