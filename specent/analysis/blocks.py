@@ -25,7 +25,7 @@ _ORDER = ("class_label", "sample", "guidance", "time")
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class TrajectoryBlock:
     """Some drivers, samples and times of a set of trajectories.
 
     Attributes
@@ -42,7 +42,7 @@ class Block:
     arrays: Mapping[str, NDArray[Any]]
 
 
-def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[Block]:
+def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[TrajectoryBlock]:
     """The variables `names` of `runs` in blocks.
 
     Parameters
@@ -56,7 +56,7 @@ def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[B
 
     Yields
     ------
-    Block
+    TrajectoryBlock
         Those of different times of one trajectory one after the other.
     """
     used = [runs[name].variable for name in names]
@@ -66,7 +66,7 @@ def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[B
         pairs = zip(names, used, strict=True)
         parts = xr.Dataset({name: part.isel(place, missing_dims="ignore") for name, part in pairs}).compute()
         arrays = {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()}
-        yield Block(classes, samples, times, arrays)
+        yield TrajectoryBlock(classes, samples, times, arrays)
 
 
 def _in_order(variable: xr.Variable) -> NDArray[Any]:

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent import evidence
-from specent.analysis.blocks import Block
+from specent.analysis.blocks import TrajectoryBlock
 from specent.analysis.scored import ScoredPartition, stored_partitions
 from specent.errors import SpecentError
 from specent.partitions import NULL
@@ -106,12 +106,12 @@ class Producer:
             groups.setdefault(same if column is None else i, []).append(i)
         return list(groups.values())
 
-    def of(self, block: Block, drivers: NDArray[np.intp], group: Sequence[int]) -> Array:
+    def of(self, block: TrajectoryBlock, drivers: NDArray[np.intp], group: Sequence[int]) -> Array:
         """Production of entropy and cross-entropy along the trajectories of some drivers.
 
         Parameters
         ----------
-        block : Block
+        block : TrajectoryBlock
             Trajectories.
         drivers : ndarray of int
             Positions of the drivers in the block.
@@ -173,7 +173,7 @@ class Producer:
         level = np.exp(-0.5 * self.runs["log_snr"].values)
         return np.array([[one.scale_at(float(value)) for value in level] for one in guidance_settings(self.runs)])
 
-    def _scale(self, block: Block, drivers: NDArray[np.intp]) -> Array:
+    def _scale(self, block: TrajectoryBlock, drivers: NDArray[np.intp]) -> Array:
         """Guidance scale, shape (drivers or 1, samples or 1, guidance, time)."""
         if "scale" in block.arrays:
             return np.asarray(block.arrays["scale"][drivers], dtype=np.float64)

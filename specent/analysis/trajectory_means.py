@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from specent.analysis.blocks import Block, each_block
+from specent.analysis.blocks import TrajectoryBlock, each_block
 from specent.analysis.bootstrap import draw_weights
 from specent.analysis.posterior import PathEvidence, Rest, Statistic, is_rest, rest_of
 from specent.analysis.production import PRODUCTION, Producer
@@ -158,26 +158,25 @@ class _Sums:
         totals = {one.name: total for one, total in zip(self.job.totals, self.totals, strict=True)}
         return dict(zip(self.job.means, self.means, strict=True)) | totals
 
-    def add(self, block: Block) -> None:
+    def add(self, block: TrajectoryBlock) -> None:
         """Add what the trajectories of a block have."""
         bad = self._damaged(block)
         self.damaged[:, block.times] |= bad
         with np.errstate(all="ignore" if bad.any() else None):
             self._add_block(block)
 
-    def _add_block(self, block: Block) -> None:
-        parts = _Parts(block, self.prior if self.shares_rest else None)
+    def _add_block(self, block: TrajectoryBlock) -> None:
         drawn = draw_weights(
             (block.classes.start, block.classes.stop), (block.samples.start, block.samples.stop),
             self.job.runs.sizes["sample"], self.job.replicates, self.job.seed,
         )  # fmt: skip
+        parts = _Parts(block, self.prior if self.shares_rest else None, drawn)
         for group in self.groups:
             drivers = np.flatnonzero(self.job.partitions[group[0]].share[block.classes] > 0)
             if len(drivers):
-                values, rest = parts.of(drivers)
+                values, rest, weights = parts.of(drivers)
                 producer = self.job.producer
                 produced = None if producer is None else BITS_PER_NAT * producer.of(block, drivers, group)
-                weights = drawn[:, drivers].reshape(len(drawn), -1)
                 for i, p in enumerate(group):
                     scored = self.job.partitions[p]
                     side = scored.side[block.classes][drivers, None, None, None]
@@ -202,7 +201,7 @@ class _Sums:
         added = stacked.reshape(weights.shape[1], -1).T @ weights.T
         self.means[:, :, p, times] += added.reshape(*stacked.shape[2:], -1)
 
-    def _damaged(self, block: Block) -> NDArray[np.bool_]:
+    def _damaged(self, block: TrajectoryBlock) -> NDArray[np.bool_]:
         """Guidance settings and times at which a number that is needed is not finite, shape (guidance, time)."""
         bad = np.zeros((self.job.shape[0], block.times.stop - block.times.start), dtype=bool)
         for name, array in block.arrays.items():
@@ -217,19 +216,25 @@ class _Sums:
 
 
 class _Parts:
-    """The log-likelihood of some drivers of a block, kept until those of others are asked for."""
+    """What partitions need of some drivers of a block, kept until other drivers are asked for.
 
-    def __init__(self, block: Block, prior: Array | None) -> None:
-        self.values = np.asarray(block.arrays["log_likelihood"], dtype=np.float64)
-        self.rest = None if prior is None else rest_of(self.values, prior)
-        self.last: NDArray[np.intp] | None = None
+    The weights `drawn` are of shape (1 + replicates, classes, samples).
+    """
 
-    def of(self, drivers: NDArray[np.intp]) -> tuple[Array, Rest | None]:
-        """Log-likelihood, shape (drivers, samples, guidance, time, candidates), and what `rest_of` makes of it."""
-        if len(drivers) == len(self.values):
-            return self.values, self.rest
-        if self.last is None or not np.array_equal(drivers, self.last):
-            self.last = drivers
-            rest = None if self.rest is None else Rest(self.rest.prior, self.rest.log_sum[drivers])
-            self.some = self.values[drivers], rest
-        return self.some
+    def __init__(self, block: TrajectoryBlock, prior: Array | None, drawn: Array) -> None:
+        values = np.asarray(block.arrays["log_likelihood"], dtype=np.float64)
+        rest = None if prior is None else rest_of(values, prior)
+        self.whole = self.last = (values, rest, drawn.reshape(len(drawn), -1))
+        self.drawn = drawn
+        self.drivers = np.arange(len(values))
+
+    def of(self, drivers: NDArray[np.intp]) -> tuple[Array, Rest | None, Array]:
+        """Log-likelihood (drivers, samples, guidance, time, candidates), its rest, and weights (..., trajectories)."""
+        values, rest, weights = self.whole
+        if len(drivers) == len(values):
+            return self.whole
+        if not np.array_equal(drivers, self.drivers):
+            self.drivers = drivers
+            some = None if rest is None else Rest(rest.prior, rest.log_sum[drivers])
+            self.last = values[drivers], some, self.drawn[:, drivers].reshape(len(weights), -1)
+        return self.last
