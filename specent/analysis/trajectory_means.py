@@ -144,7 +144,7 @@ class _Sums:
         candidates = job.runs["candidate"].values.tolist()
         self.null = candidates.index(NULL) if NULL in candidates else None
         self.prior = np.asarray(job.runs["candidate_prior"].values, dtype=np.float64)
-        self.shares_rest = any(is_rest(row, self.prior) for one in job.partitions for row in one.weights)
+        self.rests = [any(is_rest(row, self.prior) for row in one.weights) for one in job.partitions]
         self.means = np.zeros((len(job.means), *job.shape, 1 + job.replicates))
         self.totals = np.zeros((len(job.totals), *job.shape))
         self.damaged = np.zeros((job.shape[0], job.shape[2]), dtype=bool)
@@ -170,11 +170,11 @@ class _Sums:
             (block.classes.start, block.classes.stop), (block.samples.start, block.samples.stop),
             self.job.runs.sizes["sample"], self.job.replicates, self.job.seed,
         )  # fmt: skip
-        parts = _Parts(block, self.prior if self.shares_rest else None, drawn)
+        parts = _Parts(block, self.prior if any(self.rests) else None, drawn)
         for group in self.groups:
             drivers = np.flatnonzero(self.job.partitions[group[0]].share[block.classes] > 0)
             if len(drivers):
-                values, rest, weights = parts.of(drivers)
+                values, rest, weights = parts.of(drivers, any(self.rests[p] for p in group))
                 producer = self.job.producer
                 produced = None if producer is None else BITS_PER_NAT * producer.of(block, drivers, group)
                 for i, p in enumerate(group):
@@ -228,13 +228,13 @@ class _Parts:
         self.drawn = drawn
         self.drivers = np.arange(len(values))
 
-    def of(self, drivers: NDArray[np.intp]) -> tuple[Array, Rest | None, Array]:
+    def of(self, drivers: NDArray[np.intp], wants_rest: bool) -> tuple[Array, Rest | None, Array]:
         """Log-likelihood (drivers, samples, guidance, time, candidates), its rest, and weights (..., trajectories)."""
         values, rest, weights = self.whole
         if len(drivers) == len(values):
             return self.whole
-        if not np.array_equal(drivers, self.drivers):
+        if not np.array_equal(drivers, self.drivers) or (wants_rest and self.last[1] is None):
             self.drivers = drivers
-            some = None if rest is None else Rest(rest.prior, rest.log_sum[drivers])
+            some = Rest(rest.prior, rest.log_sum[drivers]) if wants_rest and rest is not None else None
             self.last = values[drivers], some, self.drawn[:, drivers].reshape(len(weights), -1)
         return self.last
