@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from scipy.special import gammaincinv, ndtri
 from scipy.stats.qmc import Sobol
 
 from specent.errors import SpecentError
-from specent.exact.kernel import Points, View, log_ratio, statistics
+from specent.exact.kernel import Points, View, log_ratio, rest_statistics, statistics
 from specent.exact.mixture import GaussianMixture
 
 Array = NDArray[np.float64]
@@ -38,9 +39,11 @@ RANDOMISATIONS = 8
 DEGREES = RANDOMISATIONS - 1
 """Degrees of freedom of the standard errors."""
 
-# points worked on at a time, a power of two, so that memory does not grow with their number
-_ROWS = 2048
+# points of a randomisation worked on at a time, a power of two, so that memory does not grow with their number
+_ROWS = 256
 _LEAST = 2.0**-53
+# digits of the points of a sequence
+_BITS = 50
 # degrees of freedom beyond which the formula of Wilson and Hilferty is better than an inverted incomplete gamma
 _MANY = 2**20
 
@@ -162,7 +165,8 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
     """Entropy and rate of several partitions from the same points, stratified by component.
 
     The error of a low-discrepancy sequence falls almost as the number of its points, where that of independent draws
-    falls as the root. It is estimated from independent randomisations, each of all components.
+    falls as the root. It is estimated from independent randomisations, each of all components: a scrambled sequence
+    that the components share, with a digital shift of its own for each of them.
 
     Parameters
     ----------
@@ -175,56 +179,112 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
     samples : int
         Points per component, which are rounded up to `RANDOMISATIONS` times a power of two.
     seed : int
-        Seed; randomisation r of component k draws from the stream (seed, k, r).
+        Seed; randomisation r draws its sequence from the stream (seed, r), the shift of component k from (seed, r, k).
 
     Returns
     -------
     Expectation
     """
-    centres = span(mix.means)
+    centres = _principal(span(mix.means), mix.weights)
     count = 2 ** math.ceil(math.log2(max(samples / RANDOMISATIONS, 1)))
-    mean = np.zeros((2, len(partitions), len(tau)))
-    scatter = np.zeros_like(mean)
-    for r in range(RANDOMISATIONS):
-        value = np.zeros_like(mean)
-        for own in range(len(centres)):
-            holding = [i for i, weights in enumerate(partitions) if weights[:, own].any()]
-            if not holding:
-                continue
-            view = View(centres - centres[own], mix.variances, own, mix.dimension)
-            share = np.array([partitions[i][:, own].sum() for i in holding])[:, None]
-            held = [partitions[i] for i in holding]
-            for points in _points(view, count, [seed, own, r]):
-                value[:, holding] += share / count * _sums(view, points, tau, held)
-        gap = value - mean
-        mean += gap / (r + 1)
-        scatter += gap * (value - mean)
-    error = np.sqrt(scatter / (RANDOMISATIONS * (RANDOMISATIONS - 1)))
+    shares = np.array([weights.sum(axis=0) for weights in partitions])
+    rest = _Rest.among(partitions, mix.weights)
+    others = [i for i in range(len(partitions)) if i not in set(rest.at.tolist())]
+    value = np.zeros((RANDOMISATIONS, 2, len(partitions), len(tau)))
+    sequences = _sequences(mix, centres.shape[1], seed)
+    for own in range(len(centres)):
+        if not shares[:, own].any():
+            continue
+        view = View(centres - centres[own], mix.variances, own, mix.dimension)
+        held = [i for i in others if shares[i, own] > 0]
+        for points in _points(view, count, sequences, seed):
+            for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
+                ratio = np.exp(log_ratio(view, points, tau[part]))
+                for i in held:
+                    for j, numbers in enumerate(statistics(view, points, tau[part], ratio, partitions[i])):
+                        # a value may be the same at all points, as the rate of a line of equal variances is
+                        every = np.broadcast_to(numbers, ratio.shape[:-1])
+                        value[:, j, i, part] += shares[i, own] / count * _per_randomisation(every[..., None])[..., 0]
+                if len(rest.at):
+                    both = rest_statistics(view, points, tau[part], ratio, mix.weights, rest.single, rest.chance)
+                    for j, numbers in enumerate(both):
+                        total = np.moveaxis(_per_randomisation(numbers), 2, 1)
+                        value[:, j, rest.at, part] += (shares[rest.at, own] / count)[:, None] * total
+    mean = value.mean(axis=0)
+    error = value.std(axis=0, ddof=1) / math.sqrt(RANDOMISATIONS)
     return Expectation(mean[0], mean[1], error[0], error[1])
 
 
-def _sums(view: View, points: Points, tau: Array, partitions: list[Array]) -> Array:
-    """Sum of entropy and rate over points of one component, shape (2, partitions, time)."""
-    total = np.empty((2, len(partitions), len(tau)))
-    for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
-        ratio = np.exp(log_ratio(view, points, tau[part]))
+def _per_randomisation(numbers: Array) -> Array:
+    """Sums over the points of each randomisation, (time, points, ...) to (randomisations, time, ...)."""
+    parts = numbers.reshape(len(numbers), RANDOMISATIONS, -1, *numbers.shape[2:])
+    return np.asarray(np.moveaxis(parts.sum(axis=2), 1, 0))
+
+
+class _Rest(NamedTuple):
+    """Partitions of one component against all others: where they stand, the components, and their probabilities."""
+
+    at: NDArray[np.intp]
+    single: NDArray[np.intp]
+    chance: Array
+
+    @classmethod
+    def among(cls, partitions: Sequence[Array], prior: Array) -> _Rest:
+        """Those in which the others keep the `prior` (K,) among themselves, from three components on."""
+        found = []
         for i, weights in enumerate(partitions):
-            for j, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
-                # a value may be the same at all points, as the rate of a line of equal variances is
-                total[j, i, part] = np.broadcast_to(value, ratio.shape[:-1]).sum(axis=-1)
-    return total
+            counts = np.count_nonzero(weights, axis=1)
+            if len(weights) == 2 and 1 in counts and counts.sum() == len(prior) > 2 and prior.min() > 0:
+                row = int(np.argmin(counts))
+                single = int(np.argmax(weights[row]))
+                share = np.delete(weights[1 - row] / prior, single)
+                if np.ptp(share) <= 1e-12 * share[0]:
+                    found.append((i, single, weights[row, single]))
+        index, singles, chance = zip(*found, strict=True) if found else ((), (), ())
+        return cls(np.array(index, dtype=np.intp), np.array(singles, dtype=np.intp), np.array(chance, dtype=np.float64))
 
 
-def _points(view: View, count: int, seed: Sequence[int]) -> Iterator[Points]:
-    """Points of the standard normal in the span of the means, and the squared length of the rest, some at a time."""
+def _principal(centres: Array, weights: Array) -> Array:
+    """The same means along their principal axes, because the first coordinates of a sequence are its best."""
+    if centres.shape[1] < 2:
+        return centres
+    offset = centres - weights @ centres
+    return np.asarray(offset @ np.linalg.svd(np.sqrt(weights)[:, None] * offset, full_matrices=False)[2].T)
+
+
+def _sequences(mix: GaussianMixture, rank: int, seed: int) -> list[Sobol | None]:
+    """A scrambled sequence for each randomisation; None where there are more coordinates than are tabulated."""
+    dimension = rank + _radial(mix.dimension - rank, mix.variances)
+    if not 0 < dimension <= Sobol.MAXDIM:
+        return [None] * RANDOMISATIONS
+    return [
+        Sobol(dimension, scramble=True, bits=_BITS, rng=np.random.default_rng([seed, r])) for r in range(RANDOMISATIONS)
+    ]
+
+
+def _radial(beyond: int, variances: Array) -> bool:
+    """Whether the length of what is beyond the span matters."""
+    return bool(beyond and np.ptp(variances) > 0)
+
+
+def _points(view: View, count: int, sequences: Sequence[Sobol | None], seed: int) -> Iterator[Points]:
+    """Some points of every randomisation at a time, those of one randomisation after those of another.
+
+    They are standard normal in the span of the means, and the squared length of the rest.
+    """
     rank = view.delta.shape[1]
     beyond = view.dimension - rank
-    radial = bool(beyond and np.ptp(view.variances) > 0)
-    for uniform in _uniform(radial + rank, count, np.random.default_rng(seed)):
-        xi = ndtri(uniform[:, radial:])
+    radial = _radial(beyond, view.variances)
+    streams = [np.random.default_rng([seed, r, view.own]) for r in range(RANDOMISATIONS)]
+    each = [
+        _uniform(sequence, rank + radial, count, stream) for sequence, stream in zip(sequences, streams, strict=True)
+    ]
+    for some in zip(*each, strict=True):
+        uniform = np.concatenate(some)
+        xi = ndtri(uniform[:, :rank])
         surplus = np.sum(xi**2, axis=1) - rank
         if radial:
-            surplus = surplus + _chi_square_surplus(beyond, uniform[:, 0])
+            surplus = surplus + _chi_square_surplus(beyond, uniform[:, rank])
         yield Points(xi[None], surplus[None])
 
 
@@ -238,14 +298,19 @@ def _chi_square_surplus(degrees: int, uniform: Array) -> Array:
     return np.asarray(degrees * step * (3 + step * (3 + step)))
 
 
-def _uniform(dimension: int, count: int, stream: np.random.Generator) -> Iterator[Array]:
-    """Scrambled points of the open unit cube, shape (points, dimension); independent ones beyond what is tabulated."""
-    sequence = Sobol(dimension, scramble=True, rng=stream) if dimension <= Sobol.MAXDIM else None
+def _uniform(sequence: Sobol | None, dimension: int, count: int, stream: np.random.Generator) -> Iterator[Array]:
+    """Shifted points of a sequence in the open unit cube, shape (points, dimension); independent ones if it is None."""
+    shift = stream.integers(0, 2**_BITS, dimension, dtype=np.int64)
+    if sequence is not None:
+        sequence.reset()
     for low in range(0, count, _ROWS):
         size = min(_ROWS, count - low)
-        points = stream.random((size, dimension)) if sequence is None else sequence.random(size)
-        # in double precision 0 is a point now and then
-        yield np.clip(points, _LEAST, 1 - _LEAST)
+        if sequence is None:
+            yield np.clip(stream.random((size, dimension)), _LEAST, 1 - _LEAST)
+        else:
+            # a digital shift makes every point uniform, and leaves alone how evenly they lie; half a step keeps off 0
+            digits = (sequence.random(size) * 2.0**_BITS).astype(np.int64) ^ shift
+            yield (digits + 0.5) * 2.0**-_BITS
 
 
 def _blocks(count: int, each: int) -> Iterator[slice]:

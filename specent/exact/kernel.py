@@ -17,12 +17,18 @@ posterior variance of the denoisers, :math:`-dH/d\gamma = \frac12 E|D_z - \bar D
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
 Array = NDArray[np.float64]
+# some of the components: all of them are not copied
+_Some = slice | NDArray[np.intp]
+
+# a posterior of all others below this is rounding
+_LEAST = 1e-14
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class View:
     variances: Array
     own: int
     dimension: int
+
+    @cached_property
+    def squares(self) -> Array:
+        """Squared lengths of `delta`, shape (K,)."""
+        return _dot(self.delta, self.delta)
 
     def spreads(self, tau: Array) -> Array:
         """Variances of the noisy components, shape (time, K)."""
@@ -76,7 +87,7 @@ def log_ratio(view: View, points: Points, tau: Array) -> Array:
     spread = view.spreads(tau)
     own = spread[:, [view.own]]
     tilt = view.excess(tau)
-    fixed = -0.5 * np.sum(view.delta**2, axis=1) / spread
+    fixed = -0.5 * view.squares / spread
     slope = np.sqrt(own) / spread
     value: Array = fixed[:, None] + slope[:, None] * (points.xi @ view.delta.T)
     if tilt.any():
@@ -112,55 +123,115 @@ def statistics(view: View, points: Points, tau: Array, ratio: Array, weights: Ar
     part = (ratio if covered.size == ratio.shape[-1] else ratio[..., covered]) * weight.sum(axis=0)
     # the driver is covered and has ratio 1, so the sum cannot vanish
     part /= _total(part)[..., None]
-    member = (weight > 0).astype(np.float64)
-    side = part @ member.T
-    spread = _side_squares(view, points, tau, part, side, covered, member)
-    return _total(entr(side)), 0.5 * tau[:, None] * spread
+    square = _Squares.of(view, points, tau, covered)
+    counts = np.count_nonzero(weight, axis=1)
+    single = np.argmax(weight[counts == 1] > 0, axis=1)
+    lone = slice(None) if single.size == covered.size else np.sort(single)
+    # no product with a matrix of sides and components, which are as many sides as components for the full set
+    entropy = _total(entr(part[..., lone]))
+    spread = _dot(part[..., lone], square.each(lone)) - square.combined(part, slice(None))
+    for row in weight[counts > 1]:
+        mask = np.flatnonzero(row)
+        side, value = _total(part[..., mask]), square.combined(part[..., mask], mask)
+        entropy += entr(side)
+        spread += np.divide(value, side, out=np.zeros_like(value), where=side > 0)
+    return entropy, 0.5 * tau[:, None] * spread
 
 
-def _side_squares(
-    view: View, points: Points, tau: Array, part: Array, side: Array, covered: NDArray[np.intp], member: Array
-) -> Array:
-    """Sum over the sides of P_z |D_z - D|^2 / tau^2, shape (time, N), from the posterior `part` of the components."""
-    scale = view.spreads(tau)[:, covered]
-    vector = view.delta[covered] / scale[..., None]
-    along = view.excess(tau)[:, covered] / np.sqrt(tau + view.variances[view.own])[:, None]
-    square = _Squares(points, vector, along, view.dimension)
-    lone = (member.sum(axis=1) == 1) @ member > 0
-    total = _dot(part[..., lone], square.each(lone)) - square.combined(part, np.ones_like(lone))
-    for z in np.flatnonzero(member.sum(axis=1) > 1):
-        mask = member[z] > 0
-        value = square.combined(part[..., mask], mask)
-        total += np.divide(value, side[..., z], out=np.zeros_like(value), where=side[..., z] > 0)
-    return np.asarray(total)
+def rest_statistics(
+    view: View, points: Points, tau: Array, ratio: Array, prior: Array, single: NDArray[np.intp], chance: Array
+) -> tuple[Array, Array]:
+    r"""Like `statistics`, for many partitions of one component each against all the others, by sums that they share.
+
+    With :math:`\bar D` the denoiser of the whole mixture and q the posterior of component k in it, that of the others
+    is :math:`(\bar D - q D_k)/(1 - q)`, so :math:`|D_k - D_{rest}| = |D_k - \bar D|/(1 - q)`.
+
+    Parameters
+    ----------
+    view, points : View and Points
+        The driver and its states, which have its density, so that no other component outweighs it by much.
+    tau : ndarray, shape (time,)
+        Noise variances :math:`1/\mathrm{SNR}`.
+    ratio : ndarray, shape (time, N, K)
+        Exponential of `log_ratio`.
+    prior : ndarray, shape (K,)
+        Weights of the components, those of the others among themselves included.
+    single : ndarray of int, shape (partitions,)
+        The components.
+    chance : ndarray, shape (partitions,)
+        Probability of their sides.
+
+    Returns
+    -------
+    entropy, production : ndarray, shape (time, N, partitions)
+        In nats.
+    """
+    part = ratio * prior
+    part /= _total(part)[..., None]
+    square = _Squares.of(view, points, tau, np.arange(len(prior)))
+    gap = square.gap(part)[..., single]
+    own = part[..., single]
+    others = np.maximum(1 - own, 0.0)
+    # joint probability of the two sides; where there is nothing but the component, nothing is produced
+    first, second = own * (chance / prior[single]), others * ((1 - chance) / (1 - prior[single]))
+    total = first + second
+    P, Q = first / total, second / total
+    apart = np.divide(gap, others**2, out=np.zeros_like(gap), where=others > _LEAST)
+    return entr(P) + entr(Q), 0.5 * tau[:, None, None] * P * Q * apart
 
 
 @dataclass(frozen=True)
 class _Squares:
-    """Squared lengths of combinations of the denoisers ``vector_k + along_k xi``, in the whole space."""
+    """Squared lengths of combinations of the denoisers ``delta_k / scale_k + along_k xi``, in the whole space.
+
+    With time they are (time, K); `delta` is not divided for every time, which would be many numbers.
+    """
 
     points: Points
-    vector: Array
+    delta: Array
+    squares: Array
+    scale: Array
     along: Array
     dimension: int
 
-    def each(self, mask: NDArray[np.bool_]) -> Array:
+    @classmethod
+    def of(cls, view: View, points: Points, tau: Array, covered: NDArray[np.intp]) -> _Squares:
+        """Those of the components in `covered`, an ascending list."""
+        some: _Some = slice(None) if len(covered) == len(view.delta) else covered
+        along = view.excess(tau)[:, some] / np.sqrt(tau + view.variances[view.own])[:, None]
+        scale = view.spreads(tau)[:, some]
+        return cls(points, view.delta[some], view.squares[some], scale, along, view.dimension)
+
+    def each(self, mask: _Some) -> Array:
         """Squared length of each denoiser in the mask, shape (time, N, masked)."""
-        vector, along = self.vector[:, mask], self.along[:, None, mask]
-        value: Array = _dot(vector, vector)[:, None]
+        scale, along = self.scale[:, None, mask], self.along[:, None, mask]
+        value: Array = self.squares[mask] / scale**2
         if not along.any():
             return value
-        inner = self.points.xi @ np.swapaxes(vector, -1, -2)
+        inner = self.points.xi @ self.delta[mask].T / scale
         return np.asarray(value + 2 * along * inner + along**2 * self._length[..., None])
 
-    def combined(self, part: Array, mask: NDArray[np.bool_]) -> Array:
+    def combined(self, part: Array, mask: _Some) -> Array:
         """Squared length of the denoisers in the mask summed with weights `part` (time, N, masked), shape (time, N)."""
-        vector = part @ self.vector[:, mask]
-        value = _dot(vector, vector)
+        vector, along = self._sum(part, mask)
+        return np.asarray(_dot(vector, vector) + along * (2 * _dot(vector, self.points.xi) + along * self._length))
+
+    def gap(self, part: Array) -> Array:
+        """Squared distance of each denoiser from their sum with weights `part` (time, N, K), of the same shape."""
+        vector, along = self._sum(part, slice(None))
+        scale, slope = self.scale[:, None], self.along[:, None]
+        mixed = vector @ self.delta.T / scale
         if self.along.any():
-            along = _dot(part, self.along[:, None, mask])
-            value += 2 * along * _dot(vector, self.points.xi) + along**2 * self._length
-        return np.asarray(value)
+            inner = self.points.xi @ self.delta.T / scale
+            mean = along[..., None]
+            mixed += mean * inner + slope * (_dot(vector, self.points.xi)[..., None] + mean * self._length[..., None])
+        whole = self.combined(part, slice(None))[..., None]
+        return np.maximum(self.each(slice(None)) - 2 * mixed + whole, 0.0)
+
+    def _sum(self, part: Array, mask: _Some) -> tuple[Array, Array]:
+        """The two parts of a combination: in the span, shape (time, N, r), and along the state, shape (time, N)."""
+        vector = (part / self.scale[:, None, mask]) @ self.delta[mask]
+        return vector, _dot(part, self.along[:, None, mask])
 
     @property
     def _length(self) -> Array:

@@ -245,8 +245,13 @@ def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: i
     """Every partition by the better of the two ways, in nats and per unit log-SNR."""
     estimate = Expectation(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
     others = []
+    lines: dict[bytes, bool] = {}
     for i, weight in enumerate(weights):
-        if on_a_line(mix, weight):
+        # many partitions cover the same components
+        covered = weight.any(axis=0).tobytes()
+        if covered not in lines:
+            lines[covered] = on_a_line(mix, weight)
+        if lines[covered]:
             estimate.entropy[i], estimate.rate[i] = quadrature(mix, tau, weight)
         else:
             others.append(i)

@@ -15,6 +15,7 @@ from specent import exact
 from specent.errors import SpecentError
 from specent.exact import GaussianMixture, expectation
 from specent.exact.expectation import DEGREES, monte_carlo, on_a_line, quadrature, span
+from specent.exact.kernel import Points, View, log_ratio, statistics
 from specent.exact.mixture import component_weights
 from specent.partitions import Partition
 from specent.schedules import VE
@@ -163,3 +164,64 @@ def test_quadrature_that_does_not_settle_is_an_error(monkeypatch: pytest.MonkeyP
     mix = GaussianMixture([[0.0], [1.0]])
     with pytest.raises(SpecentError, match="did not settle"):
         quadrature(mix, np.array([1.0]), component_weights(mix, Partition.full(mix.labels)))
+
+
+@pytest.mark.parametrize("variances", [1.0, [0.3, 1.0, 2.0, 0.7, 1.5, 0.5]], ids=["equal", "unequal"])
+def test_one_against_the_rest_is_that_of_a_sum_over_the_rest(variances: float | list[float]) -> None:
+    means = np.random.default_rng(5).normal(size=(6, 3)) * 2
+    weights = [0.1, 0.2, 0.3, 0.15, 0.05, 0.2]
+    mix = GaussianMixture(means, variances, weights, dimension=5)
+    partitions = [
+        Partition.one_vs_rest("2", mix.labels),
+        Partition.one_vs_rest("4", mix.labels, prior=[0.9, 0.1]),
+        Partition.groups({"others": ["0", "1", "2", "4", "5"], "one": ["3"]}),
+    ]
+    joint = [component_weights(mix, partition) for partition in partitions]
+    together = monte_carlo(mix, TAU, joint, 64, 3)
+    # with a third side, of no weight, sums are not shared
+    apart = [np.concatenate([weights, np.zeros((1, 6))]) for weights in joint]
+    plain = monte_carlo(mix, TAU, apart, 64, 3)
+    np.testing.assert_allclose(together.entropy, plain.entropy, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(together.rate, plain.rate, rtol=1e-9, atol=1e-12)
+
+
+def test_sides_of_several_components_are_those_of_posteriors_by_hand() -> None:
+    rng = np.random.default_rng(6)
+    mix = GaussianMixture(rng.normal(size=(5, 2)), [0.5, 1.0, 1.5, 2.0, 0.8], dimension=4)
+    weights = np.array([[0.2, 0.0, 0.1, 0.0, 0.0], [0.0, 0.4, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.3]])
+    tau = np.array([0.5, 4.0])
+    xi = rng.standard_normal((20, 4))
+    # the means span the first two coordinates
+    points = Points(xi[None, :, :2], np.sum(xi**2, axis=1)[None] - 4)
+    view = View(mix.means - mix.means[1], mix.variances, 1, 4)
+    entropy, rate = statistics(view, points, tau, np.exp(log_ratio(view, points, tau)), weights)
+    for i, noise in enumerate(tau):
+        spread = mix.variances + noise
+        means = np.concatenate([mix.means, np.zeros((5, 2))], axis=1)
+        y = means[1] + np.sqrt(spread[1]) * xi
+        apart = y[:, None] - means
+        density = np.exp(-0.5 * np.sum(apart**2, axis=-1) / spread) / spread**2
+        denoised = y[:, None] - noise * apart / spread[:, None]
+        part = density[:, None] * weights
+        part /= part.sum(axis=(1, 2), keepdims=True)
+        P = part.sum(axis=2)
+        D = np.einsum("nzk,nkd->nzd", part, denoised) / P[..., None]
+        mixed = np.einsum("nz,nzd->nd", P, D)
+        np.testing.assert_allclose(entropy[i], entr(P).sum(axis=1), rtol=1e-10)
+        expected = 0.5 / noise * np.sum(P * np.sum((D - mixed[:, None]) ** 2, axis=-1), axis=1)
+        np.testing.assert_allclose(rate[i], expected, rtol=1e-9)
+
+
+def test_components_share_a_sequence_and_are_shifted_each_for_itself() -> None:
+    mix = GaussianMixture(np.eye(3), dimension=3)
+    sequences = expectation._sequences(mix, 2, 0)
+    drawn = [
+        list(expectation._uniform(sequence, 2, 1024, np.random.default_rng([0, r, own])))
+        for r, sequence in enumerate(sequences[:2])
+        for own in (0, 1)
+    ]
+    for parts in drawn:
+        points = np.concatenate(parts)
+        # every interval of a thousandth holds one point, in both coordinates, shifted or not
+        assert np.array_equal(np.sort((points * 1024).astype(int), axis=0), np.tile(np.arange(1024)[:, None], (1, 2)))
+    assert len({parts[0][0, 0] for parts in drawn}) == 4
