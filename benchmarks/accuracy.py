@@ -1,7 +1,7 @@
 """How accurate the estimators are where the exact answer is known. Prints the tables of docs/accuracy.md.
 
-Usage: python benchmarks/accuracy.py [steps | guidance | coverage | digits] ...; all of them by default, in about five
-minutes on one core.
+Usage: python benchmarks/accuracy.py [steps | guidance | coverage | digits | mixtures] ...; all of them by default, in
+about six minutes on one core.
 """
 
 from __future__ import annotations
@@ -118,6 +118,27 @@ def digits() -> None:
           f"{int(null.clipped_ratios.sum())} of {runs.sizes['time'] * 1000} ratios beyond their bound")  # fmt: skip
 
 
+def mixtures() -> None:
+    """Exact profiles of five unequal components: standard errors, errors, and how often intervals cover."""
+    variances, weights, seeds = [0.5, 1.0, 1.5, 2.0, 0.8], [0.1, 0.3, 0.2, 0.25, 0.15], range(20)
+    time = np.exp(-0.5 * np.linspace(-5, 4, 12))[::-1]
+    print("\nexact profiles of five unequal components, 4096 points each, bit, 12 times, 20 seeds")
+    print(
+        f"{'d':>4} {'standard error, largest':>24} {'its mean':>9} {'error, root mean square':>24} {'95 % cover':>11}"
+    )
+    for dimension in (2, 3, 7):
+        means = 3 * np.random.default_rng(3).normal(size=(5, dimension))
+        mix = sp.exact.GaussianMixture(means, variances, weights)
+        truth = sp.exact.profiles(mix, VE, time, "full", samples=64 * 4096, seed=99).squeeze()
+        made = [sp.exact.profiles(mix, VE, time, "full", seed=seed).squeeze() for seed in seeds]
+        # bounds are 2.365 standard errors of seven degrees of freedom away
+        errors = np.array([(one.entropy_upper - one.entropy).values / 2.365 for one in made])
+        gaps = np.array([(one.entropy - truth.entropy).values for one in made])
+        inside = np.abs(gaps) <= 2.365 * errors
+        typical, off = np.sqrt(np.mean(errors**2, axis=0)).max(), np.sqrt(np.mean(gaps**2, axis=0)).max()
+        print(f"{dimension:4} {errors.max():24.5f} {typical:9.5f} {off:24.5f} {100 * inside.mean():9.1f} %")
+
+
 def half_sigma(profile: xr.Dataset) -> str:
     """Half-entropy noise level with its interval."""
     found = sp.speciation(profile, axis="sigma").squeeze()
@@ -127,7 +148,7 @@ def half_sigma(profile: xr.Dataset) -> str:
 
 def main() -> None:
     """Run the parts that are named, or all."""
-    parts = {part.__name__: part for part in (steps, guidance, coverage, digits)}
+    parts = {part.__name__: part for part in (steps, guidance, coverage, digits, mixtures)}
     for name in sys.argv[1:] or parts:
         parts[name]()
 
