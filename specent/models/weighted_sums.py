@@ -17,7 +17,7 @@ all of them together have less than :math:`2^{-p}` of the sum, which is its roun
 Images in single precision are averaged with products in single precision, which are added up in double precision block
 by block. There the scores of single precision count themselves if :math:`u\,Y(|z| + Y)\le 10^{-5}\sigma^2`. Then states
 are mostly noise, and the error of a sum of terms of random sign is a few times u, not nu, times the norms (Higham and
-Mary, SIAM J. Sci. Comput. 42, A3427, 2020).
+Mary, SIAM J. Sci. Comput. 42, A3427, 2020): with 64 to 12 288 terms 0.3 u or less in the mean, and at most 5 u.
 """
 
 from __future__ import annotations
@@ -157,11 +157,12 @@ class WeightedSums:
         return found
 
     def _leaves_out_half(self, images: Tensor, half_squares: Tensor, pieces: Sequence[Piece]) -> bool:
-        """Whether the images that matter to the states, judged by a few of these, are less than half of a block."""
+        """Whether the images that matter to no state are more than half of a block, judged by a few states."""
         few = slice(None, None, len(self.state) // _FEW)
-        matters = self._matters(images, half_squares, pieces, few)
-        each = sum(int(one.sum()) for one in matters) / len(self.state[few])
-        return 2 * each * len(self.state) < len(images)
+        states = torch.cat(self._matters(images, half_squares, pieces, few), dim=1).sum(0)
+        # an image that matters to one of the few stands for as many others as there are states to each of the few
+        alone, shared = int((states == 1).sum()), int((states > 1).sum())
+        return 2 * (alone * len(self.state) / len(self.state[few]) + shared) < len(images)
 
     def _sieve(self, images: Tensor, half_squares: Tensor, pieces: Sequence[Piece]) -> tuple[Tensor, list[Piece]]:
         """The rows of a block that matter to any state, and where the groups lie among them."""
