@@ -15,16 +15,17 @@ covers underflow. Let t be a lower bound of the largest score of a group of n im
 all of them together have less than :math:`2^{-p}` of the sum, which is its rounding error with p the bits of a number.
 
 Images in single precision are averaged with products in single precision, which are added up in double precision block
-by block. There the scores of single precision count themselves if :math:`u\,Y(|z| + Y)\le 10^{-5}\sigma^2`. Then states
-are mostly noise, and the error of a sum of terms of random sign is a few times u, not nu, times the norms (Higham and
-Mary, SIAM J. Sci. Comput. 42, A3427, 2020): with 64 to 12 288 terms 0.3 u or less in the mean, and at most 5 u.
+by block. There the scores of single precision count themselves if :math:`u\,Y(|z| + Y)\le 3\cdot 10^{-5}\sigma^2`. The
+states are mostly noise then, and the error of a sum of terms of random sign does not grow with their number (Higham and
+Mary, SIAM J. Sci. Comput. 42, A3427, 2020): with 64 to 12 288 terms it is 0.3 u times the norms or less in the mean,
+which makes 1e-5 nats of a log-weight. Of these a denoiser sees the part :math:`w_i(1-w_i)` of what images differ by.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ Piece = tuple[int, int, int]
 
 _ROUNDOFF = 2.0**-24
 # scores of single precision count where they are known to so many nats
-_NATS = 1e-5
+_NATS = 3e-5
 # norms from the inverse to this neither overflow nor underflow in products of single precision
 _LARGEST_NORM = 1e9
 # numbers of a block on a processor: the system takes larger arrays back at once, and clears their memory anew
@@ -114,8 +115,9 @@ class WeightedSums:
             rows = min(rows, max(1, _NUMBERS // features))
         if averaged:
             self.average = self.state.new_zeros(*self.top.shape, features)
-        with full_single_precision():
-            sieved: bool | None = None if self._worth_a_try(last - first) else False
+        tried = self._worth_a_try(last - first)
+        sieved = None if tried else False
+        with full_single_precision() if tried or not self.precise else nullcontext():
             for low in range(first, last, rows):
                 high = min(low + rows, last)
                 images, half_squares = self.images[low:high], self.half_squares[low:high]
@@ -124,7 +126,8 @@ class WeightedSums:
                     sieved = self._leaves_out_half(images, half_squares, pieces)
                 if sieved:
                     kept, pieces = self._sieve(images, half_squares, pieces)
-                    images, half_squares = images[kept], half_squares[kept]
+                    # so few that double precision costs nothing
+                    images, half_squares = images[kept].double(), half_squares[kept]
                 if pieces:
                     self._add(images, half_squares, pieces)
         if averaged:
@@ -185,7 +188,7 @@ class WeightedSums:
             self.top[:, group] = new
             if len(self.average):
                 average = self.average[:, group].mul_(rescale[:, None])
-                if self.precise:
+                if images.dtype is torch.float64:
                     average.addmm_(weight, images[start:stop])
                 else:
                     average += weight.float() @ images[start:stop]
@@ -193,7 +196,7 @@ class WeightedSums:
     def _scores(self, images: Tensor, half_squares: Tensor) -> Tensor:
         """Logarithms of the weights, shape (states, images), in double precision."""
         factor = self.sigma**-2
-        if not self.precise and self.safe and _ROUNDOFF * self.scale <= _NATS * self.sigma**2:
+        if images.dtype is torch.float32 and self.safe and _ROUNDOFF * self.scale <= _NATS * self.sigma**2:
             rough = torch.addmm(half_squares.float(), self.single, images.T, beta=-factor, alpha=factor)
             return rough.double()
         return torch.addmm(half_squares, self.state, images.double().T, beta=-factor, alpha=factor)
