@@ -98,19 +98,20 @@ def test_both_precisions_equal_brute_force_at_any_noise(kind: Callable[[int, int
         np.testing.assert_allclose(shared(got_density.numpy()), shared(log_density), rtol=0, atol=nats)
 
 
-@pytest.mark.parametrize("sigma", [0.01, 1.0, 80.0])
-def test_numbers_that_single_precision_holds_are_not_rounded(sigma: float) -> None:
-    """Then log-densities are those of double precision, but for scores of single precision at high noise."""
+@pytest.mark.parametrize("sigma", [1.0, 80.0, 1000.0, 10_000.0])
+@pytest.mark.parametrize("count", [40, 3])
+def test_numbers_that_single_precision_holds_are_not_rounded(sigma: float, count: int) -> None:
+    """Then log-densities are those of double precision; of few states, for which no images are left out, too."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, size=(1500, FEATURES), dtype=np.uint8)
-    state = torch.as_tensor(states(images.astype(float), sigma))
+    state = torch.as_tensor(states(images.astype(float), sigma))[:count]
     (log_density, _), (single, _) = (
         sp.models.finite(images, LABELS, precision=precision).moments(state, sigma)
         for precision in ("float64", "float32")
     )
     reach = 256 * np.sqrt(FEATURES) + float(state.norm(dim=1).max())
     rounding = FEATURES * 2.0**-53 * reach**2 / sigma**2
-    np.testing.assert_allclose(shared(single.numpy()), shared(log_density.numpy()), rtol=0, atol=2 * rounding + 1e-6)
+    np.testing.assert_allclose(shared(single.numpy()), shared(log_density.numpy()), rtol=0, atol=2 * rounding + 1e-5)
 
 
 def test_images_that_single_precision_confuses_are_not_left_out() -> None:
