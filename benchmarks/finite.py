@@ -4,7 +4,8 @@ Usage: python benchmarks/finite.py [cpu | cuda] [images]; 60 000 images by defau
 Pictures are random fields with the power spectrum of photographs, 3 x 32 x 32, with 10 labels; 256 states at a time.
 `moments`, which takes two products of states and images, is compared with two products in the same precision, and with
 distances by `torch.cdist`, a softmax of each label, and its averages. All are timed in turn, and medians are of ratios
-within a turn. Memory is what the process holds beside the pages of the file.
+within a turn; on a processor it is the time of the processor, which others on the machine change little. Memory is what
+the process holds beside the pages of the file.
 """
 
 from __future__ import annotations
@@ -163,8 +164,9 @@ def _held() -> int:
 
 
 def _now(device: str) -> float:
-    if device == "cuda":
-        torch.cuda.synchronize()
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
     return time.perf_counter()
 
 
