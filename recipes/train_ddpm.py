@@ -22,6 +22,7 @@ import xarray as xr
 
 import specent as sp
 from specent import arguments
+from specent.errors import visible
 from specent.models.base import resolve_device
 from specent.models.ddpm_network import need_diffusers
 from specent.studies import (
@@ -165,7 +166,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     options = training(settings, data.shape[1], mirrored=data.name == "cifar10")
     trajectories = settings.check if settings.check is not None else 30 if data.shape[1] <= 16 else 0
     with without_meaning(_HARDLY if settings.tiny else None), limited_threads(settings.threads):
-        print("\n".join(described(data)))
+        print("\n".join(map(visible, described(data))))
         train(settings, data, options, folder)
         return (folder / CARD, *([compare(settings, data, folder, trajectories)] if trajectories else []))
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from specent import training as training
     from specent import transitions as transitions
     from specent import unpickling as unpickling
+    from specent import untrusted as untrusted
     from specent.analysis import calibration_gap as calibration_gap
     from specent.analysis import fit_scaling as fit_scaling
     from specent.analysis import on_schedule as on_schedule
@@ -88,6 +89,7 @@ _HOMES = {
     "training": "specent.training",
     "transitions": "specent.transitions",
     "unpickling": "specent.unpickling",
+    "untrusted": "specent.untrusted",
     "calibration_gap": "specent.analysis:calibration_gap",
     "combine": "specent.analysis.combine:combine",
     "compare": "specent.analysis.compare:compare",

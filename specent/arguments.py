@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from specent.errors import SpecentError
+from specent.errors import SpecentError, visible
 
 _Kind = TypeVar("_Kind")
 
@@ -33,7 +33,7 @@ def brief(value: object) -> str:
         text = _REPR.repr(value)
     except Exception:  # a foreign object's own repr may do anything
         text = f"<{type(value).__name__}>"
-    return " ".join(text.split())
+    return visible(" ".join(text.split()))
 
 
 def number(

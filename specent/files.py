@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from specent.arguments import brief, flag
 from specent.errors import SpecentError
+from specent.untrusted import open_regular
 
 _PACKAGE = Path(__file__).resolve().parent
 _LONGEST = 255  # bytes of one name, on every common file system
@@ -263,7 +264,7 @@ def sha256(source: Path | bytes) -> str:
     """
     if not isinstance(source, Path):
         return hashlib.sha256(source).hexdigest()
-    with source.open("rb") as file:
+    with open_regular(source) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import PartitionError
+from specent.untrusted import parse_json
 
 Array = NDArray[np.float64]
 
@@ -261,7 +262,7 @@ class Partition:
         True
         """
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             return cls(fields["name"], fields["sides"], fields["prior"])
         except PartitionError:
             raise

@@ -36,7 +36,7 @@ ROOF = {PACKAGE / "__init__.py", PACKAGE / "_retired.py"}
 # the floors of the house, from the ground up; a part imports its own floor and those below it
 FLOORS = (
     {"errors"},
-    {"arguments", "files", "memory", "unpickling"},
+    {"arguments", "files", "memory", "untrusted", "unpickling"},
     {"schedules", "partitions", "guidance", "evidence", "transitions", "axes"},
     {"schema"},
     {"archive", "exact", "images"},

@@ -14,6 +14,7 @@ from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.guidance import formula
 from specent.schema import coordinates
+from specent.untrusted import parse_json
 
 _SHARED = (
     "log_snr", "class_label", "label_prior", "candidate", "candidate_prior", "sample", "partition", "definition",
@@ -90,7 +91,7 @@ def _refuse_incomplete(part: xr.Dataset, i: int) -> None:
 def _seeds(runs: xr.Dataset) -> list[Any]:
     """The seeds of trajectories, of which a combination has several."""
     seed = runs.attrs["seed"]
-    return list(json.loads(seed)) if isinstance(seed, str) else [seed]
+    return list(parse_json(seed)) if isinstance(seed, str) else [seed]
 
 
 def _aligned(part: xr.Dataset, first: xr.Dataset, i: int) -> xr.Dataset:

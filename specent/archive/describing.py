@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ import xarray as xr
 
 from specent import schema
 from specent.archive import reading
-from specent.errors import ArchiveError
+from specent.errors import ArchiveError, SpecentError, visible
 from specent.files import as_path
 from specent.partitions import Partition
 from specent.schema.coordinates import guidance_settings
+from specent.untrusted import parse_json
 
 _MOST_ITEMS = 6
+_MOST_ROWS = 200
+_LONGEST = 1000
 _WIDTH = 100
 
 
@@ -33,7 +37,7 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
     -------
     str
         Kind, title, dimensions, variables with units and meaning, partitions, guidance settings, estimators, model,
-        seed, settings, versions, history and size, on lines.
+        seed, settings, versions, history and size, on lines, in visible letters (`specent.errors.visible`).
 
     Raises
     ------
@@ -57,7 +61,7 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
 
 def _text(dataset: xr.Dataset, size: str) -> str:
     kind = str(dataset.attrs["specent_kind"])
-    lines = [f"{kind}: {dataset.attrs['title']}", f"  {size}"]
+    lines = [f"{kind}: {str(dataset.attrs['title'])[:_LONGEST]}", f"  {size}"]
     for head, section in (
         ("Dimensions", _dimensions(dataset)),
         ("Variables", _variables(dataset)),
@@ -66,11 +70,12 @@ def _text(dataset: xr.Dataset, size: str) -> str:
         ("Attributes", _attributes(dataset, kind)),
         ("Settings", _mapping(str(dataset.attrs["settings"]))),
         ("Versions", _mapping(str(dataset.attrs["versions"]))),
-        ("History", (f"  {line}" for line in str(dataset.attrs["history"]).splitlines())),
+        ("History", (f"  {line[:_LONGEST]}" for line in str(dataset.attrs["history"]).splitlines())),
     ):
-        if rows := list(section):
-            lines += ["", head, *rows]
-    return "\n".join(lines)
+        if rows := list(islice(section, _MOST_ROWS + 1)):
+            more = ["  ..."] if len(rows) > _MOST_ROWS else []
+            lines += ["", head, *rows[:_MOST_ROWS], *more]
+    return "\n".join(map(visible, lines))
 
 
 def _dimensions(dataset: xr.Dataset) -> Iterator[str]:
@@ -98,7 +103,7 @@ def _partitions(dataset: xr.Dataset) -> Iterator[str]:
         partition = Partition.from_json(str(text))
         sides = " | ".join(f"{side}: {_some(list(labels))}" for side, labels in partition.sides)
         prior = "label priors" if partition.prior is None else ", ".join(f"{p:g}" for p in partition.prior)
-        yield f"  {partition.name:<16} {_cut(sides)} (prior: {prior})"
+        yield f"  {_cut(partition.name):<16} {_cut(sides)} (prior: {_cut(prior)})"
     if len(definitions) > _MOST_ITEMS:
         yield f"  ... ({len(definitions)} in all)"
 
@@ -109,16 +114,18 @@ def _guidance(dataset: xr.Dataset) -> Iterator[str]:
     for name, setting in zip(dataset["guidance"].values, guidance_settings(dataset), strict=True):
         scale, low, high = setting.numbers
         relation = "=" if setting.defined_by_numbers else "<="
-        yield f"  {name:<24} w {relation} {scale:g} for {low:g} < sigma/alpha <= {high:g}"
+        yield f"  {_cut(str(name)):<24} w {relation} {scale:g} for {low:g} < sigma/alpha <= {high:g}"
         if not setting.defined_by_numbers:
-            yield f"  {'':<24} {setting.to_json()}"
+            yield f"  {'':<24} {_cut(setting.to_json())}"
 
 
 def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:
-    names = ("Conventions", "specent_schema", *(set(dataset.attrs) - set(schema.ATTRIBUTES)))
+    shown = {"Conventions", "specent_schema"}
     meanings = {**schema.ATTRIBUTES, **schema.KIND_ATTRIBUTES[kind]}
-    for name in sorted(names, key=list(dataset.attrs).index):
-        yield f"  {name:<18} {_cut(str(dataset.attrs[name]))}"
+    for name, value in dataset.attrs.items():
+        if name in schema.ATTRIBUTES and name not in shown:
+            continue
+        yield f"  {name:<18} {_cut(str(value))}"
         if name in meanings:
             yield f"  {'':<18} {meanings[name]}"
     yield f"  {'settings_sha256':<18} {dataset.attrs['settings_sha256']}"
@@ -126,13 +133,13 @@ def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:
 
 def _mapping(text: str) -> Iterator[str]:
     try:
-        settings: Any = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        settings: Any = parse_json(text)
+    except SpecentError:
         settings = text
     if not isinstance(settings, dict):
         settings = {"": settings}
     for key, value in settings.items():
-        yield f"  {key:<18} {_cut(value if isinstance(value, str) else json.dumps(value))}"
+        yield f"  {_cut(key):<18} {_cut(value if isinstance(value, str) else json.dumps(value))}"
 
 
 def _some(texts: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +15,13 @@ from specent import schema
 from specent.archive import sealing
 from specent.archive.locking import LIBRARY
 from specent.archive.pieces import in_pieces
+from specent.archive.plausibility import check_sizes
 from specent.archive.values import ValueRules
 from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path, shipped_folder
+
+_store: Callable[..., Any] = xr.backends.NetCDF4DataStore.open
 
 
 def open(
@@ -62,7 +65,7 @@ def open(
     if verify:
         sealing.check_seal(source)
     with LIBRARY:
-        stored = _loaded(source)
+        stored = _loaded(source, verify)
         try:
             dataset = schema.migrate(stored)
             schema.validate(dataset)
@@ -71,7 +74,7 @@ def open(
             stored.close()
             raise type(error)(f"path={str(source)!r}: {error}") from error
         if chunks is not None:
-            dataset = schema.migrate(_chunked(stored, source, chunks))
+            dataset = schema.migrate(_chunked(stored, source, verify, chunks))
         # the version in the file, whatever the dataset was brought to
         dataset.encoding["specent_schema"] = stored.attrs["specent_schema"]
         return dataset
@@ -89,9 +92,9 @@ def _check_chunks(chunks: Any, dataset: xr.Dataset) -> None:
         raise SpecentError(f"chunks={brief(chunks)}: sizes are positive, or -1 for the whole dimension")
 
 
-def _loaded(source: Path) -> xr.Dataset:
+def _loaded(source: Path, sealed: bool) -> xr.Dataset:
     """The dataset with its coordinates in memory, its text as NumPy has it."""
-    dataset = _opened(source)
+    dataset = _opened(source, sealed)
     try:
         coordinates = {name: coordinate.variable.load() for name, coordinate in dataset.coords.items()}
     except Exception as error:
@@ -103,27 +106,32 @@ def _loaded(source: Path) -> xr.Dataset:
     return loaded
 
 
-def _chunked(dataset: xr.Dataset, source: Path, chunks: Any) -> xr.Dataset:
+def _chunked(dataset: xr.Dataset, source: Path, sealed: bool, chunks: Any) -> xr.Dataset:
     """Data variables as dask arrays; opened anew, because only there are blocks fitted to the chunks of the file."""
     if not isinstance(chunks, str):  # of an older file, a dimension may not be there before it is migrated
         chunks = {dim: size for dim, size in chunks.items() if dim in dataset.dims}
     with warnings.catch_warnings():
         # blocks that cut through the chunks of the file are slower to read, and the caller chose them
         warnings.filterwarnings("ignore", "The specified chunks separate", UserWarning)
-        blocks = _opened(source, chunks=chunks, drop_variables=list(dataset.coords))
+        blocks = _opened(source, sealed, chunks=chunks, drop_variables=list(dataset.coords))
     chunked = dataset.assign({name: blocks[name].variable for name in dataset.data_vars})
     dataset.close()
     chunked.set_close(blocks.close)
     return chunked
 
 
-def _opened(source: Path, **options: Any) -> xr.Dataset:
+def _opened(source: Path, sealed: bool, **options: Any) -> xr.Dataset:
     """Decode nothing: there are no fill values, scales or calendar dates in an archive."""
+    store = None
     try:
-        dataset = xr.open_dataset(
-            source, engine="netcdf4", decode_times=False, mask_and_scale=False, lock=LIBRARY, **options
-        )
+        store = _store(os.path.abspath(source), lock=LIBRARY)
+        check_sizes(store.ds, source.stat().st_size, sealed=sealed)
+        dataset = xr.open_dataset(store, decode_times=False, mask_and_scale=False, **options)
     except Exception as error:  # netCDF and HDF5 raise many types on a damaged file
+        if store is not None:
+            store.close()
+        if isinstance(error, ArchiveError):
+            raise ArchiveError(f"path={str(source)!r}: {error}") from error
         raise ArchiveError(f"path={str(source)!r} cannot be read as netCDF-4 ({error}); it may be damaged") from error
     dataset.attrs = schema.plain_attributes(dataset.attrs)
     for variable in dataset.variables.values():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from specent.errors import ArchiveError
+from specent.untrusted import open_regular
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PREFIX = b"\nspecent sha256 "
@@ -32,7 +33,7 @@ def check_signature(path: Path) -> None:
     try:
         if not path.exists():
             raise ArchiveError(f"path={str(path)!r} does not exist; check the name and the folder")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(len(SIGNATURE))
     except OSError as error:
         raise ArchiveError(f"path={str(path)!r} cannot be read: {error.strerror}") from error
@@ -43,7 +44,7 @@ def check_signature(path: Path) -> None:
 def check_seal(path: Path) -> None:
     """Read the whole file and raise `ArchiveError` unless it ends in its own seal."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = os.fstat(file.fileno()).st_size - LENGTH
             file.seek(max(length, 0))
             last_line = file.read()

@@ -25,7 +25,7 @@ from specent.command import check as check
 from specent.command import plot as plot
 from specent.command import run as run
 from specent.command.interface import app
-from specent.errors import SpecentError, SpecentWarning
+from specent.errors import SpecentError, SpecentWarning, one_line
 
 
 class _Terminated(BaseException):
@@ -112,7 +112,7 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def _one_line(message: object) -> str:
-    text = " ".join(str(message).split())
+    text = " ".join(one_line(message).split())
     # on the command line the argument of Python is a flag
     return text if "--overwrite" in text else text.replace("overwrite=True", "--overwrite")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from specent.command.interface import app, one_or_more
-from specent.errors import SpecentError
+from specent.errors import SpecentError, visible
 
 
 @app.command(name="validate")
@@ -29,7 +29,8 @@ def validate(*paths: Path) -> None:
         except SpecentError as error:
             bad.append(f"{path}: {error}" if str(path) not in str(error) else str(error))
         else:
-            print(f"{path}: good" + (f" (version {version} of the file format)" if version != schema.SCHEMA else ""))
+            older = f" (version {version} of the file format)" if version != schema.SCHEMA else ""
+            print(f"{visible(str(path))}: good{older}")
     if bad:
         raise SpecentError("; ".join(bad))
 
@@ -70,4 +71,4 @@ def convert(
     from specent.models.edm2.conversion import convert as converted
 
     for path in converted(source, output, overwrite=overwrite):
-        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        print(f"wrote {visible(str(path))} ({path.stat().st_size / 1e6:.1f} MB)")

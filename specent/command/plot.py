@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from specent.command.interface import Names, app, one_or_more
+from specent.errors import visible
 
 
 @app.command(name="plot")
@@ -69,4 +70,4 @@ def plot(
         run=run or None,
         overwrite=overwrite,
     )
-    print(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
+    print(f"wrote {visible(str(written))} ({written.stat().st_size / 1e6:.1f} MB)")

@@ -17,7 +17,7 @@ from cyclopts.config import Dict as ConfigDict
 from specent import studies
 from specent.arguments import brief
 from specent.command.interface import OPTIONS, app
-from specent.errors import SpecentError
+from specent.errors import SpecentError, visible
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -87,7 +87,7 @@ def recipe_app(module: ModuleType, name: str) -> App:
         written = module.main(module.Settings() if settings is None else settings)
         paths: Iterable[Any] = () if written is None else written if isinstance(written, (tuple, list)) else (written,)
         for path in paths:
-            print(f"wrote {path}")
+            print(f"wrote {visible(str(path))}")
 
     command.__annotations__ = {
         "settings": Annotated[module.Settings, Parameter(name="*")],

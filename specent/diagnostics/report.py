@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from specent.errors import SpecentError
+from specent.errors import SpecentError, visible
 
 Verdict = Literal["pass", "warn", "fail", "skip"]
 
@@ -55,7 +55,7 @@ class Line:
             if text:
                 start = " " * _INDENT + title
                 parts.append(textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start)))
-        return "\n".join(line for part in parts for line in part)
+        return "\n".join(visible(line) for part in parts for line in part)
 
 
 @dataclass(frozen=True)
@@ -110,4 +110,5 @@ class Report:
     def __str__(self) -> str:
         verdicts = [line.verdict for line in self.lines]
         counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("pass", "warn", "fail", "skip") if v in verdicts)
-        return "\n".join([f"{self.model}: {counts} ({self.evaluations} network evaluations)", *map(str, self.lines)])
+        head = f"{visible(self.model)}: {counts} ({self.evaluations} network evaluations)"
+        return "\n".join([head, *map(str, self.lines)])

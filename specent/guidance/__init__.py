@@ -6,7 +6,6 @@ into `RULES`, by which it is known in files.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from specent.arguments import brief
@@ -15,6 +14,7 @@ from specent.guidance.base import FORMULA as FORMULA
 from specent.guidance.base import Setting as Setting
 from specent.guidance.constant import Guidance as Guidance
 from specent.guidance.feedback import FeedbackGuidance as FeedbackGuidance
+from specent.untrusted import parse_json
 
 RULES: dict[str, type[Setting]] = {
     Guidance.kind: Guidance,
@@ -47,7 +47,7 @@ def from_json(text: str) -> Setting:
     Guidance(scale=2.0, interval=(0.5, 5.0))
     """
     try:
-        fields = dict(json.loads(text))
+        fields = dict(parse_json(text))
         kind = fields.pop("kind")
         if kind not in RULES:
             raise SpecentError(f"kind={brief(kind)} is not one of {', '.join(RULES)}")

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from specent import arguments
 from specent.arguments import brief
-from specent.errors import ArchiveError, SpecentError
+from specent.errors import ArchiveError, SpecentError, visible
 from specent.files import as_path
 from specent.images.imageset import ImageSet, check_memory, to_unit_range
 from specent.images.pictures import PictureError, decode, need_pillow
@@ -130,7 +130,8 @@ def _from_parquet(files: list[Path], progress: bool) -> tuple[NDArray[np.uint8],
             with pq.ParquetFile(path) as file:
                 classes = _check_columns(file, path)
                 check_memory(len(labels) + file.metadata.num_rows, (3, SIDE, SIDE), f"path={str(path)!r}")
-                bar = tqdm(total=file.metadata.num_rows, desc=f"reading {path.name}", disable=not progress, delay=1)
+                what = f"reading {visible(path.name)}"
+                bar = tqdm(total=file.metadata.num_rows, desc=what, disable=not progress, delay=1)
                 for batch in file.iter_batches(batch_size=1000, columns=["img", "label"]):
                     for row in batch.to_pylist():
                         pixels.append(_picture(row, len(labels), path))

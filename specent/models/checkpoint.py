@@ -16,6 +16,7 @@ from torch import nn
 
 from specent.errors import ModelError
 from specent.files import compare_digest, output_path, sha256, whole_file
+from specent.untrusted import json_of_file, read_regular
 
 
 def card_path(path: Path) -> Path:
@@ -79,10 +80,12 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     card_file = card_path(path)
     try:
-        card = json.loads(card_file.read_text(encoding="utf-8"))
+        card = json_of_file(card_file)
     except OSError as error:
-        raise ModelError(f"no card {card_file} beside the checkpoint; it names the settings and the SHA-256") from error
-    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"no card {card_file} beside the checkpoint ({error.strerror}); it names the settings and the SHA-256"
+        ) from error
+    except ValueError as error:
         raise ModelError(f"{card_file} is not JSON: {error}") from error
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
         raise ModelError(f"{card_file} is not a card: it must be a JSON object with a 'sha256'")
@@ -108,7 +111,7 @@ def load_checkpoint(net: nn.Module, path: Path, digest: str) -> None:
         shaped, non-finite or other than single-precision tensor.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ModelError(f"checkpoint {path} cannot be read: {error.strerror}") from error
     compare_digest(data, digest, f"checkpoint {path}", "fetch or train it again", error=ModelError)

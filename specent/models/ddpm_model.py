@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from specent.errors import ModelError
 from specent.files import compare_digest
 from specent.models.ddpm_network import need_diffusers
 from specent.models.network import NetworkModel
+from specent.untrusted import json_of_file
 
 _HINT = "train it again, or fetch the whole folder"
 
@@ -102,13 +102,13 @@ def _card(path: Path) -> dict[str, Any]:
     """The card of a finished network, whose weights it names."""
     file = path / CARD
     try:
-        card = json.loads(file.read_text(encoding="utf-8"))
+        card = json_of_file(file)
     except FileNotFoundError as error:
         hint = "its training is not finished; run it again to go on" if (path / "checkpoints").is_dir() else (
             "it is no output of specent run train_ddpm; other pipelines are opened by specent.models.pipeline"
         )  # fmt: skip
         raise ModelError(f"folder={str(path)!r} has no {CARD}: {hint}") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read as JSON ({error}); {_HINT}") from error
     if not isinstance(card, dict):
         raise ModelError(f"{file} is not a card: it must be a JSON object; {_HINT}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import xarray as xr
 
+from specent.arguments import brief
+from specent.errors import SpecentError
 from specent.plotting.select import Series
+from specent.untrusted import parse_json
 
 
 def disagreements(datasets: Iterable[xr.Dataset]) -> list[dict[str, Any]]:
@@ -24,6 +26,11 @@ def disagreements(datasets: Iterable[xr.Dataset]) -> list[dict[str, Any]]:
     -------
     list of dict
         These objects.
+
+    Raises
+    ------
+    SpecentError
+        If an attribute is another text.
     """
     entries = []
     for one in datasets:
@@ -33,12 +40,31 @@ def disagreements(datasets: Iterable[xr.Dataset]) -> list[dict[str, Any]]:
         }
         entries += [
             entry
-            for entry in json.loads(str(one.attrs.get("disagreements", "[]")))
+            for entry in _listed(str(one.attrs.get("disagreements", "[]")))
             if entry["partition"] in names["partition"]
             and entry["guidance"] in names["guidance"]
             and set(entry["estimators"]) <= names["estimator"]
         ]
     return entries
+
+
+def _listed(text: str) -> list[dict[str, Any]]:
+    try:
+        entries = parse_json(text)
+    except SpecentError:
+        entries = None
+    if not isinstance(entries, list) or not all(map(_is_disagreement, entries)):
+        raise SpecentError(
+            f"the attribute 'disagreements' is {brief(text)}, not the JSON text that specent.entropy writes; drop it"
+        )
+    return entries
+
+
+def _is_disagreement(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("estimators"), list):
+        return False
+    texts = [*(entry.get(name) for name in ("partition", "guidance", "text")), *entry["estimators"]]
+    return len(texts) == 5 and all(isinstance(text, str) for text in texts)
 
 
 def short_notes(datasets: Sequence[xr.Dataset], curves: Sequence[Series]) -> list[str]:

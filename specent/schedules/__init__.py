@@ -6,7 +6,6 @@ entered into `SCHEDULES`, by which it is known in files.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from specent.arguments import brief
@@ -21,6 +20,7 @@ from specent.schedules.grids import time_grid as time_grid
 from specent.schedules.levels import Array as Array
 from specent.schedules.ve import VE as VE
 from specent.schedules.vp import VP as VP
+from specent.untrusted import parse_json
 
 SCHEDULES: dict[str, type[Schedule]] = {
     VP.name: VP,
@@ -45,7 +45,7 @@ def from_json(text: str) -> Schedule:
     VP()
     """
     try:
-        fields: dict[str, Any] = json.loads(text)
+        fields: dict[str, Any] = parse_json(text)
         return SCHEDULES[fields.pop("name")].from_definition(fields)
     except ScheduleError:
         raise

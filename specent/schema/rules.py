@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -32,6 +31,7 @@ from specent.schema.registry import (
     SCHEMA,
     Variable,
 )
+from specent.untrusted import parse_json
 
 # what netCDF readers take out of the attributes and act upon
 _RESERVED = frozenset(
@@ -107,14 +107,15 @@ def validate_readable(attributes: Mapping[Any, Any]) -> None:
     if not isinstance(axis, str) or axis not in AXES:
         raise ArchiveError(f"attribute 'rate_axis' is {brief(axis)}, which is not one of {', '.join(AXES)}")
     text = str(attributes["settings"])
+    reason = ""
     try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError):
-        entries = None
+        entries = parse_json(text)
+    except SpecentError as error:
+        entries, reason = None, f" ({error})"
     if not isinstance(entries, dict):
         raise ArchiveError(
             f"the attribute 'settings' is {brief(text)}, not the JSON text of a mapping; make it with "
-            "specent.schema.finish(..., settings={...})"
+            f"specent.schema.finish(..., settings={{...}}){reason}"
         )
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from specent.errors import SpecentError, SpecentWarning
+from specent.errors import SpecentError, SpecentWarning, visible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +26,8 @@ def print_lines(lines: Callable[[], Iterable[str]]) -> None:
         with warnings.catch_warnings():
             # a table says itself which curves have no number
             warnings.simplefilter("ignore", SpecentWarning)
-            text = "\n".join(lines())
+            # a heading begins with an empty line, and a label of a file may hold anything
+            text = "\n".join(visible(part) for line in lines() for part in line.split("\n"))
     except SpecentError as error:
         sys.stderr.write(f"specent: the archive is written, but nothing can be printed about it: {error}\n")
     else:

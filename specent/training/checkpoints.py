@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from specent.errors import ModelError, SpecentWarning
 from specent.files import compare_digest, sha256, write_whole
+from specent.untrusted import json_of_file, read_regular
 
 NEWEST = 2
 _NAME = re.compile(r"step_(\d{8})\.json")
@@ -108,11 +109,11 @@ def _cards(folder: Path) -> list[tuple[int, Path]]:
 def _read(step: int, path: Path) -> Checkpoint:
     file = path.with_suffix(".safetensors")
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        data = file.read_bytes()
+        card = json_of_file(path)
+        data = read_regular(file)
     except OSError as error:
         raise ModelError(f"{path.with_suffix('')} cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelError(f"{path} is not JSON ({error})") from error
     if not isinstance(card, dict) or card.get("step") != step:
         raise ModelError(f"{path} is not the card of step {step}")

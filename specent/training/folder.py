@@ -6,7 +6,6 @@ so, or its checkpoints have cards. Links are never followed.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from specent.files import as_path
 from specent.models.ddpm_model import CARD as CARD
 from specent.models.ddpm_model import UNCONDITIONAL as UNCONDITIONAL
 from specent.models.ddpm_model import WEIGHTS as WEIGHTS
+from specent.untrusted import json_of_file
 
 CHECKPOINTS, LOSSES, PROFILES = "checkpoints", "loss.csv", "profiles.nc"
 PARTS = ("unet", "scheduler", "model_index.json")
@@ -141,8 +141,8 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_CARD:
             return {}
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = json_of_file(path)
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -6,14 +6,13 @@ at all before its class is known to be one that can be opened.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from specent import arguments
+from specent import arguments, untrusted
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.outputs import reason
@@ -119,10 +118,10 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         Saying that `what` cannot be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = untrusted.json_of_file(path)
     except OSError as error:
         raise ModelError(f"{what}: {path.name} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelError(f"{what}: {path.name} is not JSON: {reason(error)}") from error
     if not isinstance(content, dict):
         raise ModelError(f"{what}: {path.name} holds {brief(content)}, not a JSON object")

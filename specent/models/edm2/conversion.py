@@ -18,6 +18,7 @@ from specent.models.checkpoint import checkpoint_path, read_card, write_checkpoi
 from specent.models.edm2.architecture import Config
 from specent.models.edm2.pickles import StoredNetwork, check_state, read_pickle
 from specent.models.edm2.presets import preset_name
+from specent.untrusted import read_regular
 
 LICENCE = "the weights keep the licence under which they were published; see where the source was fetched"
 
@@ -90,7 +91,7 @@ def _read_converted(path: Path, argument: str) -> StoredNetwork:
     what = f"{argument}={path.name!r}"
     card = read_card(path)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ModelError(f"{what} cannot be read: {error.strerror}") from error
     compare_digest(data, card["sha256"], what, "convert it again", error=ModelError)

@@ -27,6 +27,7 @@ from specent.models.edm2.architecture import Config, Precond
 from specent.models.edm2.block_settings import check_settings
 from specent.models.edm2.storages import storage
 from specent.unpickling import InertRecord, unpickle
+from specent.untrusted import read_regular
 
 OBJECT = "torch_utils.persistence._reconstruct_persistent_obj"
 MODULES = "torch.nn.modules.container.ModuleDict"
@@ -86,7 +87,7 @@ def read_pickle(path: Path, argument: str = "source") -> StoredNetwork:
     try:
         size = path.stat().st_size
         memory.check_fits(3 * size, what, "convert it on a machine with more memory")
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ModelError(f"{what} cannot be read: {error.strerror}") from error
     try:

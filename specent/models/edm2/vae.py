@@ -11,7 +11,6 @@ so does decoding: what the autoencoder returns, clamped to 0 to 1, is the pictur
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch import Tensor
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.outputs import reason
+from specent.untrusted import parse_json, read_regular
 
 NAME = "stabilityai/sd-vae-ft-mse"
 """The autoencoder of the training data."""
@@ -150,7 +150,7 @@ def _folder(name: str | Path, local_files_only: bool) -> Path:
 
 def _read(path: Path, label: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ModelError(
             f"vae={label!r}: {path.name} cannot be read ({error.strerror}); pass the folder that save_pretrained of "
@@ -160,7 +160,7 @@ def _read(path: Path, label: str) -> bytes:
 
 def _entry(config: bytes, name: str, label: str) -> Any:
     try:
-        settings = json.loads(config)
+        settings = parse_json(config)
         return settings.get(name)
-    except (AttributeError, RecursionError, ValueError) as error:
+    except (AttributeError, ValueError) as error:
         raise ModelError(f"vae={label!r}: config.json is no JSON object ({reason(error)})") from error
