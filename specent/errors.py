@@ -50,14 +50,14 @@ def one_line(message: object) -> str:
     return visible(text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}")
 
 
-class _OneLineError(Exception):
+class _OneLine(BaseException):
     """Raised with a message that may quote a file."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*(one_line(part) if isinstance(part, str) else part for part in arguments))
 
 
-class SpecentError(_OneLineError, ValueError):
+class SpecentError(_OneLine, ValueError):
     """Bad input, found before any long work and before anything is written."""
 
 
@@ -77,7 +77,7 @@ class ArchiveError(SpecentError):
     """A file that is missing, damaged, not ours, or of another kind than needed."""
 
 
-class SpecentWarning(_OneLineError, UserWarning):
+class SpecentWarning(_OneLine, UserWarning):
     """A number that was computed but should not be trusted without a look."""
 
 

@@ -22,9 +22,12 @@ from specent.errors import ArchiveError
 OUTSIDE = "outside"
 """Name of the record of something that a file refers to outside of the pickle."""
 
-# far beyond what a file of arrays has, and still read in seconds
-_MOST_INSTRUCTIONS = 2_000_000
+# far beyond what a file of arrays has, and still read in a second
+_MOST_INSTRUCTIONS = 300_000
 _MOST_NAMES = 10_000
+_MOST_BITS = 128
+_DEEPEST = 200
+_MOST_UNFOLDED = 2_000_000
 _LONGEST_NAME = 1000
 _MOST_ARGUMENTS = 64
 
@@ -90,6 +93,7 @@ class _Unpickler(pickle._Unpickler):
         super().__init__(data, encoding=encoding)
         self.allowed, self.what, self.outside = allowed, what, outside
         self.known: dict[str, type[InertRecord]] = {}
+        self.reference = type("InertRecord", (InertRecord,), {"name": OUTSIDE})
 
     def find_class(self, module: str, name: str) -> type[InertRecord]:
         if len(module) + len(name) > _LONGEST_NAME or len(self.known) > _MOST_NAMES:
@@ -106,7 +110,8 @@ class _Unpickler(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         if self.outside:
-            return type("InertRecord", (InertRecord,), {"name": OUTSIDE})(pid)
+            # one class for all of them: a class takes a thousand bytes, and a reference two
+            return self.reference(pid)
         raise pickle.UnpicklingError(f"it refers to an object outside of it, {brief(pid)}")
 
 
@@ -162,6 +167,8 @@ def _check_instructions(stream: io.BytesIO, length: int) -> None:
         # what another pickle has fetched by such a number is handed out without asking for its name
         if instruction.name in ("EXT1", "EXT2", "EXT4"):
             raise pickle.UnpicklingError(f"it names something by the extension number {argument}")
+        if type(argument) is int and argument.bit_length() > _MOST_BITS:
+            raise pickle.UnpicklingError(f"it has a number of more than {_MOST_BITS} bits")
         if instruction.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= (argument or 0) <= length:
             raise pickle.UnpicklingError(f"it numbers a value {argument}, beyond its own length")
 
@@ -199,7 +206,8 @@ def unpickle(
     Raises
     ------
     ArchiveError
-        If the data are no whole pickle, hold a name that is not allowed, or a key that is no single value.
+        If the data are no whole pickle, hold a name that is not allowed, a key that is no single value, a number of
+        more than 128 bits, or values within values without end.
 
     Examples
     --------
@@ -216,12 +224,58 @@ def unpickle(
         stream.seek(begin)
         _check_instructions(stream, length)
         stream.seek(begin)
-        return _Unpickler(stream, encoding, _permits(allowed), what, outside).load()
+        value = _Unpickler(stream, encoding, _permits(allowed), what, outside).load()
+        _check_structure(value)
+        return value
     except ArchiveError:
         raise
     except Exception as error:  # a damaged program fails in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ArchiveError(f"{what} is damaged, cut short or no pickle ({reason}); fetch it again") from error
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What a value contains, of the kinds that may contain something."""
+    if isinstance(value, InertRecord):
+        return (*value.arguments, value.state, *value.items)
+    if type(value) is dict:
+        return value.values()
+    return value if type(value) in (list, tuple) else ()
+
+
+def _check_structure(whole: Any) -> None:
+    """Refuse values nested deeply, in themselves, or so that few of them unfold to very many.
+
+    A tuple of twice the same tuple, sixty times over, has few bytes, but whatever walks through it, compares it or
+    prints it never ends.
+    """
+    # how many levels and values a finished one unfolds to; None while the walk is within it
+    known: dict[int, tuple[int, int] | None] = {}
+    todo, seen = [whole], 0
+    while todo:
+        value = todo[-1]
+        parts = () if known.get(id(value)) else tuple(_parts(value))
+        if not parts:
+            known.setdefault(id(value), (0, 1))
+            todo.pop()
+        elif id(value) not in known:
+            known[id(value)] = None
+            seen += len(parts)
+            within = [part for part in parts if type(part) in (list, tuple, dict) or isinstance(part, InertRecord)]
+            if any(id(part) in known and known[id(part)] is None for part in within):
+                raise pickle.UnpicklingError("it holds a value that holds itself")
+            if seen > _MOST_UNFOLDED:
+                raise pickle.UnpicklingError("it holds the same values over and over")
+            todo += within
+        else:
+            sizes = [known.get(id(part)) or (0, 1) for part in parts]
+            levels, size = 1 + max(level for level, _ in sizes), 1 + sum(count for _, count in sizes)
+            if levels > _DEEPEST:
+                raise pickle.UnpicklingError(f"it nests values more than {_DEEPEST} deep")
+            if size > _MOST_UNFOLDED:
+                raise pickle.UnpicklingError("it holds the same values over and over")
+            known[id(value)] = levels, size
+            todo.pop()
 
 
 def _permits(allowed: Iterable[str] | Callable[[str, str], bool] | None) -> Callable[[str, str], bool]:
