@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, SpecentError
+from specent.images.stored import array_names, opened_npz, read_array
 from specent.models.base import Model
 from specent.models.checkpoint import read_card
 from specent.models.ddpm_model import ddpm, is_ddpm
@@ -143,28 +143,22 @@ def data_from_text(text: str, model: Model, progress: bool = True) -> tuple[NDAr
 
 
 def _arrays(file: Path, shape: Sequence[int], pictures: bool) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Data that is no pictures, as it is; None if the file holds pictures, or cannot be read as arrays at all."""
+    """Data that is no pictures, as it is; None if the file holds pictures, or there is none."""
     what = f"data={str(file)!r}"
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            # pictures are converted to the model's range and size; latents and vectors are not
-            known = ("latents",) if pictures and "images" in archive.files else _ARRAYS
-            name = next((name for name in known if name in archive.files), None)
-            if name is None:
-                if pictures:
-                    return None
-                raise SpecentError(f"{what} holds {archive.files}; it needs one of {', '.join(_ARRAYS)}, and labels")
-            if "labels" not in archive.files:
-                raise SpecentError(f"{what} holds {name} but no labels; add an array labels, one entry per sample")
-            data, labels = archive[name], archive["labels"]
-    except SpecentError:
-        raise
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        if file.is_file() and not pictures:
-            raise SpecentError(f"{what} is no .npz file that can be read: {error}") from error
+    if not file.is_file():
         return None
-    except ValueError as error:
-        raise SpecentError(f"{what}: {error}; save plain arrays of numbers and text, not objects") from error
+    with opened_npz(file, what) as archive:
+        stored = array_names(archive)
+        # pictures are converted to the model's range and size; latents and vectors are not
+        known = ("latents",) if pictures and "images" in stored else _ARRAYS
+        name = next((name for name in known if name in stored), None)
+        if name is None:
+            if pictures:
+                return None
+            raise SpecentError(f"{what} holds {stored[:8]}; it needs one of {', '.join(_ARRAYS)}, and labels")
+        if "labels" not in stored:
+            raise SpecentError(f"{what} holds {name} but no labels; add an array labels, one entry per sample")
+        data, labels = read_array(archive, name, what), read_array(archive, "labels", what)
     return _fitted(data, labels, name, shape, what)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
-import zipfile
-import zlib
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.files import as_path
-from specent.images.imageset import ImageSet, check_memory, to_unit_range
+from specent.images.imageset import ImageSet, to_unit_range
+from specent.images.stored import array_names, opened_npz, read_array
 
 
 def npz(path: str | os.PathLike[str]) -> ImageSet:
@@ -49,23 +46,13 @@ def npz(path: str | os.PathLike[str]) -> ImageSet:
     if not file.is_file():
         raise SpecentError(f"path={str(path)!r} is no file; check the name")
     what = f"path={str(path)!r}"
-    try:
-        with zipfile.ZipFile(file) as archive:
-            stored = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
-            missing = [name for name in ("images", "labels") if name not in stored]
-            if missing:
-                raise SpecentError(f"{what} holds {sorted(stored)[:8]}, not {missing[0]!r}; need 'images' and 'labels'")
-            names = [name for name in ("images", "labels", "classes") if name in stored]
-            arrays = {name: _stored_array(archive, name, what) for name in names}
-    except SpecentError:
-        raise
-    except MemoryError as error:
-        raise SpecentError(f"{what}: memory ran out; take smaller or fewer pictures") from error
-    except (
-        zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, SyntaxError,
-        NotImplementedError, RuntimeError,
-    ) as error:  # fmt: skip
-        raise SpecentError(f"{what} cannot be read as an .npz file ({type(error).__name__}: {error})") from error
+    with opened_npz(file, what) as archive:
+        stored = array_names(archive)
+        missing = [name for name in ("images", "labels") if name not in stored]
+        if missing:
+            raise SpecentError(f"{what} holds {stored[:8]}, not {missing[0]!r}; need 'images' and 'labels'")
+        names = [name for name in ("images", "labels", "classes") if name in stored]
+        arrays = {name: read_array(archive, name, what) for name in names}
     try:
         images = _images(arrays["images"], what)
         labels, classes = _labels(arrays["labels"], arrays.get("classes"), what)
@@ -77,36 +64,6 @@ def npz(path: str | os.PathLike[str]) -> ImageSet:
         raise SpecentError(f"{what}: memory ran out; take smaller or fewer pictures") from error
     except SpecentError as error:
         raise SpecentError(f"{what}: {error}") from error
-
-
-def _stored_array(archive: zipfile.ZipFile, name: str, what: str) -> NDArray[Any]:
-    """One array, after its head was compared with the size of what follows: a lie there would ask for any memory."""
-    info = archive.getinfo(f"{name}.npy")
-    with archive.open(info) as stream:
-        shape, dtype = _head(stream)
-        start = stream.tell()
-        if dtype.hasobject:
-            raise SpecentError(f"{what}: {name!r} holds Python objects, which are not read; save numbers or text")
-        if any(type(length) is not int or not 0 < length < 2**63 for length in shape) or not dtype.itemsize:
-            raise SpecentError(f"{what}: {name!r} of shape {brief(shape)} and type {dtype} holds nothing")
-        if start + math.prod(shape) * dtype.itemsize != info.file_size:
-            raise SpecentError(
-                f"{what}: {name!r} is damaged: {info.file_size} bytes are too few or too many for {shape}"
-            )
-    # as in the file, in single precision, and once more while its axes are reordered
-    check_memory(1, (math.prod(shape),), what, dtype.itemsize + 8)
-    with archive.open(info) as stream:
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
-
-
-def _head(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"version {version} of the format is not read")
-    shape, _, dtype = read(stream)
-    return shape, dtype
 
 
 def _images(images: NDArray[Any], what: str) -> NDArray[np.float32]:
