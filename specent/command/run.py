@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ from specent import studies
 from specent.arguments import brief
 from specent.command.interface import OPTIONS, app
 from specent.errors import SpecentError, visible
+from specent.untrusted import read_regular
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -31,6 +33,13 @@ RECIPE is a name from the list below, or the path of a file of your own (./mine.
 _RECIPE_EPILOGUE = """Several values are separated by spaces (--means -1 1 --labels "a cat" dog); commas do not split.
 A file for --config holds the same names at top level, arrays for several values (steps = 256, means = [-1.0, 1.0]).
 Flags override the file, the file overrides the defaults."""
+
+# the parser of the command line takes seconds for more values, that of TOML minutes for a name of many parts
+_MOST_VALUES = 2000
+_MOST_BYTES = 1 << 17
+_MANY_PARTS = re.compile(
+    r"""(?:(?:(?<![\w-])[\w-]{1,100}+|"(?:[^"\\\n]|\\.){0,100}+"|'[^'\n]{0,100}+')[ \t]*+\.[ \t]*+){17}"""
+)
 
 
 @app.command(name="run", help_flags=(), version_flags=())
@@ -128,8 +137,10 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
         if key.replace("_", "-") not in names:
             close = get_close_matches(key.replace("_", "-"), sorted(names), 1)
             hint = f"did you mean {close[0].replace('-', '_')!r}?" if close else "settings stand at top level"
-            raise CycloptsError(msg=f"--config {path}: {key!r} is not a setting of this recipe; {hint}")
+            raise CycloptsError(msg=f"--config {path}: {brief(key)} is not a setting of this recipe; {hint}")
         items = value if isinstance(value, list) else [value]
+        if len(items) > _MOST_VALUES:
+            raise CycloptsError(msg=f"--config {path}: {key} has {len(items)} values; at most {_MOST_VALUES} are read")
         if any(isinstance(item, (dict, list)) for item in items):
             raise CycloptsError(
                 msg=f"--config {path}: {key} = {brief(value)}: a value or a flat array of values is needed"
@@ -139,10 +150,10 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        # a device or a pipe may never end
-        if path.exists() and not path.is_file():
-            raise CycloptsError(msg=f"--config {path}: this is not a regular file")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_regular(path, _MOST_BYTES).decode("utf-8")
+        if _MANY_PARTS.search(text):
+            raise CycloptsError(msg=f"--config {path}: this has a name of many parts; settings stand at top level")
+        return tomllib.loads(text)
     except OSError as error:
         raise CycloptsError(msg=f"--config {path}: the file cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting among them

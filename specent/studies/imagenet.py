@@ -13,6 +13,7 @@ from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.studies.outputs import existing_folder
 from specent.studies.settings import SampledSettings
+from specent.untrusted import read_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from specent.models import EDM2Model
 
+_MOST_BYTES = 1 << 24
 FEW_CLASSES = 12
 """Up to so many classes each has a progress bar of its own; more share one."""
 
@@ -145,7 +147,8 @@ def open_networks(settings: ImageNetSettings, stack: ExitStack, vae: str | None 
 def lines_of(path: Path) -> list[str]:
     """Names of the classes out of a text file."""
     try:
-        return [line.strip() for line in Path(path).expanduser().read_text(encoding="utf-8").splitlines()]
+        text = read_regular(Path(path).expanduser(), _MOST_BYTES).decode("utf-8")
+        return [line.strip() for line in text.splitlines()]
     except (OSError, RuntimeError, ValueError) as error:
         raise SpecentError(f"label_names={str(path)!r} cannot be read ({error}); give a text file") from error
 
