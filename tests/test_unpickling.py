@@ -167,11 +167,53 @@ def test_keys_that_are_single_values_come_back() -> None:
     assert unpickle(pickle.dumps(value, 4)) == value
 
 
-def test_deep_values_that_are_no_keys_are_taken_down() -> None:
-    deep = unpickle(b"\x80\x04}\x8c\x01a)" + b"\x85" * 300_000 + b"s.")["a"]
-    for _ in range(300_000):
+def test_values_within_values_come_back_up_to_a_depth() -> None:
+    deep = unpickle(b"\x80\x04}\x8c\x01a)" + b"\x85" * 150 + b"s.")["a"]
+    for _ in range(150):
         (deep,) = deep
     assert deep == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x80\x04)" + b"\x85" * 250_000 + b".", "nests values more than 200 deep"),
+        (b"\x80\x04" + b"]" * 1000 + b"a" * 999 + b".", "nests values more than 200 deep"),
+        (b"\x80\x04cx\ny\n\x94" + b")R" + b"\x85" * 300 + b".", "nests values more than 200 deep"),
+        (b"\x80\x04)" + b"2\x86" * 60 + b".", "the same values over and over"),
+        (b"\x80\x04]" + b"2a" * 1 + b".", "holds itself"),
+        (b"\x80\x04cx\ny\n)R2b.", "holds itself"),
+        (b"\x80\x04(" + b"N" * 2000 + b"t\x94(" + b"h\x00" * 2000 + b"l.", "the same values over and over"),
+        (b"\x80\x04cx\ny\n\x94(" + b"N" * 60 + b"t\x94(" + b"h\x00h\x01R" * 80_000 + b"l.", "over and over"),
+        (b"\x80\x04\x8a\x11" + b"\x7f" * 17 + b".", "a number of more than 128 bits"),
+        (b"L" + b"1" * 4000 + b"L\n.", "a number of more than 128 bits"),
+        (b"I" + b"1" * 5000 + b"\n.", "damaged"),
+    ],
+    ids=[
+        "tuples",
+        "lists",
+        "record",
+        "doubling",
+        "cycle",
+        "record in itself",
+        "repeated",
+        "calls",
+        "long",
+        "old",
+        "digits",
+    ],
+)
+def test_values_that_unfold_without_end_are_refused_at_once(data: bytes, message: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(SpecentError, match=message):
+        unpickle(data)
+    assert time.process_time() - begin < 10
+
+
+def test_references_outside_share_one_class() -> None:
+    first, second = unpickle(b"\x80\x02(K\x05QK\x06Ql.", outside=True)
+    assert type(first) is type(second)
+    assert (first.arguments, second.arguments) == ((5,), (6,))
 
 
 def test_calls_of_very_many_arguments_and_very_many_names_are_refused() -> None:
@@ -187,8 +229,8 @@ def test_calls_of_very_many_arguments_and_very_many_names_are_refused() -> None:
 
 
 def test_a_file_of_very_many_instructions_is_refused() -> None:
-    with pytest.raises(SpecentError, match="more than 2000000 instructions"):
-        unpickle(b"\x80\x04" + b"N0" * 1_100_000 + b"N.")
+    with pytest.raises(SpecentError, match="more than 300000 instructions"):
+        unpickle(b"\x80\x04" + b"N0" * 150_001 + b"N.")
 
 
 def test_references_outside_are_taken_down_where_they_are_expected() -> None:
