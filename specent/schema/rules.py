@@ -121,6 +121,8 @@ def validate_readable(attributes: Mapping[Any, Any]) -> None:
 
 def validate_variable(actual: xr.Variable, expected: Variable) -> None:
     """Dimensions, type, units and attributes of a variable are those of the registry."""
+    # first, because of what is no text or number nothing else can be said
+    validate_attributes(actual.attrs, f"variable {expected.name!r}")
     dims = tuple(str(dim) for dim in actual.dims)
     wanted = _expanded(expected, dims)
     if dims != wanted:
@@ -142,7 +144,6 @@ def validate_variable(actual: xr.Variable, expected: Variable) -> None:
             f"variable {expected.name!r} has units {actual.attrs.get('units')!r} and long_name "
             f"{actual.attrs.get('long_name')!r}, the contract says {expected.units!r} and {expected.long_name!r}"
         )
-    validate_attributes(actual.attrs, f"variable {expected.name!r}")
 
 
 def validate_labels(dataset: xr.Dataset, complete: bool = True) -> None:

@@ -56,15 +56,15 @@ def check(found: dict[int, str], most_ended: float) -> None:
     assert [number for number in ended if number % 2] == []
     assert len(ended) <= most_ended * len(found), ended
     # that the parsers behind the seal were reached, and not every file was refused
-    assert any("fine fine fine fine" in text for text in found.values())
-    assert any(text.endswith("refused refused refused refused") for text in found.values())
+    assert any("fine fine fine" in text for text in found.values())
+    assert any("refused refused refused" in text for text in found.values())
 
 
 def test_no_mutant_raises_anything_but_our_own_error(tmp_path, make_dataset):
-    check(outcomes(tmp_path, range(100), make_dataset), most_ended=0.02)
+    check(outcomes(tmp_path, range(40), make_dataset), most_ended=0.03)
 
 
 @pytest.mark.faults
 def test_none_of_two_thousand_mutants_raises_anything_but_our_own_error(tmp_path, make_dataset):
     # measured: see docs/archives.md
-    check(outcomes(tmp_path, range(2000), make_dataset), most_ended=0.005)
+    check(outcomes(tmp_path, range(2000), make_dataset), most_ended=0.003)

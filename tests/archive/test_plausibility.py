@@ -88,17 +88,14 @@ def test_a_sealed_file_keeps_all_variables_in_chunks(path):
 def test_one_text_that_is_named_over_and_over_is_refused(path):
     """References to texts of variable length take 16 bytes each; all may lead to the same long text."""
     with h5py.File(path, "r+") as file:
-        variable = file["estimator"]
-        del file["estimator"]
         texts = np.array(["z" * 60_000] + ["s"] * 999, dtype=object)
         variable = file.create_dataset("more", data=texts, dtype=h5py.string_dtype())
         file["more"].make_scale("more")
         start = variable.id.get_offset()
         file["time"].attrs["coordinates"] = "more"
-    content = bytearray(path.read_bytes()[: -sealing.LENGTH])
+    content = bytearray(path.read_bytes())
     content[start : start + 16 * 1000] = content[start : start + 16] * 1000
     path.write_bytes(content)
-    assert content.count(b"z" * 60_000) == 1
     refused(path, "the texts of 'more' would take .* bytes", verify=False)
 
 
@@ -106,7 +103,7 @@ def test_honest_data_that_pack_as_well_as_zlib_can_are_opened(make_dataset, tmp_
     runs = make_dataset("trajectories", samples=1).drop_vars(["denoiser_distance", "prediction", "prediction_time"])
     many = runs.isel(sample=[0] * 4000).drop_vars("sample")
     for name in many.data_vars:
-        zeros = da.zeros(many[name].shape, many[name].dtype, chunks=-1)
+        zeros = da.zeros(many[name].shape, dtype=many[name].dtype, chunks=-1)
         many[name] = many[name].copy(data=zeros)
     many = many.assign_coords(sample=("sample", np.arange(4000), runs["sample"].attrs))
     path = archive.write(many, tmp_path / "zeros.nc")
