@@ -13,13 +13,17 @@ COVERAGE ?=
 # The tests start many processes; each would compile the package again where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-kernels lint bench docs clean
+.PHONY: demo test test-faults test-kernels lint bench docs clean
 
 demo: $(DEMO)
 	$(BIN)/specent run quickstart --folder demo --overwrite
 
 test: lint
 	OMP_NUM_THREADS=1 $(PYTEST) $(if $(COVERAGE),--cov --cov-report=term)
+
+# Faults in their long form: hundreds of kills and thousands of mutations, where the tests above make do with a few.
+test-faults: $(STAMP)
+	OMP_NUM_THREADS=1 $(PYTEST) -m faults
 
 # The numerical tests on the kernels of other processors than this one. Each kernel runs once, and the number of threads
 # alternates: a number that depends on either shows in one of the three, and the full product would tell nothing more.

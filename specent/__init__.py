@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from specent import plotting as plot  # noqa: F401
     from specent import plotting as plotting
     from specent import quality as quality
+    from specent import runs as runs
     from specent import sampling as sampling
     from specent import schedules as schedules
     from specent import schema as schema
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
     from specent.guidance import FeedbackGuidance as FeedbackGuidance
     from specent.guidance import Guidance as Guidance
     from specent.partitions import Partition as Partition
+    from specent.runs import Plan as Plan
+    from specent.runs import run as run
     from specent.sampling import Record as Record
     from specent.sampling import sample as sample
 
@@ -82,6 +85,7 @@ _HOMES = {
     "plot": "specent.plotting",
     "plotting": "specent.plotting",
     "quality": "specent.quality",
+    "runs": "specent.runs",
     "sampling": "specent.sampling",
     "schedules": "specent.schedules",
     "schema": "specent.schema",
@@ -99,6 +103,7 @@ _HOMES = {
     "fit_scaling": "specent.analysis:fit_scaling",
     "on_schedule": "specent.analysis:on_schedule",
     "open": "specent.archive:open",
+    "run": "specent.runs:run",
     "sample": "specent.sampling:sample",
     "speciation": "specent.analysis.speciation:speciation",
     "validate": "specent.archive:validate",
@@ -106,6 +111,7 @@ _HOMES = {
     "FeedbackGuidance": "specent.guidance:FeedbackGuidance",
     "Guidance": "specent.guidance:Guidance",
     "Partition": "specent.partitions:Partition",
+    "Plan": "specent.runs:Plan",
     "Record": "specent.sampling:Record",
     "SpecentError": "specent.errors:SpecentError",
     "SpecentWarning": "specent.errors:SpecentWarning",

@@ -10,9 +10,10 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from specent.errors import SpecentError
 
@@ -24,7 +25,7 @@ _DEEPEST = 100
 _MOST_BYTES = 1 << 24
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file to be read, if it is a regular one: neither a folder, nor a device, nor a pipe, which may never end.
 
     Raises

@@ -43,6 +43,7 @@ FLOORS = (
     {"models"},
     {"training", "sampling", "analysis"},
     {"diagnostics", "quality", "plotting"},
+    {"runs"},
     {"studies"},
     {"command"},
 )
@@ -67,7 +68,10 @@ HALVES = {
     "convert": {"models.edm2.conversion", "command.archives"},
     "describe": {"archive.describing", "command.archives"},
     # of the structure, of the values too, and the command
-    "validate": {"schema.validation", "archive.reading", "command.archives"},
+    "validate": {"schema.validation", "archive.opening", "command.archives"},
+    "merge": {"archive.merging", "command.runs"},
+    "status": {"archive.status", "command.runs"},
+    "run": {"runs.running", "command.run"},
     # the data set, and the network that was trained on it
     "digits": {"images.arrays", "models.digits"},
     # each kind of thing reads itself back from the text that a file holds
@@ -81,6 +85,7 @@ LIBRARIES = {
     "sampling": {"torch"},
     "quality": {"torch", "transformers"},
     "diagnostics": {"torch"},
+    "runs": {"torch"},
     "plotting": {"holoviews", "bokeh", "panel", "hvplot", "PIL"},
     "studies": {"torch"},
     "command": {"cyclopts"},

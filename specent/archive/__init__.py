@@ -11,7 +11,9 @@ another program; `open` reads it with ``verify=False`` only.
 from __future__ import annotations
 
 from specent.archive.describing import describe
-from specent.archive.reading import example, open, validate
+from specent.archive.merging import merge
+from specent.archive.opening import example, open, validate
+from specent.archive.status import RunStatus, status
 from specent.archive.writing import check_output, write
 
-__all__ = ["check_output", "describe", "example", "open", "validate", "write"]
+__all__ = ["RunStatus", "check_output", "describe", "example", "merge", "open", "status", "validate", "write"]

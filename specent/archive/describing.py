@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from specent import schema
-from specent.archive import reading
+from specent.archive import opening
 from specent.errors import ArchiveError, SpecentError, visible
 from specent.files import as_path
 from specent.partitions import Partition
@@ -54,8 +54,10 @@ def describe(dataset_or_path: xr.Dataset | str | os.PathLike[str]) -> str:
         schema.validate(dataset_or_path)
         return _text(dataset_or_path, f"{_size_text(dataset_or_path.nbytes)} in memory")
     path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
-    with reading.open(path) as dataset:
-        size = f"{path.name}, {_size_text(path.stat().st_size)} on disk, {_size_text(dataset.nbytes)} in memory"
+    with opening.open(path) as dataset:
+        files = path.glob("shard-*.nc") if path.is_dir() else [path]
+        stored = sum(file.stat().st_size for file in files)
+        size = f"{path.name}, {_size_text(stored)} on disk, {_size_text(dataset.nbytes)} in memory"
         return _text(dataset, size)
 
 

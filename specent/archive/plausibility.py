@@ -25,7 +25,7 @@ _LARGEST_CHUNK = 1 << 27
 _ONE_READING = 1 << 26
 
 
-def check_sizes(file: netCDF4.Dataset, size: int, *, sealed: bool) -> None:
+def refuse_implausible_sizes(file: netCDF4.Dataset, size: int, *, sealed: bool) -> None:
     """Raise `ArchiveError` unless a file of `size` bytes can hold the variables that it declares.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Open an archive after checking it, and validate its values."""
+"""Open a single file after checking it."""
 
 from __future__ import annotations
 
@@ -14,51 +14,18 @@ import xarray as xr
 from specent import schema
 from specent.archive import sealing
 from specent.archive.locking import LIBRARY
-from specent.archive.pieces import in_pieces
-from specent.archive.plausibility import check_sizes
-from specent.archive.values import ValueRules
+from specent.archive.plausibility import refuse_implausible_sizes
 from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
-from specent.files import as_path, shipped_folder
+from specent.files import as_path
 
 _store: Callable[..., Any] = xr.backends.NetCDF4DataStore.open
 
 
-def open(
-    path: str | os.PathLike[str],
-    *,
-    chunks: Literal["auto"] | Mapping[str, int] | None = None,
-    verify: bool = True,
+def open_file(
+    path: str | os.PathLike[str], chunks: Literal["auto"] | Mapping[str, int] | None = None, verify: bool = True
 ) -> xr.Dataset:
-    """Open an archive lazily, after checking that it is whole, undamaged and of this contract.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    chunks : "auto" or mapping, optional
-        Sizes of the blocks, by dimension, of dask arrays; without it values are read when they are first used.
-    verify : bool
-        Read the whole file once to check its seal. Without it opening takes no time, each chunk is still guarded by
-        its checksum when it is read (`OSError` then), and damage to the structure of the file may show as anything.
-
-    Returns
-    -------
-    Dataset
-        With its coordinates loaded. Close it, or use it in a ``with`` statement.
-
-    Raises
-    ------
-    SpecentError
-        If there is no such file, it is not netCDF-4, cut short, altered, not ours or of another schema version, or
-        `chunks` names a dimension it does not have.
-
-    Examples
-    --------
-    >>> open("nowhere.nc")
-    Traceback (most recent call last):
-    specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
-    """
+    """Open a single archive lazily; see `specent.open`."""
     source = as_path(path, error=ArchiveError)
     verify = flag(verify, "verify")
     sealing.check_signature(source)
@@ -125,7 +92,7 @@ def _opened(source: Path, sealed: bool, **options: Any) -> xr.Dataset:
     store = None
     try:
         store = _store(os.path.abspath(source), lock=LIBRARY)
-        check_sizes(store.ds, source.stat().st_size, sealed=sealed)
+        refuse_implausible_sizes(store.ds, source.stat().st_size, sealed=sealed)
         dataset = xr.open_dataset(store, decode_times=False, mask_and_scale=False, **options)
     except Exception as error:  # netCDF and HDF5 raise many types on a damaged file
         if store is not None:
@@ -141,69 +108,3 @@ def _opened(source: Path, sealed: bool, **options: Any) -> xr.Dataset:
             del attributes["_FillValue"]
         variable.attrs = attributes
     return dataset
-
-
-def example() -> xr.Dataset:
-    """The small archive that ships with the package: trajectories of cat, dog and car, a mixture in the plane.
-
-    Three partitions (all labels, animal against vehicle, cat against dog), unguided and with guidance scale 2. It is
-    the output of ``specent run mixture_runs``.
-
-    Returns
-    -------
-    Dataset
-        Kind ``trajectories``.
-
-    Examples
-    --------
-    >>> example().partition.values.tolist()
-    ['full', 'animal | vehicle', 'cat | dog']
-    """
-    return open(shipped_folder("datasets") / "mixture_runs.nc")
-
-
-def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | None = None) -> str:
-    """Validate a dataset or a file against the contract, values included.
-
-    Parameters
-    ----------
-    dataset_or_path : Dataset or path
-        What is to be validated; of a file, the seal is too.
-    kind : str, optional
-        The kind it must be of; any by default.
-
-    Returns
-    -------
-    str
-        The version of the contract that it follows. A file of version 1 is good, too: `open` brings it to this one.
-
-    Raises
-    ------
-    SpecentError
-        Naming the first thing that is wrong, and where it is.
-
-    Examples
-    --------
-    >>> validate(xr.Dataset(attrs={"specent_kind": "profiles"}))
-    Traceback (most recent call last):
-    specent.errors.ArchiveError: specent_schema=None, but this version reads '2', ...
-    """
-    if isinstance(dataset_or_path, xr.Dataset):
-        _validate(dataset_or_path, kind)
-        return schema.SCHEMA
-    path = as_path(dataset_or_path, "dataset_or_path", error=ArchiveError)
-    with open(path) as dataset:
-        try:
-            _validate(dataset, kind)
-        except ArchiveError as error:
-            raise ArchiveError(f"path={str(path)!r}: {error}") from error
-        return str(dataset.encoding["specent_schema"])
-
-
-def _validate(dataset: xr.Dataset, kind: str | None) -> None:
-    schema.validate(dataset, kind)
-    rules = ValueRules(dataset)
-    rules.check_names()
-    for name, region, values in in_pieces(dataset):
-        rules.check_piece(name, region, values)
-    rules.check_bounds()

@@ -185,7 +185,7 @@ def _encoded(texts: np.ndarray) -> list[bytes]:
 
 def _compare(dataset: xr.Dataset, path: Path, digests: _Digests) -> None:
     """Read the file back: the contract, the bounds, the attributes and every piece must be those of the dataset."""
-    with reading.open(path) as stored:
+    with reading.open_file(path) as stored:
         same = stored.attrs == schema.plain_attributes(dataset.attrs) and set(stored.coords) == set(dataset.coords)
         for name, variable in dataset.variables.items():
             attributes = schema.plain_attributes(variable.attrs)

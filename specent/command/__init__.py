@@ -24,6 +24,7 @@ from specent.command import archives as archives
 from specent.command import check as check
 from specent.command import plot as plot
 from specent.command import run as run
+from specent.command import runs as runs
 from specent.command.interface import app
 from specent.errors import SpecentError, SpecentWarning, one_line
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `specent describe FILE | head` has read enough; what is left must not be flushed at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt as error:
-        return _failed("interrupted; nothing half-written is left", error, 130)
+        return _failed(str(error) or "interrupted; nothing half-written is left", error, 130)
     except _Terminated as error:
         return _failed("terminated; nothing half-written is left", error, 143)
     except Exception as error:

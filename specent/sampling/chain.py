@@ -31,21 +31,21 @@ from specent.models.outputs import checked, reason
 from specent.partitions import NULL
 from specent.sampling.failures import refuse_infinite_output, step_text
 from specent.sampling.grid import warn_of_informed_start
-from specent.sampling.plan import Plan
 from specent.sampling.recorder import Recorder
+from specent.sampling.setup import Setup
 from specent.sampling.sides import Step
 from specent.sampling.streams import Streams
 
 
 def run_batch(
-    plan: Plan, guidance: Setting, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object],
+    setup: Setup, guidance: Setting, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object],
     first: bool = False,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Sample a batch of trajectories and score every candidate along them.
 
     Parameters
     ----------
-    plan : Plan
+    setup : Setup
         The run.
     guidance : Setting
         The guidance setting.
@@ -63,56 +63,56 @@ def run_batch(
     dict of ndarray
         ``log_likelihood`` (batch, time, candidates) and what else is kept; batch first.
     """
-    batch, own = torch.arange(len(drivers), device=plan.device), torch.as_tensor(drivers, device=plan.device)
-    recorder = Recorder(plan, len(drivers))
-    log_likelihood = torch.zeros(len(drivers), len(plan.candidates), dtype=torch.float64, device=plan.device)
-    state = guidance.start(plan.noise_level, len(drivers), like=log_likelihood)
-    x = plan.start * _noise(streams, plan)
-    for i in reversed(range(len(plan.time))):
-        denoised = _denoised(plan, i, x)
-        scale = guidance.scale_at(float(plan.noise_level[i]), state)
+    batch, own = torch.arange(len(drivers), device=setup.device), torch.as_tensor(drivers, device=setup.device)
+    recorder = Recorder(setup, len(drivers))
+    log_likelihood = torch.zeros(len(drivers), len(setup.candidates), dtype=torch.float64, device=setup.device)
+    state = guidance.start(setup.noise_level, len(drivers), like=log_likelihood)
+    x = setup.start * _noise(streams, setup)
+    for i in reversed(range(len(setup.time))):
+        denoised = _denoised(setup, i, x)
+        scale = guidance.scale_at(float(setup.noise_level[i]), state)
         driving = denoised[batch, own]
-        predicted = _moving(plan, denoised, driving, scale)
+        predicted = _moving(setup, denoised, driving, scale)
         step = Step(log_likelihood, denoised - driving[:, None], predicted - driving, own, unguided=not guidance.guided)
-        refuse_infinite_output(step.square, denoised, x, plan, i, drivers)
-        if first and i == len(plan.time) - 1:
-            warn_of_informed_start(step.delta, plan)
+        refuse_infinite_output(step.square, denoised, x, setup, i, drivers)
+        if first and i == len(setup.time) - 1:
+            warn_of_informed_start(step.delta, setup)
         recorder.write(i, step, predicted, scale)
         tick()
         if i == 0:
             break
-        move, noise = plan.steps[i - 1], _noise(streams, plan)
+        move, noise = setup.steps[i - 1], _noise(streams, setup)
         x = move.keep * x + move.pull * predicted + move.spread * noise
         drift = move.gain * (step.pull - 0.5 * step.square)
         increment = drift + move.gain**0.5 * (step.delta @ noise[..., None])[..., 0]
         log_likelihood = log_likelihood + increment
         if guidance.needs_null:
-            state = guidance.update(state, -increment[:, plan.index[NULL]])
+            state = guidance.update(state, -increment[:, setup.index[NULL]])
     return recorder.arrays
 
 
-def _noise(streams: Streams, plan: Plan) -> Tensor:
-    return torch.from_numpy(streams.draw()).to(plan.device)
+def _noise(streams: Streams, setup: Setup) -> Tensor:
+    return torch.from_numpy(streams.draw()).to(setup.device)
 
 
-def _moving(plan: Plan, denoised: Tensor, driving: Tensor, scale: float | Tensor) -> Tensor:
+def _moving(setup: Setup, denoised: Tensor, driving: Tensor, scale: float | Tensor) -> Tensor:
     """The denoised data that move the sample, shape (batch, features)."""
     if not isinstance(scale, Tensor) and scale == 1.0:
         return driving
-    null = denoised[:, plan.index[NULL]]
+    null = denoised[:, setup.index[NULL]]
     moving: Tensor = null + (scale[:, None] if isinstance(scale, Tensor) else scale) * (driving - null)
     return moving
 
 
-def _denoised(plan: Plan, i: int, x: Tensor) -> Tensor:
+def _denoised(setup: Setup, i: int, x: Tensor) -> Tensor:
     """The data as denoised under every candidate, shape (batch, candidates, features)."""
-    shape = (len(x), len(plan.candidates), *plan.model.shape)
-    state = (x / plan.alpha[i]).reshape(len(x), *plan.model.shape)
+    shape = (len(x), len(setup.candidates), *setup.model.shape)
+    state = (x / setup.alpha[i]).reshape(len(x), *setup.model.shape)
     try:
-        output = plan.model.candidates(state, float(plan.noise_level[i]), plan.conditions.clone())
-        output = checked(output, shape, x.device, f"{type(plan.model).__name__}.candidates")
+        output = setup.model.candidates(state, float(setup.noise_level[i]), setup.conditions.clone())
+        output = checked(output, shape, x.device, f"{type(setup.model).__name__}.candidates")
     except ModelError as error:
-        raise ModelError(f"{step_text(plan, i)}: {error}") from (error.__cause__ or error)
+        raise ModelError(f"{step_text(setup, i)}: {error}") from (error.__cause__ or error)
     except Exception as error:
-        raise ModelError(f"{step_text(plan, i)}: the model raised {reason(error)}") from error
+        raise ModelError(f"{step_text(setup, i)}: the model raised {reason(error)}") from error
     return output.reshape(*shape[:2], -1).to(torch.float64)

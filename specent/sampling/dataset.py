@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from specent import schema
 from specent.guidance import formula
-from specent.sampling.plan import Plan
+from specent.sampling.setup import Setup
 from specent.sampling.streams import SEED_RULE, SHARED_RULE
 from specent.schema import coordinates
 
 _RUN = ("guidance", "class_label", "sample")
 
 
-def trajectories_dataset(arrays: dict[str, NDArray[Any]], plan: Plan, settings: dict[str, Any]) -> xr.Dataset:
+def trajectories_dataset(arrays: dict[str, NDArray[Any]], setup: Setup, settings: dict[str, Any]) -> xr.Dataset:
     """A dataset of kind ``trajectories``.
 
     Parameters
     ----------
     arrays : dict of ndarray
-        Shape (guidance, class, sample, ...), see `Plan.whole_layout`.
-    plan : Plan
+        Shape (guidance, class, sample, ...), see `Setup.whole_layout`.
+    setup : Setup
         The run.
     settings : dict
         What decided the numbers, for the attribute ``settings``.
@@ -34,7 +34,7 @@ def trajectories_dataset(arrays: dict[str, NDArray[Any]], plan: Plan, settings: 
     -------
     Dataset
     """
-    shape = plan.model.shape
+    shape = setup.model.shape
     axes = ("feature",) if len(shape) == 1 else ("channel", "y", "x")
     dims = {
         "log_likelihood": (*_RUN, "time", "candidate"),
@@ -51,50 +51,50 @@ def trajectories_dataset(arrays: dict[str, NDArray[Any]], plan: Plan, settings: 
     }
     counts = {axis: np.arange(size) for axis, size in zip(axes, shape, strict=True)}
     return schema.finish(
-        xr.Dataset(variables, {**_coordinates(plan), **counts}),
+        xr.Dataset(variables, {**_coordinates(setup), **counts}),
         "trajectories",
-        title=f"Trajectories of {plan.model.identity['name']} with the evidence of {len(plan.candidates)} candidates",
+        title=f"Trajectories of {setup.model.identity['name']} with the evidence of {len(setup.candidates)} candidates",
         settings=settings,
-        schedule=plan.schedule.to_json(),
-        model=json.dumps(plan.model.identity, sort_keys=True),
-        guidance_formula=formula(plan.guidance),
-        seed=plan.seed,
-        seed_rule=SHARED_RULE if plan.shared_noise else SEED_RULE,
+        schedule=setup.schedule.to_json(),
+        model=json.dumps(setup.model.identity, sort_keys=True),
+        guidance_formula=formula(setup.guidance),
+        seed=setup.seed,
+        seed_rule=SHARED_RULE if setup.shared_noise else SEED_RULE,
     )
 
 
-def _coordinates(plan: Plan) -> dict[str, Any]:
+def _coordinates(setup: Setup) -> dict[str, Any]:
     coords = {
-        **coordinates.of_schedule(plan.schedule, plan.time),
-        **coordinates.of_guidance(plan.guidance),
-        "class_label": list(plan.drivers),
-        "label_prior": ("class_label", [plan.candidate_prior[plan.index[label]] for label in plan.drivers]),
-        "sample": np.arange(plan.samples),
-        "candidate": list(plan.candidates),
-        "candidate_prior": ("candidate", plan.candidate_prior),
+        **coordinates.of_schedule(setup.schedule, setup.time),
+        **coordinates.of_guidance(setup.guidance),
+        "class_label": list(setup.drivers),
+        "label_prior": ("class_label", [setup.candidate_prior[setup.index[label]] for label in setup.drivers]),
+        "sample": np.arange(setup.first, setup.first + setup.samples),
+        "candidate": list(setup.candidates),
+        "candidate_prior": ("candidate", setup.candidate_prior),
     }
-    if plan.partitions:
-        coords |= coordinates.of_partitions(plan.partitions)
-    if plan.record.keeps_distances(len(plan.candidates)):
-        coords["other_candidate"] = list(plan.candidates)
-    if plan.prediction_indices:
-        coords["prediction_time"] = plan.time[list(plan.prediction_indices)]
+    if setup.partitions:
+        coords |= coordinates.of_partitions(setup.partitions)
+    if setup.record.keeps_distances(len(setup.candidates)):
+        coords["other_candidate"] = list(setup.candidates)
+    if setup.prediction_indices:
+        coords["prediction_time"] = setup.time[list(setup.prediction_indices)]
     return coords
 
 
-def run_settings(plan: Plan) -> dict[str, Any]:
-    """What decided the numbers of a run, as far as its plan knows."""
+def run_settings(setup: Setup) -> dict[str, Any]:
+    """What decided the numbers of a run, as far as its setup knows."""
     return {
         "function": "sample",
-        "model": plan.model.identity,
-        "schedule": plan.schedule.to_json(),
-        "steps": len(plan.time),
-        "samples": plan.samples,
-        "classes": list(plan.drivers),
-        "candidates": list(plan.candidates),
-        "guidance": [str(setting) for setting in plan.guidance],
-        "partitions": [partition.name for partition in plan.partitions],
-        "seed": plan.seed,
-        "shared_noise": plan.shared_noise,
-        "device": plan.device.type,
+        "model": setup.model.identity,
+        "schedule": setup.schedule.to_json(),
+        "steps": len(setup.time),
+        "samples": setup.samples,
+        "classes": list(setup.drivers),
+        "candidates": list(setup.candidates),
+        "guidance": [str(setting) for setting in setup.guidance],
+        "partitions": [partition.name for partition in setup.partitions],
+        "seed": setup.seed,
+        "shared_noise": setup.shared_noise,
+        "device": setup.device.type,
     }

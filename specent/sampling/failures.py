@@ -13,19 +13,19 @@ from torch import Tensor
 
 from specent.errors import ModelError
 from specent.guidance import Setting
-from specent.sampling.plan import Plan
+from specent.sampling.setup import Setup
 
 # beyond what data and noise of any grid add up to
 _VAST = 1e30
 
 
-def step_text(plan: Plan, i: int) -> str:
+def step_text(setup: Setup, i: int) -> str:
     """The step and the noise level of the time with index i."""
-    return f"at step {len(plan.time) - 1 - i} of {len(plan.time)} (noise level {plan.noise_level[i]:.4g})"
+    return f"at step {len(setup.time) - 1 - i} of {len(setup.time)} (noise level {setup.noise_level[i]:.4g})"
 
 
 def refuse_infinite_output(
-    square: Tensor, denoised: Tensor, x: Tensor, plan: Plan, i: int, drivers: NDArray[np.intp]
+    square: Tensor, denoised: Tensor, x: Tensor, setup: Setup, i: int, drivers: NDArray[np.intp]
 ) -> None:
     """Refuse denoised data that hold a NaN or an infinity, or are too large to be squared.
 
@@ -43,22 +43,22 @@ def refuse_infinite_output(
             f"the state itself had grown to {state:.3g} before: an earlier output or the guidance scale was too large"
         )
     raise ModelError(
-        f"the network returned {what} {step_text(plan, i)} for class {plan.candidates[column]!r}, on a trajectory "
-        f"driven by {plan.candidates[int(drivers[row])]!r}; {hint}"
+        f"the network returned {what} {step_text(setup, i)} for class {setup.candidates[column]!r}, on a trajectory "
+        f"driven by {setup.candidates[int(drivers[row])]!r}; {hint}"
     )
 
 
 def refuse_infinite_results(
-    name: str, value: NDArray[Any], plan: Plan, guidance: Setting, keys: Sequence[tuple[str, int]]
+    name: str, value: NDArray[Any], setup: Setup, guidance: Setting, keys: Sequence[tuple[str, int]]
 ) -> None:
     """Refuse a batch of results that holds a NaN or an infinity, naming where."""
     finite = np.isfinite(value)
     if finite.all():
         return
     row, *inner = (int(index) for index in np.unravel_index(np.argmin(finite), value.shape))
-    time = plan.prediction_indices[inner[0]] if name == "prediction" else 0 if name == "final" else inner[0]
+    time = setup.prediction_indices[inner[0]] if name == "prediction" else 0 if name == "final" else inner[0]
     label, sample = keys[row]
     raise ModelError(
-        f"{name} is {value[(row, *inner)]} {step_text(plan, time)} for guidance {str(guidance)!r}, class {label!r}, "
+        f"{name} is {value[(row, *inner)]} {step_text(setup, time)} for guidance {str(guidance)!r}, class {label!r}, "
         f"sample {sample}: the model's outputs or the guidance scale are too large to be squared and kept"
     )

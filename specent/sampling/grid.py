@@ -10,7 +10,7 @@ from torch import Tensor
 from specent.errors import SpecentWarning
 from specent.evidence import BITS_PER_NAT
 from specent.partitions import NULL
-from specent.sampling.plan import Plan
+from specent.sampling.setup import Setup
 
 START_BITS = 0.05
 """Information of the label at the start of the chain, in bits, beyond which a warning is given."""
@@ -26,42 +26,42 @@ steps knows that all of them are coarse.
 """
 
 
-def warn_of_coarse_end(plan: Plan) -> None:
+def warn_of_coarse_end(setup: Setup) -> None:
     """Warn if the last step is much longer than the others, as evenly spaced times make it on many schedules."""
-    gains = plan.log_snr[:-1] - plan.log_snr[1:]
+    gains = setup.log_snr[:-1] - setup.log_snr[1:]
     if len(gains) < 2 or not (gains[0] > LAST_GAIN and gains[0] > LAST_RATIO * gains[1]):
         return
-    low, before, high = plan.noise_level[[0, 1, -1]]
+    low, before, high = setup.noise_level[[0, 1, -1]]
     # the ends a little inside, so that the schedule has them as they are printed
-    spaced = f"edm_grid({len(plan.time)}, {1.006 * low:.3g}, {0.994 * high:.3g}, schedule=schedule)"
-    if plan.schedule.whole_times is not None:
+    spaced = f"edm_grid({len(setup.time)}, {1.006 * low:.3g}, {0.994 * high:.3g}, schedule=schedule)"
+    if setup.schedule.whole_times is not None:
         spaced = f"np.unique({spaced}.round())"
     warnings.warn(
         f"the last step of the grid, from noise level {before:.3g} to {low:.3g}, gains {gains[0]:.2g} in log-SNR, "
         f"{gains[0] / gains[1]:.2g} times as much as the step before it: details of the samples and late decisions are "
         f"not resolved. Put more times near the clean end, as in time = {spaced}",
         SpecentWarning,
-        stacklevel=3,
+        stacklevel=5,
     )
 
 
-def warn_of_informed_start(delta: Tensor, plan: Plan) -> None:
+def warn_of_informed_start(delta: Tensor, setup: Setup) -> None:
     """Warn if the chain starts where the state would already tell the labels apart, which a path cannot know.
 
     At small signal-to-noise ratio the mutual information of label and state is half that ratio times the variance of
     the labels' denoised data (arXiv math/0412108).
     """
-    labels = [i for i, name in enumerate(plan.candidates) if name != NULL]
+    labels = [i for i, name in enumerate(setup.candidates) if name != NULL]
     if len(labels) < 2:
-        labels = list(range(len(plan.candidates)))
+        labels = list(range(len(setup.candidates)))
     variance = delta[:, labels].var(1, correction=0).sum(-1)
-    known = 0.5 * float(np.exp(plan.log_snr[-1])) * float(variance.mean()) * BITS_PER_NAT
+    known = 0.5 * float(np.exp(setup.log_snr[-1])) * float(variance.mean()) * BITS_PER_NAT
     if known > START_BITS:
         warnings.warn(
-            f"time ends at noise level {plan.noise_level[-1]:.3g}, where a state already tells about {known:.1g} bit "
+            f"time ends at noise level {setup.noise_level[-1]:.3g}, where a state already tells about {known:.1g} bit "
             "of its label, but the chain starts from pure noise and knows nothing: every time of decision will be "
             "wrong. End the grid at higher noise; its times are those of its schedule, as in "
             "edm_grid(64, 0.02, 100, schedule=VP())",
             SpecentWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

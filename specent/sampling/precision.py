@@ -22,8 +22,8 @@ from specent.errors import SpecentError, SpecentWarning
 from specent.evidence import BITS_PER_NAT
 from specent.partitions import NULL, Partition
 from specent.sampling.chain import run_batch
-from specent.sampling.plan import Plan
 from specent.sampling.record import Record
+from specent.sampling.setup import Setup
 from specent.sampling.sides import Sides
 from specent.sampling.streams import Streams
 
@@ -79,12 +79,12 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
                 unit.fp32_precision = value
 
 
-def probe(plan: Plan, precision: str) -> float:
+def probe(setup: Setup, precision: str) -> float:
     """Largest change that reduced precision makes to an entropy on a few trajectories; warns beyond `PROBE_BITS`.
 
     Parameters
     ----------
-    plan : Plan
+    setup : Setup
         The run, with its model on its device. Its first guidance setting is tried, on 32 of its trajectories, evenly
         spread.
     precision : str
@@ -96,9 +96,9 @@ def probe(plan: Plan, precision: str) -> float:
         In bits, over all times and recorded partitions (the full label set if there are none). The trajectories of both
         precisions share their noise.
     """
-    keys = plan.keys
+    keys = setup.keys
     few = [keys[i] for i in np.unique(np.linspace(0, len(keys) - 1, _PROBED).round().astype(int))]
-    plain, reduced = (_entropies(plan, few, name) for name in ("float32", precision))
+    plain, reduced = (_entropies(setup, few, name) for name in ("float32", precision))
     change = float(np.abs(reduced - plain).max(initial=0.0))
     if change > PROBE_BITS:
         warnings.warn(
@@ -110,21 +110,21 @@ def probe(plan: Plan, precision: str) -> float:
     return change
 
 
-def _entropies(plan: Plan, keys: Sequence[tuple[str, int]], precision: str) -> NDArray[np.float64]:
+def _entropies(setup: Setup, keys: Sequence[tuple[str, int]], precision: str) -> NDArray[np.float64]:
     """Mean entropy of the path posterior in bits, shape (time, partitions)."""
-    streams = Streams(plan.seed, keys, plan.features, len(plan.time))
-    drivers = np.array([plan.index[label] for label, _ in keys])
-    sides = plan.sides if plan.partitions else _full(plan)
-    bare = replace(plan, partitions=(), record=Record(distances=False))
-    with arithmetic(precision, plan.device):
-        arrays = run_batch(bare, plan.guidance[0], drivers, streams, lambda: None)
+    streams = Streams(setup.seed, keys, setup.features, len(setup.time))
+    drivers = np.array([setup.index[label] for label, _ in keys])
+    sides = setup.sides if setup.partitions else _full(setup)
+    bare = replace(setup, partitions=(), record=Record(distances=False))
+    with arithmetic(precision, setup.device):
+        arrays = run_batch(bare, setup.guidance[0], drivers, streams, lambda: None)
     along = torch.from_numpy(arrays["log_likelihood"]).unbind(1)
-    means = [sides.entropy(values.to(plan.device)).mean(0).cpu().numpy() for values in along]
+    means = [sides.entropy(values.to(setup.device)).mean(0).cpu().numpy() for values in along]
     return BITS_PER_NAT * np.stack(means)
 
 
-def _full(plan: Plan) -> Sides:
+def _full(setup: Setup) -> Sides:
     """Every label among the candidates as a side of its own."""
-    labels = [name for name in plan.candidates if name != NULL]
+    labels = [name for name in setup.candidates if name != NULL]
     parts = [Partition.full(labels)] if len(labels) > 1 else []
-    return Sides(parts, plan.candidates, plan.candidate_prior, plan.device)
+    return Sides(parts, setup.candidates, setup.candidate_prior, setup.device)

@@ -25,7 +25,7 @@ from torch import Tensor
 from specent.errors import SpecentWarning
 from specent.models.base import Model
 from specent.models.protocol import ProtocolModel
-from specent.sampling.plan import Plan
+from specent.sampling.setup import Setup
 
 PROPORTION = 200
 """A run has at least so many times the evaluations of its preflight; a smaller one goes without."""
@@ -85,27 +85,27 @@ def _identity(model: Model) -> object:
     return model.net if isinstance(model, ProtocolModel) else model
 
 
-def is_worthwhile(plan: Plan) -> bool:
+def is_worthwhile(setup: Setup) -> bool:
     """Whether a run is large enough for a preflight to cost next to nothing."""
-    return plan.evaluations >= PROPORTION * preflight_evaluations(plan)
+    return setup.evaluations >= PROPORTION * preflight_evaluations(setup)
 
 
-def preflight_states(plan: Plan) -> int:
+def preflight_states(setup: Setup) -> int:
     """How many states the preflight works with: fewer of larger ones."""
-    return max(_FEWEST, min(_MOST, _NUMBERS // plan.features))
+    return max(_FEWEST, min(_MOST, _NUMBERS // setup.features))
 
 
-def preflight_evaluations(plan: Plan) -> int:
+def preflight_evaluations(setup: Setup) -> int:
     """How many states the network denoises in the preflight."""
-    return preflight_states(plan) * (_STEPS + 3) + 2
+    return preflight_states(setup) * (_STEPS + 3) + 2
 
 
-def preflight(plan: Plan) -> list[Finding]:
+def preflight(setup: Setup) -> list[Finding]:
     """Look at a model for about a second.
 
     Parameters
     ----------
-    plan : Plan
+    setup : Setup
         The run, with its model on its device.
 
     Returns
@@ -115,51 +115,51 @@ def preflight(plan: Plan) -> list[Finding]:
     """
     try:
         with torch.no_grad(), np.errstate(all="ignore"):
-            return list(_findings(plan))
+            return list(_findings(setup))
     except Exception:
         return []
 
 
-def _findings(plan: Plan) -> Iterator[Finding]:
+def _findings(setup: Setup) -> Iterator[Finding]:
     """Everything that is wrong; later ones are left out where they rest on what is wrong already."""
-    short = _short_run(plan)
+    short = _short_run(setup)
     if short is None:
         yield Finding(
             "finite", "the outputs of a short run hold a NaN or an infinity",
             "numbers beyond the range of half precision, a division by zero, or times that the network does not know",
         )  # fmt: skip
         return
-    yield from _calls(plan, short)
-    yield from _clean_end(plan, short)
-    yield from _noisy_end(plan, short)
+    yield from _calls(setup, short)
+    yield from _clean_end(setup, short)
+    yield from _noisy_end(setup, short)
 
 
-def _denoise(plan: Plan, x: Tensor, level: float, conditions: Tensor) -> Tensor:
-    return plan.model.denoise(x, level, conditions.clone()).to(torch.float64)
+def _denoise(setup: Setup, x: Tensor, level: float, conditions: Tensor) -> Tensor:
+    return setup.model.denoise(x, level, conditions.clone()).to(torch.float64)
 
 
-def _gaussian(plan: Plan, count: int, stream: int) -> Tensor:
+def _gaussian(setup: Setup, count: int, stream: int) -> Tensor:
     generator = torch.Generator().manual_seed(stream)
-    noise = torch.randn(count, *plan.model.shape, generator=generator, dtype=torch.float64)
-    return noise.to(plan.device)
+    noise = torch.randn(count, *setup.model.shape, generator=generator, dtype=torch.float64)
+    return noise.to(setup.device)
 
 
-def _short_run(plan: Plan) -> Trial | None:
+def _short_run(setup: Setup) -> Trial | None:
     """A few steps of the chain from pure noise to samples; None if an output is not finite."""
-    count = preflight_states(plan)
-    spread = np.linspace(0, len(plan.drivers) - 1, count).round().astype(int)
-    conditions = plan.conditions[[plan.index[plan.drivers[i]] for i in spread]]
-    levels = plan.noise_level[np.unique(np.linspace(0, len(plan.time) - 1, _STEPS).round().astype(int))]
-    noise = _gaussian(plan, count, 0)
+    count = preflight_states(setup)
+    spread = np.linspace(0, len(setup.drivers) - 1, count).round().astype(int)
+    conditions = setup.conditions[[setup.index[setup.drivers[i]] for i in spread]]
+    levels = setup.noise_level[np.unique(np.linspace(0, len(setup.time) - 1, _STEPS).round().astype(int))]
+    noise = _gaussian(setup, count, 0)
     x, outputs = float(levels[-1]) * noise, []
     for i in reversed(range(len(levels))):
-        outputs.append(_denoise(plan, x, float(levels[i]), conditions))
+        outputs.append(_denoise(setup, x, float(levels[i]), conditions))
         if not torch.isfinite(outputs[-1]).all():
             return None
         if i:
             # the step of noise levels alone: state over alpha, as models take it
             low, keep = float(levels[i - 1]), float(levels[i - 1] / levels[i]) ** 2
-            x = keep * x + (1 - keep) * outputs[-1] + low * (1 - keep) ** 0.5 * _gaussian(plan, count, i)
+            x = keep * x + (1 - keep) * outputs[-1] + low * (1 - keep) ** 0.5 * _gaussian(setup, count, i)
     return Trial(noise, float(levels[-1]), outputs[0], outputs[-1], conditions)
 
 
@@ -192,17 +192,17 @@ def _deviation(samples: Tensor) -> float:
     return math.sqrt(float(samples.var(0, unbiased=True).mean()))
 
 
-def _level(plan: Plan, wanted: float) -> float:
+def _level(setup: Setup, wanted: float) -> float:
     """The noise level of the grid that is nearest."""
-    nearest = int(np.abs(np.log(plan.noise_level / wanted)).argmin())
-    return float(plan.noise_level[nearest])
+    nearest = int(np.abs(np.log(setup.noise_level / wanted)).argmin())
+    return float(setup.noise_level[nearest])
 
 
-def _calls(plan: Plan, short: Trial) -> Iterator[Finding]:
+def _calls(setup: Setup, short: Trial) -> Iterator[Finding]:
     """The same call gives the same, whatever else is in the batch."""
-    level = _level(plan, max(_deviation(short.samples), 1e-30))
-    x = short.samples + level * _gaussian(plan, len(short.samples), 100)
-    first, again = (_denoise(plan, x, level, short.conditions) for _ in range(2))
+    level = _level(setup, max(_deviation(short.samples), 1e-30))
+    x = short.samples + level * _gaussian(setup, len(short.samples), 100)
+    first, again = (_denoise(setup, x, level, short.conditions) for _ in range(2))
     gap = relative_gap(first, again)
     if not gap <= _REPEAT:
         yield Finding(
@@ -211,7 +211,7 @@ def _calls(plan: Plan, short: Trial) -> Iterator[Finding]:
         )  # fmt: skip
         return
     # not one alone, which some layers refuse in training mode
-    pair = _denoise(plan, x[:2], level, short.conditions[:2])
+    pair = _denoise(setup, x[:2], level, short.conditions[:2])
     gap = relative_gap(first, torch.cat([pair, first[2:]]))
     if not gap <= _BATCH:
         yield Finding(
@@ -221,12 +221,12 @@ def _calls(plan: Plan, short: Trial) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _clean_end(plan: Plan, short: Trial) -> Iterator[Finding]:
+def _clean_end(setup: Setup, short: Trial) -> Iterator[Finding]:
     """Where there is hardly any noise the state is left alone."""
-    level = float(plan.noise_level[0])
-    x = short.samples + level * _gaussian(plan, len(short.samples), 101)
+    level = float(setup.noise_level[0])
+    x = short.samples + level * _gaussian(setup, len(short.samples), 101)
     # half precision inside the network may round a state by so much of its size
-    share = noise_displacement(_denoise(plan, x, level, short.conditions), x, level, rounding=3e-4)
+    share = noise_displacement(_denoise(setup, x, level, short.conditions), x, level, rounding=3e-4)
     if not share <= _CLEAN:
         yield Finding(
             "clean end", f"at noise level {level:.3g} a state is moved by {share:.3g} times its noise; 1 is the most",
@@ -234,7 +234,7 @@ def _clean_end(plan: Plan, short: Trial) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _noisy_end(plan: Plan, short: Trial) -> Iterator[Finding]:
+def _noisy_end(setup: Setup, short: Trial) -> Iterator[Finding]:
     """In pure noise the denoised data do not follow the noise, and a run takes the noise away."""
     spread = _deviation(short.samples)
     if not spread <= _SWAMPED * short.level:
@@ -250,7 +250,7 @@ def _noisy_end(plan: Plan, short: Trial) -> Iterator[Finding]:
     # of what is no noise, some agrees with it by chance
     chance = 5 * max(0.0, size**2 - follows**2) ** 0.5 / centred.numel() ** 0.5
     # the error of a network that predicts the noise is multiplied by the noise level
-    allowed = _OWN_ERROR * short.level if getattr(plan.model, "prediction", "data") != "data" else 0.0
+    allowed = _OWN_ERROR * short.level if getattr(setup.model, "prediction", "data") != "data" else 0.0
     if abs(follows) > max(_FOLLOWS * spread, allowed) + chance and abs(follows) > 0.5 * size:
         yield Finding(
             "noisy end", f"at noise level {short.level:.3g} the denoised data hold {follows:.3g} times the noise, and "

@@ -17,8 +17,8 @@ from specent.guidance import Guidance, Setting
 from specent.models.base import Model, resolve_device
 from specent.models.outputs import reason
 from specent.partitions import NULL, Partition, parse_all
-from specent.sampling.plan import Plan
 from specent.sampling.record import Record
+from specent.sampling.setup import Setup
 from specent.schedules import Schedule, check_grid
 
 
@@ -113,7 +113,7 @@ def check_candidates(
         partition.check(candidates)
 
 
-def make_plan(
+def make_setup(
     model: Model,
     schedule: Schedule,
     time: ArrayLike,
@@ -126,7 +126,7 @@ def make_plan(
     candidates: Sequence[str] | None,
     record: Record,
     shared_noise: bool,
-) -> Plan:
+) -> Setup:
     """Work out a run from the arguments of `specent.sample`, each of which is refused if it cannot be used."""
     check_model(model)
     samples = arguments.whole(samples, "samples", least=2)
@@ -144,7 +144,7 @@ def make_plan(
     arguments.instance(record, Record, "record", "use specent.Record(predictions=[...], distances=True)")
     record.prediction_indices(grid)
     prior = dict(zip(model.labels, model.label_prior, strict=True))
-    return Plan(
+    return Setup(
         model=model, schedule=schedule, time=grid, drivers=drivers, candidates=scored,
         candidate_prior=np.array([prior.get(name, 0.0) for name in scored]), guidance=settings, partitions=parts,
         record=record, samples=samples, seed=seed, shared_noise=shared, device=resolve_device(device),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from specent.sampling.plan import Plan
+from specent.sampling.setup import Setup
 from specent.sampling.sides import Step
 
 
@@ -17,17 +17,17 @@ class Recorder:
 
     Parameters
     ----------
-    plan : Plan
+    setup : Setup
         The run, which says what is kept.
     count : int
         Trajectories of the batch.
     """
 
-    def __init__(self, plan: Plan, count: int) -> None:
+    def __init__(self, setup: Setup, count: int) -> None:
         self.arrays: dict[str, NDArray[Any]] = {
-            name: np.empty((count, *shape), dtype) for name, (dtype, shape) in plan.layout().items()
+            name: np.empty((count, *shape), dtype) for name, (dtype, shape) in setup.layout().items()
         }
-        self._plan = plan
+        self._plan = setup
 
     def write(self, i: int, step: Step, predicted: Tensor, scale: float | Tensor) -> None:
         """Copy what is kept of the time with index i.

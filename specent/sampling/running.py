@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from specent.errors import ModelError, SpecentError
 from specent.sampling.chain import run_batch
 from specent.sampling.failures import refuse_infinite_results
-from specent.sampling.plan import Plan
+from specent.sampling.setup import Setup
 from specent.sampling.streams import Streams
 
 _MOST = 4096
@@ -24,21 +24,21 @@ _NUMBERS = 2**24
 _SHARE = 0.7
 
 
-def run_batches(plan: Plan, size: int, threads: int, progress: bool) -> tuple[dict[str, NDArray[Any]], int]:
+def run_batches(setup: Setup, size: int, bar: tqdm[Any], looks: bool = True) -> tuple[dict[str, NDArray[Any]], int]:
     """Sample every guidance setting and batch in turn.
 
     A batch that does not fit into memory is done again in halves; trajectories that are done stay as they are.
 
     Parameters
     ----------
-    plan : Plan
+    setup : Setup
         The run, with its model on its device.
     size : int
         Trajectories at a time.
-    threads : int
-        Threads of the processor, for the text of the progress bar.
-    progress : bool
-        Whether to show a progress bar.
+    bar : tqdm
+        Counts the evaluations of the network.
+    looks : bool
+        Whether the start of the first batch is looked at.
 
     Returns
     -------
@@ -52,52 +52,39 @@ def run_batches(plan: Plan, size: int, threads: int, progress: bool) -> tuple[di
     ModelError
         If the network fails, or not even one trajectory fits into memory.
     """
-    arrays = {name: np.empty(shape, dtype) for name, (dtype, shape) in plan.whole_layout().items()}
-    total = plan.trajectories
-    flat = {name: array.reshape(len(plan.guidance), total, *array.shape[3:]) for name, array in arrays.items()}
-    with progress_bar(plan, threads, progress) as bar:
-        for g in range(len(plan.guidance)):
-            low = 0
-            while low < total:
-                keys, before = plan.keys[low : low + size], bar.n
-                try:
-                    batch = _batch(plan, g, keys, bar, first=g == low == 0)
-                except Exception as error:
-                    if not out_of_memory(error):
-                        raise
-                    if len(keys) == 1:
-                        raise _alone(error) from error
-                    size = (len(keys) + 1) // 2
-                    bar.update(before - bar.n)
-                    continue
-                for name, value in batch.items():
-                    refuse_infinite_results(name, value, plan, plan.guidance[g], keys)
-                    flat[name][g, low : low + len(keys)] = value
-                low += len(keys)
+    arrays = {name: np.empty(shape, dtype) for name, (dtype, shape) in setup.whole_layout().items()}
+    total = setup.trajectories
+    flat = {name: array.reshape(len(setup.guidance), total, *array.shape[3:]) for name, array in arrays.items()}
+    for g in range(len(setup.guidance)):
+        low = 0
+        while low < total:
+            keys, before = setup.keys[low : low + size], bar.n
+            try:
+                batch = _batch(setup, g, keys, bar, first=looks and g == low == 0)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                if len(keys) == 1:
+                    raise _alone(error) from error
+                size = (len(keys) + 1) // 2
+                bar.update(before - bar.n)
+                continue
+            for name, value in batch.items():
+                refuse_infinite_results(name, value, setup, setup.guidance[g], keys)
+                flat[name][g, low : low + len(keys)] = value
+            low += len(keys)
     return arrays, size
 
 
-def progress_bar(plan: Plan, threads: int, shown: bool = True) -> tqdm[Any]:
-    """The bar over the evaluations of the network, one per trajectory, noise level and candidate."""
-    settings = f" under each of {len(plan.guidance)} guidance settings" if len(plan.guidance) > 1 else ""
-    processor = f", {threads} thread{'s' if threads > 1 else ''}" if plan.device.type == "cpu" else ""
-    return tqdm(
-        total=plan.evaluations,
-        desc=f"sampling {plan.trajectories} trajectories{settings}{processor}",
-        unit=" network evaluations",
-        unit_scale=True,
-        disable=not shown,
-        mininterval=1.0,
-    )
-
-
-def _batch(plan: Plan, g: int, keys: Sequence[tuple[str, int]], bar: tqdm[Any], first: bool) -> dict[str, NDArray[Any]]:
+def _batch(
+    setup: Setup, g: int, keys: Sequence[tuple[str, int]], bar: tqdm[Any], first: bool
+) -> dict[str, NDArray[Any]]:
     """Sample some trajectories under one guidance setting."""
-    noise = [("" if plan.shared_noise else label, sample) for label, sample in keys]
-    streams = Streams(plan.seed, noise, plan.features, len(plan.time))
-    drivers = np.array([plan.index[label] for label, _ in keys])
-    tick = partial(bar.update, len(keys) * len(plan.candidates))
-    return run_batch(plan, plan.guidance[g], drivers, streams, tick, first)
+    noise = [("" if setup.shared_noise else label, sample) for label, sample in keys]
+    streams = Streams(setup.seed, noise, setup.features, len(setup.time))
+    drivers = np.array([setup.index[label] for label, _ in keys])
+    tick = partial(bar.update, len(keys) * len(setup.candidates))
+    return run_batch(setup, setup.guidance[g], drivers, streams, tick, first)
 
 
 def out_of_memory(error: BaseException | None) -> bool:
@@ -124,19 +111,19 @@ def _alone(error: Exception) -> SpecentError:
     return ModelError("memory ran out with one trajectory at a time; score fewer candidates, or use another device")
 
 
-def fitting_batch(plan: Plan) -> int:
+def fitting_batch(setup: Setup) -> int:
     """Trajectories at a time: by the memory that is free on a GPU, by a fixed amount of numbers elsewhere."""
-    numbers = len(plan.candidates) * math.prod(plan.model.shape)
-    if plan.device.type != "cuda":
+    numbers = len(setup.candidates) * math.prod(setup.model.shape)
+    if setup.device.type != "cuda":
         return fitting(_NUMBERS, numbers)
     try:
-        one, two = _needed(plan, 1), _needed(plan, 2)
+        one, two = _needed(setup, 1), _needed(setup, 2)
     except Exception:  # memory that does not hold two, or a broken network: the run itself says which, and where
         return 1
     each = two - one
     if each <= 0:
         return fitting(_NUMBERS, numbers)
-    return fitting(int(_SHARE * torch.cuda.mem_get_info(plan.device)[0]) - (one - each), each)
+    return fitting(int(_SHARE * torch.cuda.mem_get_info(setup.device)[0]) - (one - each), each)
 
 
 def fitting(free: int, each: int) -> int:
@@ -150,14 +137,14 @@ def fitting(free: int, each: int) -> int:
     return max(1, min(_MOST, free // max(1, each)))
 
 
-def _needed(plan: Plan, batch: int) -> int:
+def _needed(setup: Setup, batch: int) -> int:
     """Peak memory of an evaluation of `batch` trajectories on a GPU, in bytes."""
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(plan.device)
-    start = torch.cuda.memory_allocated(plan.device)
-    x = torch.zeros(batch, *plan.model.shape, dtype=torch.float64, device=plan.device)
-    denoised = plan.model.candidates(x, float(plan.noise_level[-1]), plan.conditions).double()
+    torch.cuda.reset_peak_memory_stats(setup.device)
+    start = torch.cuda.memory_allocated(setup.device)
+    x = torch.zeros(batch, *setup.model.shape, dtype=torch.float64, device=setup.device)
+    denoised = setup.model.candidates(x, float(setup.noise_level[-1]), setup.conditions).double()
     # the evidence keeps a few copies in double precision
     del x, denoised
-    extra = 8 * 4 * batch * len(plan.candidates) * math.prod(plan.model.shape)
-    return torch.cuda.max_memory_allocated(plan.device) - start + extra
+    extra = 8 * 4 * batch * len(setup.candidates) * math.prod(setup.model.shape)
+    return torch.cuda.max_memory_allocated(setup.device) - start + extra

@@ -1,32 +1,21 @@
-"""The public sampling function: arguments are checked, batches run, and their arrays become a labelled dataset."""
+"""The public sampling function: a run in one piece, in memory."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any
 
-import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from specent import arguments, memory
+from specent import arguments
 from specent.guidance import Guidance, Setting
 from specent.models.base import Model
-from specent.models.modules import evaluation_mode, visible_modules
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
-from specent.sampling.dataset import run_settings, trajectories_dataset
-from specent.sampling.grid import warn_of_coarse_end
-from specent.sampling.plan import Plan
-from specent.sampling.precision import Precision, arithmetic, check_precision, probe
-from specent.sampling.preflight import has_passed, is_worthwhile, preflight, warn_of_findings
-from specent.sampling.preparation import make_plan, model_on
+from specent.sampling.precision import Precision
+from specent.sampling.preparation import make_setup
 from specent.sampling.record import Record
-from specent.sampling.running import fitting_batch, run_batches
-from specent.sampling.threads import check_threads, limited, suitable
+from specent.sampling.sampler import Execution, ready, refuse_impossible_result
 from specent.schedules import Schedule
 
 
@@ -139,45 +128,16 @@ def sample(
     >>> dict(runs.log_likelihood.sizes)
     {'guidance': 1, 'class_label': 2, 'sample': 8, 'time': 16, 'candidate': 3}
     """
-    model = as_model(model)
-    plan = make_plan(
-        model, schedule, time, samples, partitions, guidance, seed, device, classes, candidates, record, shared_noise
-    )
-    size = None if batch_size is None else arguments.whole(batch_size, "batch_size", least=1)
-    number, shows, looks = check_threads(threads), arguments.flag(progress, "progress"), arguments.flag(check, "check")
-    arithmetic_name, compiles = check_precision(precision), arguments.flag(compiled, "compiled")
-    settings = {**run_settings(plan), "precision": arithmetic_name, "compiled": compiles}
-    refuse_impossible_result(plan, settings)
-    warn_of_coarse_end(plan)
-    plan = replace(plan, model=model_on(model, plan.device, compiles))
-    size = size or fitting_batch(plan)
-    # a network left in training mode is run in evaluation mode, and gets its mode back
-    with evaluation_mode(visible_modules(plan.model)), limited(number or suitable_threads(plan, size)) as used:
-        if looks and not has_passed(model) and is_worthwhile(plan):
-            warn_of_findings(preflight(plan))
-        if arithmetic_name != "float32":
-            probe(plan, arithmetic_name)
-        with arithmetic(arithmetic_name, plan.device):
-            arrays, _ = run_batches(plan, size, used, shows)
-    return trajectories_dataset(arrays, plan, {**settings, "threads": used})
-
-
-def refuse_impossible_result(plan: Plan, settings: dict[str, Any]) -> None:
-    """Refuse a run whose result would not fit into memory or could not become a dataset, before the work."""
-    layout = plan.whole_layout()
-    needed = sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout.values())
-    hint = "take fewer of them, or record=specent.Record(distances=False)"
-    memory.check_fits(needed, f"the results of samples={plan.samples} per class", hint)
-    # a dry run of the last step, on arrays without memory
-    empty = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, (dtype, shape) in layout.items()}
-    trajectories_dataset(empty, plan, settings)
-
-
-def suitable_threads(plan: Plan, size: int) -> int | None:
-    """How many threads batches of `size` trajectories are worth; None where a GPU computes."""
-    if plan.device.type != "cpu":
-        return None
-    x = torch.zeros(1, *plan.model.shape, dtype=torch.float64)
-    level = float(plan.noise_level[-1])
-    batch = min(size, plan.trajectories)
-    return suitable(lambda: plan.model.candidates(x, level, plan.conditions.clone()), batch)
+    setup = make_setup(
+        as_model(model), schedule, time, samples, partitions, guidance, seed, device, classes, candidates, record,
+        shared_noise,
+    )  # fmt: skip
+    execution = Execution(batch_size, precision, compiled, threads, check)
+    shows = arguments.flag(progress, "progress")
+    what = f"the results of samples={setup.samples} per class"
+    refuse_impossible_result(setup, execution, what, "take fewer of them, or record=specent.Record(distances=False)")
+    with (
+        ready(setup, execution) as sampler,
+        sampler.progress(setup.evaluations, setup.trajectories, shows) as bar,
+    ):
+        return sampler.sample(sampler.setup, bar)

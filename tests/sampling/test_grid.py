@@ -9,7 +9,7 @@ import pytest
 
 import specent as sp
 from specent.sampling.grid import warn_of_coarse_end
-from specent.sampling.preparation import make_plan
+from specent.sampling.preparation import make_setup
 from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule, edm_grid
 
 MIX = sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"])
@@ -20,7 +20,7 @@ NAMES = ["VE", "VP", "FlowMatching", "DDPM linear", "DDPM scaled_linear", "DDPM 
 def examined(schedule: Schedule, time: np.ndarray) -> None:
     """What a run does about its grid before it begins; nothing is sampled."""
     warn_of_coarse_end(
-        make_plan(sp.models.mixture(MIX), schedule, time, 2, (), 1.0, 0, "cpu", None, None, sp.Record(), False)
+        make_setup(sp.models.mixture(MIX), schedule, time, 2, (), 1.0, 0, "cpu", None, None, sp.Record(), False)
     )
 
 

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 import specent as sp
-from specent.sampling.preparation import make_plan
+from specent.sampling.preparation import make_setup
 from specent.sampling.running import run_batches
 
 VE, GRID = sp.schedules.VE(), sp.schedules.edm_grid(3)
 
 
-def planned(count: int) -> float:
+def worked_out(count: int) -> float:
     """Seconds it takes to work out a run of `count` classes and as many partitions, the best of three."""
     labels = [f"class {i}" for i in range(count)]
     model = sp.models.network(lambda x, t, c: x, labels, (1,), prediction="data")
@@ -22,15 +23,15 @@ def planned(count: int) -> float:
     seconds = []
     for _ in range(3):
         start = time.process_time()
-        plan = make_plan(model, VE, GRID, 2, parts, 1.0, 0, "cpu", None, None, sp.Record(), False)
-        assert len(plan.conditions) == count + 1
-        assert [len(group.rows) for group in plan.sides.groups] == [count]
+        setup = make_setup(model, VE, GRID, 2, parts, 1.0, 0, "cpu", None, None, sp.Record(), False)
+        assert len(setup.conditions) == count + 1
+        assert [len(group.rows) for group in setup.sides.groups] == [count]
         seconds.append(time.process_time() - start)
     return min(seconds)
 
 
 def test_a_plan_of_many_classes_and_partitions_takes_time_in_proportion() -> None:
-    small, large = planned(150), planned(600)
+    small, large = worked_out(150), worked_out(600)
     # 16 times as many pairs of partition and label; searching a list for every label would take 64 times as long
     assert large < 40 * small
 
@@ -39,8 +40,8 @@ def test_a_plan_of_many_classes_and_partitions_takes_time_in_proportion() -> Non
 def test_texts_of_partitions_are_read_with_many_labels(partitions: list[str]) -> None:
     labels = [f"class {i}" for i in range(300)]
     model = sp.models.network(lambda x, t, c: x, labels, (1,), prediction="data")
-    plan = make_plan(model, VE, GRID, 2, partitions, 1.0, 0, "cpu", None, None, sp.Record(), False)
-    assert [partition.name for partition in plan.partitions] == partitions
+    setup = make_setup(model, VE, GRID, 2, partitions, 1.0, 0, "cpu", None, None, sp.Record(), False)
+    assert [partition.name for partition in setup.partitions] == partitions
 
 
 def test_a_run_with_many_drivers_finds_each_of_them() -> None:
@@ -51,10 +52,11 @@ def test_a_run_with_many_drivers_finds_each_of_them() -> None:
         return condition[:, None].to(x.dtype).expand_as(x) / 256
 
     model = sp.models.network(net, labels, (1,), prediction="data", null=False, dtype=torch.float64)
-    plan = make_plan(
+    setup = make_setup(
         model, VE, GRID, 2, (), 1.0, 0, "cpu", labels[::-1], labels[::2] + labels[1::2], sp.Record(), False
     )
-    arrays, _ = run_batches(plan, 100, 1, progress=False)
+    with tqdm(disable=True) as bar:
+        arrays, _ = run_batches(setup, 100, bar)
     np.testing.assert_array_equal(
         256 * arrays["final"][0, :, :, 0], np.arange(199, -1, -1.0)[:, None] * np.ones((1, 2))
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 import specent as sp
 from specent.models.predictions import from_data
 from specent.sampling import preflight as looking
-from specent.sampling.preparation import make_plan
+from specent.sampling.preparation import make_setup
 from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule
 
 RANDOM = np.random.default_rng(0)
@@ -45,8 +45,8 @@ def disguised(
 
 def names(model: sp.models.Model, schedule: Schedule = VE()) -> list[str]:  # noqa: B008  (frozen)
     time = schedule.time(-2 * np.log(LEVELS))
-    plan = make_plan(model, schedule, time, 500, (), 1.0, 0, "cpu", None, None, sp.Record(), False)
-    return [finding.name for finding in looking.preflight(plan)]
+    setup = make_setup(model, schedule, time, 500, (), 1.0, 0, "cpu", None, None, sp.Record(), False)
+    return [finding.name for finding in looking.preflight(setup)]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_time_shifted_by_three_hundred_steps_is_named(kind: str) -> None:
         return float(schedule.noise_level(min(time + 300, 999)))
 
     model = disguised(EXACT[kind], "noise", schedule, told=told)
-    plan = make_plan(model, schedule, np.arange(1000.0), 500, (), 1.0, 0, "cpu", None, None, sp.Record(), False)
-    assert [finding.name for finding in looking.preflight(plan)] == ["clean end"]
+    setup = make_setup(model, schedule, np.arange(1000.0), 500, (), 1.0, 0, "cpu", None, None, sp.Record(), False)
+    assert [finding.name for finding in looking.preflight(setup)] == ["clean end"]
 
 
 def hidden(module: torch.nn.Module, before: bool = False) -> sp.models.Model:

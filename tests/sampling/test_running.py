@@ -91,18 +91,18 @@ def test_other_errors_pass_unchanged() -> None:
 
 
 def test_the_batch_on_a_gpu_fills_its_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = SimpleNamespace(device=torch.device("cuda"), candidates=("a", "b"), model=SimpleNamespace(shape=(4,)))
+    setup = SimpleNamespace(device=torch.device("cuda"), candidates=("a", "b"), model=SimpleNamespace(shape=(4,)))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
     # 100 bytes whatever the batch, and 50 for every trajectory
-    monkeypatch.setattr(running, "_needed", lambda plan, batch: 100 + 50 * batch)
-    size = running.fitting_batch(plan)
+    monkeypatch.setattr(running, "_needed", lambda setup, batch: 100 + 50 * batch)
+    size = running.fitting_batch(setup)
     assert 100 + 50 * size <= 0.7 * 1000 < 100 + 50 * (size + 1)
 
-    def full(plan: object, batch: int) -> int:
+    def full(setup: object, batch: int) -> int:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(running, "_needed", full)
-    assert running.fitting_batch(plan) == 1
+    assert running.fitting_batch(setup) == 1
 
 
 @pytest.mark.gpu

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +26,7 @@ Layout = dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Setup:
     """What is sampled and scored, on which grid, and what is kept of it.
 
     Attributes
@@ -46,6 +47,8 @@ class Plan:
         What else is kept.
     samples, seed, shared_noise : int, int, bool
         Trajectories per driver, the seed of their noise, and whether all drivers share it.
+    first : int
+        Number of the first trajectory of every driver.
     device : torch.device
         Where the network runs.
     """
@@ -63,6 +66,11 @@ class Plan:
     seed: int
     shared_noise: bool
     device: torch.device
+    first: int = 0
+
+    def part(self, drivers: Sequence[str], first: int, last: int) -> Setup:
+        """Some drivers, and of each the trajectories from number `first` to the one before `last`."""
+        return replace(self, drivers=tuple(drivers), first=first, samples=last - first)
 
     @cached_property
     def log_snr(self) -> Array:
@@ -118,7 +126,8 @@ class Plan:
     @cached_property
     def keys(self) -> list[tuple[str, int]]:
         """Driver and sample of every trajectory, in the order of the arrays."""
-        return [(label, sample) for label in self.drivers for sample in range(self.samples)]
+        numbers = range(self.first, self.first + self.samples)
+        return [(label, sample) for label in self.drivers for sample in numbers]
 
     @cached_property
     def sides(self) -> Sides:

@@ -1,0 +1,271 @@
+"""Run folders: the shards of one run, with ``run.json`` that says what they are, as one lazy dataset.
+
+A shard is an archive like any other, sealed and validated, and is there whole or not at all; so a folder may be read
+while it is being written. Each shard names the plan that it belongs to by its digest. Opening a folder reads one shard
+and looks at the ends of the others; a shard's seal is checked when its data are first used.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import netCDF4
+import numpy as np
+import xarray as xr
+
+from specent import schema
+from specent.archive import reading, sealing
+from specent.archive.locking import LIBRARY
+from specent.archive.pieces import Region
+from specent.archive.shards import Shard, ShardGrid
+from specent.arguments import brief
+from specent.errors import ArchiveError, SpecentError, SpecentWarning
+from specent.files import as_path, sha256
+from specent.untrusted import json_of_file, parse_json
+
+RECORD = "run.json"
+"""Name of the file that says what a run folder holds."""
+
+VERSION = "1"
+"""Version of its format."""
+
+SET_ASIDE = "damaged"
+"""Folder, within that of a run, of shards that were found damaged."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunFolder:
+    """A run folder, as its ``run.json`` describes it.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    plan : dict
+        What is sampled, see `specent.Plan.definition`.
+    classes : tuple of str
+        The driving classes.
+    grid : ShardGrid
+        Its shards.
+    attributes : dict
+        Attributes of the dataset of all shards.
+    """
+
+    path: Path
+    plan: dict[str, Any]
+    classes: tuple[str, ...]
+    grid: ShardGrid
+    attributes: dict[str, str | int | float]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Read the ``run.json`` of a folder.
+
+        Raises
+        ------
+        ArchiveError
+            If there is none, or it is damaged or of another version.
+        """
+        folder = as_path(path, error=ArchiveError)
+        file = folder / RECORD
+        if not file.is_file():
+            raise ArchiveError(f"path={str(folder)!r} is not a run folder: it holds no {RECORD}")
+        try:
+            record = json_of_file(file)
+        except (OSError, SpecentError) as error:
+            raise ArchiveError(f"{str(file)!r} cannot be read ({error}); it is damaged") from error
+        try:
+            version, plan = record["specent_run"], record["plan"]
+            classes = tuple(str(name) for name in record["classes"])
+            grid = ShardGrid(len(classes), tuple(record["sizes"]), tuple(record["block"]))
+            attributes = schema.plain_attributes(record["attributes"])
+            if not isinstance(plan, dict) or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
+                raise TypeError
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArchiveError(f"{str(file)!r} does not describe a run ({error}); it is damaged") from error
+        if version != VERSION:
+            raise ArchiveError(f"{str(file)!r} is of version {brief(version)}; this package reads version {VERSION!r}")
+        return cls(folder, plan, classes, grid, attributes)
+
+    def text(self) -> str:
+        """The text of its ``run.json``."""
+        record = {
+            "specent_run": VERSION, "plan": self.plan, "classes": list(self.classes), "sizes": list(self.grid.sizes),
+            "block": list(self.grid.block), "attributes": self.attributes,
+        }  # fmt: skip
+        return json.dumps(record, indent=1) + "\n"
+
+    @cached_property
+    def plan_sha256(self) -> str:
+        """Digest of the plan, by which shards say that they belong to it."""
+        return sha256(json.dumps(self.plan, sort_keys=True).encode())
+
+    def file(self, shard: Shard) -> Path:
+        """Path of a shard."""
+        return self.path / shard.name
+
+    def is_there(self, shard: Shard) -> bool:
+        """Whether a file of that name ends in a seal; whether the seal is right is told by `fault`."""
+        return sealing.ends_in_seal(self.file(shard))
+
+    def fault(self, shard: Shard) -> str:
+        """What is wrong with the file of a shard, which is read as a whole; empty if nothing is."""
+        try:
+            with reading.open_file(self.file(shard)) as dataset:
+                self._check_member(shard, dataset)
+        except ArchiveError as error:
+            return str(error)
+        return ""
+
+    def _check_member(self, shard: Shard, dataset: xr.Dataset) -> None:
+        check_plan(self.file(shard), str(dataset.attrs["settings"]), self.plan_sha256)
+        classes = list(self.classes[shard.class_start : shard.class_stop])
+        samples = np.arange(shard.sample_start, shard.sample_stop)
+        if dataset["class_label"].values.tolist() != classes or not np.array_equal(dataset["sample"].values, samples):
+            raise ArchiveError(f"{shard.name} holds other trajectories than its name says")
+
+    def missing(self) -> list[Shard]:
+        """The shards that are not there, in order."""
+        return [shard for shard in self.grid.shards if not self.is_there(shard)]
+
+    def open(self) -> xr.Dataset:
+        """All shards as one lazy dataset; of a run that is not finished the samples that all classes have.
+
+        Raises
+        ------
+        ArchiveError
+            If no samples are there for all classes, or the first shard is damaged.
+
+        Warns
+        -----
+        SpecentWarning
+            If shards are missing.
+        """
+        missing = self.missing()
+        incomplete = {(shard.sample_start, shard.sample_stop) for shard in missing}
+        cuts = self.grid.sample_cuts
+        spans = [span for span in itertools.pairwise(cuts) if span not in incomplete]
+        count = len(self.grid.shards)
+        done = f"{count - len(missing)} of {count} shards"
+        if not spans:
+            raise ArchiveError(
+                f"path={str(self.path)!r}: {done} are there, and no samples of every class; {missing[0].name} is the "
+                "first that is missing. Run it again to go on, or open single shards"
+            )
+        if missing:
+            warnings.warn(
+                f"path={str(self.path)!r}: {done} are there; opened are {sum(b - a for a, b in spans)} samples of "
+                f"every class, of {cuts[-1]}",
+                SpecentWarning,
+                stacklevel=3,
+            )
+        return self._lazy(spans)
+
+    def _lazy(self, spans: list[tuple[int, int]]) -> xr.Dataset:
+        first = next(shard for shard in self.grid.shards if (shard.sample_start, shard.sample_stop) == spans[0])
+        with reading.open_file(self.file(first)) as template:
+            self._check_member(first, template)
+        samples = np.concatenate([np.arange(*span) for span in spans])
+        chunks = {"class_label": np.diff(self.grid.class_cuts), "sample": np.diff(spans)[:, 0]}
+        variables = {}
+        for name, variable in template.data_vars.items():
+            dims = tuple(map(str, variable.dims))
+            blocks = tuple(tuple(np.ravel(chunks.get(dim, template.sizes[dim])).tolist()) for dim in dims)
+            stored = _Stored(self, str(name), dims, tuple(map(sum, blocks)), variable.dtype, spans)
+            token = f"{name}-{sha256(f'{self.plan_sha256} {self.path} {spans}'.encode())}"
+            array = da.from_array(  # type: ignore[no-untyped-call]
+                stored, blocks, name=token, fancy=False, meta=np.empty((0,) * len(dims), variable.dtype)
+            )
+            variables[name] = xr.Variable(dims, array, variable.attrs)
+        prior = dict(zip(template["candidate"].values.tolist(), template["candidate_prior"].values, strict=True))
+        of_class = {"class_label": list(self.classes), "label_prior": [prior[name] for name in self.classes]}
+        coords = {name: coord.variable for name, coord in template.coords.items() if name not in (*of_class, "sample")}
+        for name, values in of_class.items():
+            coords[name] = xr.Variable("class_label", values, template[name].attrs)
+        coords["sample"] = xr.Variable("sample", samples, template["sample"].attrs)
+        return xr.Dataset(variables, coords, {**template.attrs, **self.attributes})
+
+
+class _Stored:
+    """One variable of all shards, as an array whose parts are read when they are used."""
+
+    def __init__(
+        self, folder: RunFolder, name: str, dims: tuple[str, ...], shape: tuple[int, ...], dtype: np.dtype[Any],
+        spans: list[tuple[int, int]],
+    ) -> None:  # fmt: skip
+        self.folder, self.name, self.dims, self.shape, self.dtype = folder, name, dims, shape, dtype
+        self.spans, self.ndim = spans, len(shape)
+
+    def __getitem__(self, key: tuple[slice | int, ...]) -> np.ndarray:
+        wanted = [np.atleast_1d(np.arange(size)[part]) for size, part in zip(self.shape, key, strict=True)]
+        if not all(map(len, wanted)):
+            return np.empty([len(part) for part in wanted], self.dtype)
+        low = [int(part.min()) for part in wanted]
+        # what lies between the ends is read whole, and thinned out or turned round then
+        region = [range(start, int(part.max()) + 1) for start, part in zip(low, wanted, strict=True)]
+        values = np.empty([len(part) for part in region], self.dtype)
+        for shard, own, target in self._pieces(region):
+            values[target] = self._read(shard, own)
+        chosen = values[np.ix_(*[part - start for part, start in zip(wanted, low, strict=True)])]
+        return chosen.squeeze(tuple(i for i, part in enumerate(key) if not isinstance(part, slice)))
+
+    def _pieces(self, region: Sequence[range]) -> Iterator[tuple[Shard, Region, Region]]:
+        """Shards that hold a part of a region: which part of theirs it is, and which of the region."""
+        cuts = self.folder.grid.class_cuts
+        start = 0
+        for samples in self.spans:
+            stop = start + samples[1] - samples[0]
+            for classes in itertools.pairwise(cuts):
+                held = {"class_label": range(*classes), "sample": range(start, stop)}
+                both = [
+                    (part, held.get(dim, range(size)))
+                    for dim, part, size in zip(self.dims, region, self.shape, strict=True)
+                ]
+                common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in both]
+                if all(first < last for first, last in common):
+                    own = [slice(a - b.start, z - b.start) for (a, z), (_, b) in zip(common, both, strict=True)]
+                    target = [slice(a - r.start, z - r.start) for (a, z), (r, _) in zip(common, both, strict=True)]
+                    yield Shard(*classes, *samples), tuple(own), tuple(target)
+            start = stop
+
+    def _read(self, shard: Shard, region: Region) -> np.ndarray:
+        """A part of the variable of a shard, whose seal is checked when this process reads it for the first time."""
+        path = self.folder.file(shard)
+        held = {"class_label": shard.class_stop - shard.class_start, "sample": shard.sample_stop - shard.sample_start}
+        shape = tuple(held.get(dim, size) for dim, size in zip(self.dims, self.shape, strict=True))
+        try:
+            state = path.stat()
+            _check_once(path, self.folder.plan_sha256, (state.st_ino, state.st_size, state.st_mtime_ns))
+            with LIBRARY, netCDF4.Dataset(path) as file:
+                variable = file[self.name]
+                if (variable.dimensions, variable.shape, variable.dtype) != (self.dims, shape, self.dtype):
+                    raise ArchiveError(f"path={str(path)!r}: {self.name} is not as in the other shards")
+                variable.set_auto_maskandscale(False)
+                return np.asarray(variable[region])
+        except (OSError, RuntimeError, LookupError) as error:
+            raise ArchiveError(f"path={str(path)!r} cannot be read ({error}); carry the run out again") from error
+
+
+@lru_cache(maxsize=1 << 16)
+def _check_once(path: Path, plan_sha256: str, state: tuple[int, int, int]) -> None:
+    """Check the seal of a shard, and its plan; `state` tells a file from another that took its name since."""
+    sealing.check_signature(path)
+    sealing.check_seal(path)
+    with LIBRARY, netCDF4.Dataset(path) as file:
+        check_plan(path, str(file.settings), plan_sha256)
+
+
+def check_plan(path: Path, settings: str, plan_sha256: str) -> None:
+    """Refuse a shard whose settings name another plan."""
+    stored = parse_json(settings)
+    if not isinstance(stored, dict) or stored.get("plan_sha256") != plan_sha256:
+        raise ArchiveError(f"path={str(path)!r} belongs to another plan than that of its folder")

@@ -1,0 +1,137 @@
+"""How far a run is."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+
+from specent.archive.run_folder import SET_ASIDE, RunFolder
+from specent.archive.run_lock import is_held
+from specent.arguments import flag
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How far a run is; printed it says so in words.
+
+    Attributes
+    ----------
+    folder : str
+        The folder.
+    done, missing : int
+        Shards that are there, and that are not.
+    damaged : tuple of (str, str)
+        Shards that are there and damaged, with what is wrong, if they were read.
+    set_aside : int
+        Damaged shards that were found earlier, and sampled again.
+    trajectories : int
+        Trajectories in the shards that are there, for every guidance setting.
+    running : bool
+        Whether a process is carrying the run out now.
+    rate : float or None
+        Shards an hour, from the times at which the last ones were written; None if that cannot be told.
+    """
+
+    folder: str
+    done: int
+    missing: int
+    damaged: tuple[tuple[str, str], ...]
+    set_aside: int
+    trajectories: int
+    running: bool
+    rate: float | None
+
+    @property
+    def hours_left(self) -> float | None:
+        """How long the rest takes at this rate, in hours; None if that cannot be told."""
+        return self.missing / self.rate if self.rate else None
+
+    def __str__(self) -> str:
+        total = self.done + self.missing + len(self.damaged)
+        state = "running" if self.running else "finished" if self.done == total else "not running"
+        lines = [
+            f"{self.folder}: {state}",
+            f"  done      {self.done} of {total} shards, {self.trajectories} trajectories for every guidance setting",
+            f"  missing   {self.missing}",
+            f"  damaged   {len(self.damaged)}" + (f", {self.set_aside} set aside before" if self.set_aside else ""),
+        ]
+        lines += [f"    {fault}" for _, fault in self.damaged]
+        if self.missing and self.rate is not None and self.hours_left is not None:
+            lines.append(f"  rate      about {self.rate:.3g} shards an hour, {_duration(self.hours_left)} left")
+        if self.missing and not self.running:
+            lines.append("  run it again to go on")
+        return "\n".join(lines)
+
+
+def status(folder: str | os.PathLike[str], *, verify: bool = False) -> RunStatus:
+    """How far the run of a folder is; the folder may be being written.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The run folder.
+    verify : bool
+        Read every shard and check its seal; otherwise only their ends are looked at.
+
+    Returns
+    -------
+    RunStatus
+
+    Raises
+    ------
+    SpecentError
+        If it is no run folder.
+
+    Examples
+    --------
+    >>> status("nowhere")
+    Traceback (most recent call last):
+    specent.errors.ArchiveError: path='nowhere' is not a run folder: it holds no run.json
+    """
+    there = RunFolder.read(folder)
+    reads = flag(verify, "verify")
+    done, damaged, times = [], [], []
+    for shard in there.grid.shards:
+        file = there.file(shard)
+        try:
+            written = file.stat().st_mtime
+        except OSError:
+            continue
+        fault = there.fault(shard) if reads else "" if there.is_there(shard) else f"{file.name} was cut short"
+        if fault:
+            damaged.append((shard.name, fault))
+        else:
+            done.append(shard)
+            times.append(written)
+    aside = there.path / SET_ASIDE
+    return RunStatus(
+        folder=str(folder),
+        done=len(done),
+        missing=len(there.grid.shards) - len(done) - len(damaged),
+        damaged=tuple(damaged),
+        set_aside=len(list(aside.glob("*.nc"))),
+        trajectories=sum(shard.trajectories for shard in done),
+        running=is_held(there.path),
+        rate=_rate(sorted(times)),
+    )
+
+
+def _rate(times: list[float]) -> float | None:
+    """Shards an hour from the last ones written: the median of their distances, which forgets pauses."""
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(times[-33:]))
+    middle = gaps[len(gaps) // 2] if gaps else 0.0
+    return 3600 / middle if middle > 0 else None
+
+
+def _duration(hours: float) -> str:
+    """A duration in words.
+
+    Examples
+    --------
+    >>> _duration(0.5), _duration(30.0), _duration(100.0)
+    ('30 minutes', '30.0 hours', '4.2 days')
+    """
+    if hours < 1:
+        return f"{60 * hours:.0f} minutes"
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,188 @@
+"""A run made ready to be sampled, in one piece or in parts: model, arithmetic, threads and batches as it wants them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from specent import arguments, memory
+from specent.models.modules import evaluation_mode, visible_modules
+from specent.sampling.dataset import run_settings, trajectories_dataset
+from specent.sampling.grid import warn_of_coarse_end
+from specent.sampling.precision import Precision, arithmetic, check_precision, probe
+from specent.sampling.preflight import has_passed, is_worthwhile, preflight, warn_of_findings
+from specent.sampling.preparation import model_on
+from specent.sampling.running import fitting_batch, run_batches
+from specent.sampling.setup import Setup
+from specent.sampling.threads import check_threads, limited, suitable
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is computed; see `specent.sample` for the meaning of each.
+
+    Raises
+    ------
+    SpecentError
+        If one of them cannot be used.
+    """
+
+    batch_size: int | None = None
+    precision: Precision = "float32"
+    compiled: bool = False
+    threads: int | None = None
+    check: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            object.__setattr__(self, "batch_size", arguments.whole(self.batch_size, "batch_size", least=1))
+        object.__setattr__(self, "threads", check_threads(self.threads))
+        object.__setattr__(self, "check", arguments.flag(self.check, "check"))
+        check_precision(self.precision)
+        object.__setattr__(self, "compiled", arguments.flag(self.compiled, "compiled"))
+
+    def settings(self, setup: Setup) -> dict[str, Any]:
+        """What decides the numbers of a run."""
+        return {**run_settings(setup), "precision": self.precision, "compiled": self.compiled}
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """A run that is ready; made by `ready`.
+
+    Attributes
+    ----------
+    setup : Setup
+        The run, with its model on its device.
+    execution : Execution
+        How it is computed.
+    size : int
+        Trajectories at a time.
+    threads : int
+        Threads of the processor.
+    """
+
+    setup: Setup
+    execution: Execution
+    size: int
+    threads: int
+
+    def sample(self, part: Setup, bar: tqdm[Any], looks: bool = True) -> xr.Dataset:
+        """Sample the whole run, or a part of it, see `Setup.part`.
+
+        Parameters
+        ----------
+        part : Setup
+            What is sampled.
+        bar : tqdm
+            Counts the evaluations of the network.
+        looks : bool
+            Whether to warn of a start that tells the labels apart.
+        """
+        arrays, _ = run_batches(part, self.size, bar, looks)
+        return trajectories_dataset(arrays, part, {**self.execution.settings(part), "threads": self.threads})
+
+    def progress(self, evaluations: int, trajectories: int, shown: bool) -> tqdm[Any]:
+        """The bar over the evaluations of the network, one per trajectory, noise level and candidate."""
+        count = len(self.setup.guidance)
+        settings = f" under each of {count} guidance settings" if count > 1 else ""
+        on_processor = self.setup.device.type == "cpu"
+        processor = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if on_processor else ""
+        return tqdm(
+            total=evaluations,
+            desc=f"sampling {trajectories} trajectories{settings}{processor}",
+            unit=" network evaluations",
+            unit_scale=True,
+            disable=not shown,
+            mininterval=1.0,
+        )
+
+
+@contextmanager
+def ready(setup: Setup, execution: Execution) -> Iterator[Sampler]:
+    """Put the model on its device and into evaluation mode, set threads and arithmetic, and look at what may go wrong.
+
+    Within the ``with`` block the run can be sampled; afterwards everything is as it was.
+
+    Parameters
+    ----------
+    setup : Setup
+        The run.
+    execution : Execution
+        How it is computed.
+
+    Yields
+    ------
+    Sampler
+
+    Raises
+    ------
+    SpecentError
+        If the model cannot be brought to the device.
+    """
+    warn_of_coarse_end(setup)
+    model = setup.model
+    setup = replace(setup, model=model_on(model, setup.device, execution.compiled))
+    size = execution.batch_size or fitting_batch(setup)
+    # a network left in training mode is run in evaluation mode, and gets its mode back
+    with (
+        evaluation_mode(visible_modules(setup.model)),
+        limited(execution.threads or suitable_threads(setup, size)) as used,
+    ):
+        if execution.check and not has_passed(model) and is_worthwhile(setup):
+            warn_of_findings(preflight(setup))
+        if execution.precision != "float32":
+            probe(setup, execution.precision)
+        with arithmetic(execution.precision, setup.device):
+            yield Sampler(setup, execution, size, used)
+
+
+def refuse_impossible_result(setup: Setup, execution: Execution, what: str, hint: str) -> None:
+    """Refuse a run whose result would not fit into memory or could not become a dataset, before the work.
+
+    Parameters
+    ----------
+    setup : Setup
+        What is sampled in one piece.
+    execution : Execution
+        How it is computed.
+    what, hint : str
+        What the message calls it, and its advice.
+
+    Raises
+    ------
+    SpecentError
+    """
+    memory.check_fits(result_bytes(setup), what, hint)
+    # a dry run of the last step
+    trajectories_dataset(empty_result(setup), setup, execution.settings(setup))
+
+
+def result_bytes(setup: Setup) -> int:
+    """How many bytes the arrays of a run take."""
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in setup.whole_layout().values())
+
+
+def empty_result(setup: Setup) -> dict[str, NDArray[Any]]:
+    """The arrays of a run, without values and without memory."""
+    layout = setup.whole_layout()
+    return {name: np.broadcast_to(np.zeros((), dtype), shape) for name, (dtype, shape) in layout.items()}
+
+
+def suitable_threads(setup: Setup, size: int) -> int | None:
+    """How many threads batches of `size` trajectories are worth; None where a GPU computes."""
+    if setup.device.type != "cpu":
+        return None
+    x = torch.zeros(1, *setup.model.shape, dtype=torch.float64)
+    level = float(setup.noise_level[-1])
+    batch = min(size, setup.trajectories)
+    return suitable(lambda: setup.model.candidates(x, level, setup.conditions.clone()), batch)

@@ -1,0 +1,59 @@
+"""``specent status`` and ``merge``, and run folders where archives are taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import specent as sp
+from specent.command import main
+
+MIX = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    model, grid = sp.models.mixture(MIX), sp.schedules.edm_grid(4, 0.02, 100.0)
+    return sp.run(sp.Plan(model, sp.schedules.VE(), grid, 6), tmp_path / "run", shard=3, progress=False)
+
+
+def test_status_says_how_far_a_run_is_and_fails_if_a_shard_is_damaged(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}: finished\n  done      4 of 4 shards, 12 trajectories")
+    shard = sorted(folder.glob("shard-*.nc"))[2]
+    shard.write_bytes(shard.read_bytes().replace(b"specent_kind", b"specent_kinD"))
+    assert main(["status", str(folder)]) == 0
+    assert main(["status", str(folder), "--verify"]) == 1
+    output = capsys.readouterr()
+    assert f"{shard}' is damaged or was altered" in output.out
+    assert output.err == f"specent: 1 shard(s) of {str(folder)!r} are damaged; run it again to sample them\n"
+
+
+def test_merge_writes_one_archive_that_validates(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs.nc"
+    assert main(["merge", str(folder), "-o", str(path)]) == 0
+    assert main(["validate", str(path), str(folder)]) == 0
+    assert capsys.readouterr().out.endswith(f"{path}: good\n{folder}: good\n")
+    assert sp.open(path)["log_likelihood"].equals(sp.open(folder)["log_likelihood"].compute())
+    assert main(["merge", str(folder), "-o", str(path)]) == 1
+    sorted(folder.glob("shard-*.nc"))[1].unlink()
+    assert main(["merge", str(folder), "-o", str(path), "--overwrite"]) == 1
+    assert "lacks 1 of 4 shards" in capsys.readouterr().err
+
+
+def test_a_run_folder_is_described(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", str(folder)]) == 0
+    assert "trajectories: Trajectories of gaussian_mixture" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["status"], ["merge", "-o", "a.nc"], ["describe"], ["validate"]])
+def test_what_is_no_run_folder_is_one_line(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command[0], str(tmp_path), *command[1:]]) == 1
+    assert "is not a run folder: it holds no run.json" in capsys.readouterr().err
