@@ -38,8 +38,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         archive.open(tmp_path / "gone.nc")
 
 
-def test_a_folder_is_not_an_archive(tmp_path):
-    with pytest.raises(ArchiveError, match="cannot be read: Is a directory"):
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ArchiveError, match="is not a run folder: it holds no run.json"):
         archive.open(tmp_path)
 
 
