@@ -5,6 +5,7 @@ import pytest
 import specent.archive as archive
 from specent.errors import ArchiveError, SpecentError
 from specent.partitions import Partition
+from specent.schema import with_settings
 
 
 def test_the_summary_names_everything_there_is(any_dataset, tmp_path):
@@ -54,3 +55,26 @@ def test_what_is_not_of_the_contract_is_not_described(make_dataset):
     del dataset.attrs["law"]
     with pytest.raises(ArchiveError, match="'law' is missing"):
         archive.describe(dataset)
+
+
+HOSTILE = "\x1b[2J\x07\r\x9b31m\u202e\u200b\ufeff"
+
+
+def test_text_of_a_file_is_shown_in_visible_letters(make_dataset, tmp_path):
+    dataset = make_dataset("scaling").assign_attrs(title=HOSTILE, note=f"a{HOSTILE}", history=f"{HOSTILE}\nlater")
+    dataset = with_settings(dataset, **{HOSTILE: HOSTILE})
+    names = dataset["estimator"].values.astype(object)
+    names[0] = HOSTILE
+    dataset = dataset.assign_coords(estimator=("estimator", names.astype(str), dataset["estimator"].attrs))
+    text = archive.describe(archive.write(dataset, tmp_path / "a.nc"))
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert text.startswith(r"scaling: \x1b[2J\x07\r\x9b31m\u202e\u200b\ufeff" + "\n")
+    assert text.count(r"\u202e") == 6
+
+
+def test_a_summary_stays_short_whatever_the_file_holds(make_dataset):
+    dataset = with_settings(make_dataset("scaling"), **{f"key {i}": "x" * 1000 for i in range(5000)})
+    dataset = dataset.assign_attrs({f"note{i}": i for i in range(5000)}, history="line\n" * 5000, title="x" * 10**6)
+    lines = archive.describe(dataset).splitlines()
+    assert len(lines) < 1000
+    assert max(map(len, lines)) < 1100

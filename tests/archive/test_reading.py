@@ -39,7 +39,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(ArchiveError, match="is not a run folder: it holds no run.json"):
+    with pytest.raises(ArchiveError, match=r"is not a run folder: it holds no run\.json"):
         archive.open(tmp_path)
 
 

@@ -563,3 +563,28 @@ def test_an_unknown_partition_is_answered_with_those_there_are(
     error = capsys.readouterr().err
     assert "partition='nope' is none of those sampled with ('full'" in error
     assert "'cat | rest'" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("means = [" + "0.5, " * 2001 + "1.0]", "means has 2002 values; at most 2000 are read"),
+        ("means = [" + "0.5, " * 10**5 + "1.0]", "larger than 131072 bytes"),
+        ("a" + ".a" * 30_000 + " = 1", "a name of many parts"),
+        ('x = {"b!".' + '"!".' * 20 + "a = 1}", "a name of many parts"),
+        ("means = " + "[" * 50_000, "this is not TOML"),
+        ("steps = " + "1" * 5000, "this is not TOML"),
+        ('"\\u001b[2J" = 1', r"'\x1b[2J' is not a setting"),
+    ],
+    ids=["values", "bytes", "parts", "quoted", "deep", "digits", "escape"],
+)
+def test_a_file_of_settings_that_would_take_for_ever_is_refused_at_once(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.toml").write_text(text)
+    begin = time.process_time()
+    assert command.main(["run", "gmm_1d", "--config", str(tmp_path / "x.toml")]) == 2
+    assert time.process_time() - begin < 10
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

@@ -194,3 +194,28 @@ def test_a_line_of_text_names_a_data_set(tmp_path: Path, two_classes: Path) -> N
 def test_a_text_that_names_none_is_refused(text: str, message: str) -> None:
     with pytest.raises(SpecentError, match=message):
         sp.images.read(text)
+
+
+def test_an_array_that_unpacks_to_far_more_than_data_do_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", images=np.zeros((2**17, 1, 24, 24), np.uint8), labels=LABELS)
+    assert (tmp_path / "x.npz").stat().st_size < 100_000
+    with pytest.raises(SpecentError, match=r"'images' has \d+ bytes and would unpack to 75497600"):
+        sp.images.npz(tmp_path / "x.npz")
+    # the list of contents lies about the packed size, too
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 20 : entry + 24] = (2**30).to_bytes(4, "little")
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(SpecentError, match="would unpack to 75497600"):
+        sp.images.npz(tmp_path / "x.npz")
+
+
+def test_other_ways_of_packing_and_other_heads_are_refused(tmp_path: Path) -> None:
+    array = io.BytesIO()
+    np.lib.format.write_array(array, PIXELS, version=(2, 0))
+    for method, message in ((zipfile.ZIP_LZMA, "packed in another way"), (zipfile.ZIP_STORED, r"version \(2, 0\)")):
+        with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
+            archive.writestr("images.npy", array.getvalue())
+            archive.writestr("labels.npy", array.getvalue())
+        with pytest.raises(SpecentError, match=message):
+            sp.images.npz(tmp_path / "x.npz")

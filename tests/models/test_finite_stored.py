@@ -140,7 +140,6 @@ def test_the_array_may_change_after_it_was_given() -> None:
         ({"images": Reader(np.zeros((3, 1)))}, r"images has shape \(3, 1\)"),
         ({"images": Reader(np.zeros((2, 1), complex))}, "images="),
     ],
-    ids=str,
 )
 def test_what_cannot_be_used_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):

@@ -20,6 +20,7 @@ import specent as sp
 from specent.errors import SpecentError
 from specent.files import write_whole
 from specent.plotting import FIGURES, browser
+from specent.plotting.notes import disagreements
 
 Summary = Callable[..., xr.Dataset]
 
@@ -436,3 +437,21 @@ def test_a_bar_counts_the_figures_on_a_terminal_only(
     # None shows it on a terminal; only what takes more than two seconds
     assert [(options["disable"], options["delay"]) for options, _ in bars] == [(None, 2), (None, 2), (True, 2)]
     assert [options["total"] for options, _ in bars] == [sum(counts) for _, counts in bars] == [2, 2, 2]
+
+
+def test_hostile_text_of_a_file_stays_text_in_a_page(tmp_path: Path) -> None:
+    script, image = "</script><script>alert(1)</script>", '<img src=x onerror="alert(2)">'
+    mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=[script, image])
+    partition = sp.Partition.groups({script: [script], image: [image]})
+    curves = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(8), [partition])
+    curves = sp.schema.with_settings(curves, note=script).assign_attrs(title=script)
+    text = sp.plot.page([curves], tmp_path / "page.html", figures=["entropy"]).read_text(encoding="utf-8")
+    assert "alert(1)" in text
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"partition": "a"}]', "[" * 5000, "null"])
+def test_disagreements_of_a_file_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(sp.SpecentError, match="the attribute 'disagreements' is"):
+        disagreements([xr.Dataset(attrs={"disagreements": text})])
