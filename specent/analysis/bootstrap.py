@@ -2,7 +2,9 @@ r"""Bootstrap over trajectories, stratified by driver, and intervals that respec
 
 Resampling works on counts: a replicate is the same weighted sum over trajectories with the number of times each was
 drawn as extra weight. One matrix of counts serves every guidance setting, partition, time and estimator, so replicates
-of differences are paired. Their spread is scaled by :math:`\sqrt{N/(N-1)}`, which a plug-in variance lacks.
+of differences are paired. A trajectory is drawn as often as a Poisson number says that belongs to it alone, less the
+mean of its group of 25, scaled by :math:`\sqrt{n/(n-1)}`, which a plug-in variance of n lacks. So a replicate is a sum
+over groups: parts of a run that were resampled by themselves add up to what the whole would have given.
 
 Entropies of single trajectories are skewed (most of them near 0 or near their maximum), where percentile intervals
 cover too little. To first order in its skewness k the studentised mean has the quantiles :math:`z - k(2z^2 + 1)/6` (P.
@@ -23,16 +25,14 @@ samples are the only remedy.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent.analysis.posterior import Statistic
-from specent.analysis.scored import ScoredPartition, shares
 from specent.arguments import number, whole
 
 Array = NDArray[np.float64]
@@ -43,8 +43,11 @@ FEWEST = 50
 MOST = 100_000
 """Replicates that are taken at most: their weights are held in memory, and more of them change no digit."""
 
-# samples whose counts are drawn together; another value is another stream of random numbers
-_STRIDE = 256
+GROUP = 25
+"""Trajectories of a class that stand in for each other: what makes up a variance is how they differ."""
+
+# samples that share a stream; another value is another stream of random numbers
+_STRIDE = 32
 
 
 def check_options(confidence: float, replicates: int, seed: int) -> tuple[float, int, int]:
@@ -69,18 +72,20 @@ def distinct_replicates(profiles: xr.Dataset) -> int:
     return len(np.unique(profiles["replicate"].values))
 
 
-def draw_weights(classes: tuple[int, int], part: tuple[int, int], samples: int, replicates: int, seed: int) -> Array:
+def draw_weights(labels: Sequence[str], numbers: NDArray[np.int64], part: slice, replicates: int, seed: int) -> Array:
     """Weights of trajectories in the estimate (first) and in every bootstrap replicate.
 
-    The samples of a class are drawn in strides of 256: how often each stride is drawn, then each sample of it. So any
-    block can be made by itself, without the others, and has the same numbers whatever the blocks are.
+    How often a trajectory is drawn depends on its own class, number and the seed alone, so any part of a run can be
+    resampled by itself; its group has to be known, and is 25 trajectories at most.
 
     Parameters
     ----------
-    classes, part : tuple of int
-        First and last plus one of the classes, and of their samples, for which weights are wanted.
-    samples : int
-        Trajectories per class.
+    labels : sequence of str
+        The classes for which weights are wanted.
+    numbers : ndarray of int, shape (samples,)
+        The numbers of all samples of a class.
+    part : slice
+        The samples for which weights are wanted.
     replicates : int
         How many.
     seed : int
@@ -93,27 +98,43 @@ def draw_weights(classes: tuple[int, int], part: tuple[int, int], samples: int, 
 
     Examples
     --------
-    >>> draw_weights((0, 2), (0, 4), samples=4, replicates=20, seed=0).sum(axis=-1).round(12).min().item()
+    >>> draw_weights(["cat", "dog"], np.arange(4), slice(0, 4), 20, seed=0).sum(axis=-1).round(12).min().item()
     1.0
     """
-    out = np.empty((1 + replicates, classes[1] - classes[0], part[1] - part[0]))
-    out[0] = 1 / samples
-    scale = np.sqrt(samples / (samples - 1))
-    for row, label in enumerate(range(*classes)):
-        counts = _draw_counts(label, part, samples, replicates, seed)
-        out[1:, row] = (1 + scale * (counts - 1)) / samples
+    edges = _group_edges(len(numbers))
+    first, last = np.searchsorted(edges, [part.start, part.stop - 1], side="right") - 1
+    edges = edges[first : last + 2]
+    sizes = np.diff(edges)
+    # what a plug-in variance lacks, in each group
+    scale = np.repeat(np.sqrt(sizes / (sizes - 1)), sizes)
+    own = slice(part.start - edges[0], part.stop - edges[0])
+    out = np.empty((1 + replicates, len(labels), part.stop - part.start))
+    out[0] = 1 / len(numbers)
+    for row, label in enumerate(labels):
+        drawn = _draws(label, numbers[edges[0] : edges[-1]], replicates, seed)
+        means = np.add.reduceat(drawn, edges[:-1] - edges[0], axis=0) / sizes[:, None]
+        centred = scale[:, None] * (drawn - np.repeat(means, sizes, axis=0))
+        out[1:, row] = (1 + centred[own].T) / len(numbers)
     return out
 
 
-def _draw_counts(label: int, part: tuple[int, int], samples: int, replicates: int, seed: int) -> NDArray[np.int64]:
-    sizes = np.minimum(_STRIDE, samples - np.arange(0, samples, _STRIDE))
-    totals = np.random.default_rng([seed, label, 0]).multinomial(samples, sizes / samples, size=replicates)
-    first, last = part[0] // _STRIDE, (part[1] - 1) // _STRIDE
-    strides = [
-        np.random.default_rng([seed, label, 1 + b]).multinomial(totals[:, b], np.full(sizes[b], 1 / sizes[b]))
-        for b in range(first, last + 1)
-    ]
-    return np.concatenate(strides, axis=1)[:, part[0] - first * _STRIDE : part[1] - first * _STRIDE]
+def _group_edges(samples: int) -> NDArray[np.intp]:
+    """Where the groups begin, and where the last ends; one that would be alone belongs to the group before it."""
+    starts = np.arange(0, max(samples - 1, 1), GROUP)
+    return np.append(starts, samples)
+
+
+def _draws(label: str, numbers: NDArray[np.int64], replicates: int, seed: int) -> Array:
+    """How often trajectories of these numbers are drawn in each replicate, shape (numbers, replicates)."""
+    out = np.empty((len(numbers), replicates))
+    words = np.frombuffer(hashlib.sha256(label.encode()).digest()[:16], dtype="<u4").tolist()
+    strides = numbers // _STRIDE
+    for stride in np.unique(strides):
+        # a negative number cannot seed a stream, and is as good as its bits
+        stream = np.random.default_rng([seed, int(stride) % 2**64, *words])
+        rows = strides == stride
+        out[rows] = stream.poisson(1.0, (_STRIDE, replicates))[numbers[rows] % _STRIDE]
+    return out
 
 
 def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, seed: int) -> xr.DataArray:
@@ -122,7 +143,7 @@ def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, see
     Parameters
     ----------
     statistic : DataArray, dims (class_label, sample, ...)
-        One number per trajectory.
+        One number per trajectory, in memory. Without coordinates, classes and samples are known by their positions.
     share : DataArray, dims (class_label, ...)
         Weight of each class, summing to 1.
     replicates : int
@@ -133,98 +154,14 @@ def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, see
     Returns
     -------
     DataArray, dims (replicate, ...)
-        The estimate at index 0, replicates from 1 on. Lazy if the statistic is.
+        The estimate at index 0, replicates from 1 on.
     """
-    weighted = (statistic * share).transpose("class_label", "sample", ...)
-    rest = weighted.dims[2:]
-    means: xr.DataArray = xr.apply_ufunc(
-        _contract,
-        _weights(weighted, replicates, seed),
-        weighted,
-        input_core_dims=[["replicate", "class_label", "sample"], ["class_label", "sample", *rest]],
-        output_core_dims=[["replicate", *rest]],
-        dask="allowed",
-    )
-    return means
-
-
-def statistic_means(
-    values: xr.DataArray,
-    statistics: Sequence[Statistic],
-    partitions: Sequence[ScoredPartition],
-    replicates: int,
-    seed: int,
-) -> dict[str, xr.DataArray]:
-    """Every statistic over the trajectories of each partition, in its own way.
-
-    Parameters
-    ----------
-    values : DataArray, dims (class_label, sample, ..., partition, statistic)
-        One number per trajectory.
-    statistics : sequence of Statistic
-        What they are.
-    partitions : sequence of ScoredPartition
-        The partitions.
-    replicates, seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    dict of DataArray
-        By the names of the statistics: means with the estimate at index 0 of ``replicate`` and replicates from 1 on;
-        counts and variances without replicates. Lazy if the values are.
-    """
-    share = shares(partitions)
-    # one contraction of all statistics keeps no single one of all trajectories in memory; the variance of a mean over
-    # trajectories of weight share / samples has that weight once more
-    once = xr.ones_like(share)
-    scale = [share / values.sizes["sample"] if one.over == "variance" else once for one in statistics]
-    means = resampled(values * xr.concat(scale, "statistic"), share, replicates, seed)
-    out: dict[str, xr.DataArray] = {}
-    for i, one in enumerate(statistics):
-        if one.over == "mean":
-            out[one.name] = means.isel(statistic=i)
-        elif one.over == "variance":
-            out[one.name] = means.isel(statistic=i, replicate=0)
-        else:
-            # drivers on no side took part in nothing
-            out[one.name] = values.isel(statistic=i).where(share > 0, 0.0).sum(("class_label", "sample"))
-    return out
-
-
-def variance_of_mean(variance: xr.DataArray, share: xr.DataArray) -> xr.DataArray:
-    """Variance of the mean over the trajectories of a partition if each of them has the given variance."""
-    total = (variance * share**2).sum(("class_label", "sample"), skipna=False)
-    return total / variance.sizes["sample"] ** 2
-
-
-def _contract(weights: Any, statistic: Any) -> Any:
-    with np.errstate(invalid="ignore"):  # what is not finite is reported with its coordinates
-        return np.tensordot(weights, statistic, axes=2)
-
-
-def _weights(statistic: xr.DataArray, replicates: int, seed: int) -> xr.Variable:
-    classes, samples = statistic.sizes["class_label"], statistic.sizes["sample"]
-    dims = ("replicate", "class_label", "sample")
-    if statistic.chunks is None:
-        return xr.Variable(dims, draw_weights((0, classes), (0, samples), samples, replicates, seed))
-    import dask.array as da
-
-    drawn = da.map_blocks(  # type: ignore[no-untyped-call]
-        _weights_block,
-        samples,
-        replicates,
-        seed,
-        chunks=((1 + replicates,), statistic.chunksizes["class_label"], statistic.chunksizes["sample"]),
-        dtype=np.float64,
-        meta=np.empty((0, 0, 0)),
-    )
-    return xr.Variable(dims, drawn)
-
-
-def _weights_block(samples: int, replicates: int, seed: int, block_info: Any = None) -> Array:
-    _, classes, part = block_info[None]["array-location"]
-    return draw_weights(classes, part, samples, replicates, seed)
+    labels = [str(label) for label in statistic["class_label"].values]
+    numbers = statistic["sample"].values
+    drawn = draw_weights(labels, numbers, slice(0, len(numbers)), replicates, seed)
+    weights = xr.Variable(("replicate", "class_label", "sample"), drawn)
+    weighted = (statistic * share).drop_vars(["class_label", "sample"], errors="ignore")
+    return (weighted * weights).sum(("class_label", "sample")).transpose("replicate", ...)
 
 
 def skewed_interval(values: Array, confidence: float) -> Array:
@@ -253,7 +190,7 @@ def skewed_interval(values: Array, confidence: float) -> Array:
     # scaled before it is cubed: a spread of 1e-110 would underflow
     spread = np.sqrt(np.mean(centred**2, axis=-1, keepdims=True))
     unit = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
-    skewness = np.mean(unit**3, axis=-1, keepdims=True)
+    skewness = np.mean(unit * unit * unit, axis=-1, keepdims=True)
     # what cannot be told from none is shrunk towards none
     skewness = skewness**3 / (skewness**2 + 6 / replicates.shape[-1])
     scale = np.where(np.abs(skewness) < 1e-4, 1e-4, 2 / 3 * skewness)

@@ -75,6 +75,12 @@ class Job:
         return self.runs.sizes["guidance"], len(self.partitions), self.runs.sizes["time"]
 
     @cached_property
+    def numbers(self) -> NDArray[np.int64]:
+        """Numbers of the samples, by which they are resampled."""
+        runs = self.runs
+        return runs["sample"].values if "sample" in runs.coords else np.arange(runs.sizes["sample"])
+
+    @cached_property
     def producer(self) -> Producer | None:
         """What takes the production from the sources, if it is wanted."""
         return Producer(self.runs, self.partitions) if len(self.sources) > 1 else None
@@ -166,10 +172,8 @@ class _Sums:
             self._add_block(block)
 
     def _add_block(self, block: TrajectoryBlock) -> None:
-        drawn = draw_weights(
-            (block.classes.start, block.classes.stop), (block.samples.start, block.samples.stop),
-            self.job.runs.sizes["sample"], self.job.replicates, self.job.seed,
-        )  # fmt: skip
+        labels = self.job.runs["class_label"].values[block.classes].tolist()
+        drawn = draw_weights(labels, self.job.numbers, block.samples, self.job.replicates, self.job.seed)
         parts = _Parts(block, self.prior if any(self.rests) else None, drawn)
         for group in self.groups:
             drivers = np.flatnonzero(self.job.partitions[group[0]].share[block.classes] > 0)

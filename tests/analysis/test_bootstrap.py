@@ -1,3 +1,4 @@
+import itertools
 import warnings
 
 import numpy as np
@@ -13,29 +14,60 @@ from specent.analysis.bootstrap import draw_weights, resampled, skewed_interval
 from specent.errors import SpecentError
 
 
-def test_weights_are_resampled_counts_of_the_right_spread():
-    drawn = draw_weights((0, 3), (0, 50), 50, 4000, seed=1)
+def weights(labels, samples, replicates, seed, part=None):
+    return draw_weights(labels, np.arange(samples), part or slice(0, samples), replicates, seed)
+
+
+@pytest.mark.parametrize("samples", [2, 7, 50, 51, 130])
+def test_weights_are_resampled_counts_of_the_right_spread(samples):
+    drawn = weights(["a", "b", "c"], samples, 4000, seed=1)
     assert np.allclose(drawn.sum(axis=-1), 1)
-    assert np.array_equal(drawn[0], np.full((3, 50), 1 / 50))
-    value = np.random.default_rng(0).normal(size=50)
+    assert np.array_equal(drawn[0], np.full((3, samples), 1 / samples))
+    value = np.random.default_rng(0).normal(size=samples)
     means = np.einsum("rkn,n->rk", drawn[1:], value)
-    # 4000 replicates: the standard deviation has a relative error of 1/sqrt(8000) = 1.1 %, and there are three
-    assert np.allclose(means.std(axis=0), value.std(ddof=1) / np.sqrt(50), rtol=0.045)
+    # what differs within groups of 25, of which each has its own mean; one left over belongs to the group before it
+    cuts = [*range(0, max(samples - 1, 1), 25), samples]
+    parts = [value[a:b] for a, b in itertools.pairwise(cuts)]
+    variance = sum(len(part) * part.var(ddof=1) for part in parts) / samples**2
+    # 4000 replicates: the standard deviation has a relative error of 1/sqrt(8000) = 1.1 % if they are normal, and at
+    # most 1.6 % for the two Poisson numbers of two samples
+    assert np.allclose(means.std(axis=0), np.sqrt(variance), rtol=0.065)
     assert np.allclose(np.corrcoef(means.T), np.eye(3), atol=0.08)
 
 
-def test_weights_of_many_samples_are_those_of_one_draw():
-    drawn = draw_weights((0, 1), (0, 700), 700, 3000, seed=2)[1:, 0]
-    assert np.allclose(drawn.sum(axis=-1), 1)
-    value = np.random.default_rng(0).normal(size=700)
-    value[:256] += 2.0  # strides of 256 are drawn as often as chance has it, too
-    assert np.isclose((drawn @ value).std(), value.std(ddof=1) / np.sqrt(700), rtol=0.052)  # 4 / sqrt(6000)
+def test_the_spread_is_right_on_average_over_samples():
+    """Independent values, whatever their groups: the variance of a mean is that of a value over their number."""
+    values = np.random.default_rng(0).gamma(0.5, size=(400, 60))
+    drawn = weights(["a"], 60, 400, seed=2)[1:, 0]
+    found = (values @ drawn.T).var(axis=1).mean()
+    # gamma numbers of shape 1/2: variance 1/2, fourth central moment 15/4; 400 sets of 60 and 400 replicates
+    error = np.sqrt((15 / 4 / 0.25 - 1) / 60 / 400 + 2 / 400)
+    assert found == pytest.approx(0.5 / 60, rel=4 * error)
 
 
-def test_weights_do_not_depend_on_the_block_they_are_in():
-    whole = draw_weights((0, 4), (0, 700), 700, 20, 3)
-    assert np.array_equal(whole[:, 2:, 100:600], draw_weights((2, 4), (100, 600), 700, 20, 3))
-    assert np.array_equal(whole[:, :1, 512:], draw_weights((0, 1), (512, 700), 700, 20, 3))
+def test_weights_do_not_depend_on_the_part_they_are_in_nor_on_the_other_classes():
+    whole = weights(["a", "b", "c"], 700, 20, 3)
+    assert np.array_equal(whole[:, 1:, 110:600], weights(["b", "c"], 700, 20, 3, slice(110, 600)))
+    assert np.array_equal(whole[:, :1, 512:], weights(["a"], 700, 20, 3, slice(512, 700)))
+
+
+def test_a_part_of_whole_groups_is_resampled_as_it_is_in_the_whole():
+    """The weights of a part by itself, times its size: so sums over parts are those over the whole."""
+    whole, numbers = weights(["a"], 110, 20, 3), np.arange(110)
+    for part in (slice(0, 50), slice(50, 75), slice(75, 110)):
+        alone = draw_weights(["a"], numbers[part], slice(0, part.stop - part.start), 20, 3)
+        np.testing.assert_allclose(alone * (part.stop - part.start), whole[:, :, part] * 110, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_follow_the_numbers_of_the_samples_and_the_names_of_the_classes():
+    numbers = np.array([3, 70, 71, 900])
+    drawn = draw_weights(["a", "b"], numbers, slice(0, 4), 3000, 5)
+    again = draw_weights(["b"], numbers[::-1], slice(0, 4), 3000, 5)
+    np.testing.assert_allclose(drawn[:, 1], again[:, 0, ::-1], atol=1e-12)
+    chance = np.corrcoef(drawn[1:].reshape(3000, 8).T)
+    # within a class the weights sum to 1, so they go against each other; between classes they have nothing in common
+    assert np.abs(chance[:4, 4:]).max() < 4 / np.sqrt(3000)
+    assert np.allclose(chance[:4, :4][~np.eye(4, dtype=bool)], -1 / 3, atol=4 / np.sqrt(3000))
 
 
 def test_replicates_are_means_over_classes_by_share():
@@ -44,7 +76,7 @@ def test_replicates_are_means_over_classes_by_share():
     made = resampled(value, share, 25, seed=0)
     assert made.sizes == {"replicate": 26, "time": 4}
     assert np.allclose(made[0], 0.25 * value[0].mean("sample") + 0.75 * value[1].mean("sample"))
-    by_hand = draw_weights((0, 2), (0, 30), 30, 25, 0)[7]
+    by_hand = weights(["0", "1"], 30, 25, 0)[7]
     assert np.allclose(made[7], 0.25 * by_hand[0] @ value[0].values + 0.75 * by_hand[1] @ value[1].values)
 
 

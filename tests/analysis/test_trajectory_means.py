@@ -110,7 +110,8 @@ def test_means_are_those_of_loops_over_single_trajectories(null_driven, by_hand,
     scored = scored_partitions(runs, _ASKED)
     made = trajectory_means(Job(runs, production_sources_of(runs, scored), scored, STATISTICS, _REPLICATES, 3))
     samples = runs.sizes["sample"]
-    drawn = draw_weights((0, 4), (0, samples), samples, _REPLICATES, 3)
+    labels, numbers = runs["class_label"].values.tolist(), runs["sample"].values
+    drawn = draw_weights(labels, numbers, slice(0, samples), _REPLICATES, 3)
     for p, (partition, (values, share)) in enumerate(zip(_ASKED, by_hand, strict=True)):
         means = np.einsum("rcn,c,vgcnt->vgtr", drawn, share, values)
         for name, row in (("posterior_entropy", 0), ("surprisal", 1), ("production", 3), ("cross_production", 4)):
