@@ -42,31 +42,40 @@ class TrajectoryBlock:
     arrays: Mapping[str, NDArray[Any]]
 
 
-def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[TrajectoryBlock]:
-    """The variables `names` of `runs` in blocks.
+Place = tuple[slice, slice, slice]
+"""Classes, samples and times of a block."""
+
+
+def block_places(runs: xr.Dataset, names: Sequence[str], inner: int) -> list[Place]:
+    """Where to cut trajectories into blocks, those of different times of one trajectory one after the other.
 
     Parameters
     ----------
     runs : Dataset
         Kind ``trajectories``, in NumPy or Dask arrays.
     names : sequence of str
-        Variables that are used. A dimension that one of them lacks stays in it, of size 1.
+        Variables that are used.
     inner : int
         Numbers that work takes per guidance setting, class, sample and time.
-
-    Yields
-    ------
-    TrajectoryBlock
-        Those of different times of one trajectory one after the other.
     """
     used = [runs[name].variable for name in names]
-    ranges = _ranges(runs, used, inner * runs.sizes["guidance"])
-    for classes, samples, times in itertools.product(*ranges):
-        place = {"class_label": classes, "sample": samples, "time": times}
-        pairs = zip(names, used, strict=True)
-        parts = xr.Dataset({name: part.isel(place, missing_dims="ignore") for name, part in pairs}).compute()
-        arrays = {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()}
-        yield TrajectoryBlock(classes, samples, times, arrays)
+    classes, samples, times = _ranges(runs, used, inner * runs.sizes["guidance"])
+    return list(itertools.product(classes, samples, times))
+
+
+def read_block(runs: xr.Dataset, names: Sequence[str], place: Place) -> TrajectoryBlock:
+    """The variables `names` of a block; a dimension that one of them lacks stays in it, of size 1."""
+    where = dict(zip(_CUT, place, strict=True))
+    used = {name: runs[name].variable.isel(where, missing_dims="ignore") for name in names}
+    # where blocks are worked on side by side, each is read by the thread that works on it
+    parts = xr.Dataset(used).compute(scheduler="synchronous")
+    return TrajectoryBlock(*place, {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()})
+
+
+def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[TrajectoryBlock]:
+    """All blocks, one after the other; see `block_places`."""
+    for place in block_places(runs, names, inner):
+        yield read_block(runs, names, place)
 
 
 def _in_order(variable: xr.Variable) -> NDArray[Any]:

@@ -7,17 +7,22 @@ partition is kept.
 
 from __future__ import annotations
 
+import itertools
+import math
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from dask.diagnostics.progress import ProgressBar
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from specent.analysis.blocks import TrajectoryBlock, each_block
+from specent.analysis.blocks import Place, TrajectoryBlock, block_places, read_block
 from specent.analysis.bootstrap import draw_weights
 from specent.analysis.posterior import PathEvidence, Rest, Statistic, is_rest, rest_of
 from specent.analysis.production import PRODUCTION, Producer
@@ -28,6 +33,9 @@ from specent.partitions import NULL
 Array = NDArray[np.float64]
 
 _DIMS = ("guidance", "partition", "time")
+# parts that may be worked on side by side, and the bytes that their sums may take together
+_PARTS = 16
+_STATES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +122,17 @@ def trajectory_means(job: Job, lazy: bool = False) -> xr.Dataset:
         counts and variances without replicates. With more sources than ``log_likelihood`` also ``production`` and
         ``cross_production``, in bits. NaN at the times where any number that was read is not finite.
     """
-    if not lazy:
-        return _dataset(job, _computed(job))
+    places = block_places(job.runs, job.sources, job.inner)
+    if not lazy and not any(job.runs[name].chunks for name in job.sources):
+        return _dataset(job, _values(job, _partial_sums(job, places, job.progress)))
     import dask
+
+    later = _in_parallel(job, places)
+    if not lazy:
+        with ProgressBar(minimum=2.0, out=sys.stderr) if job.progress else nullcontext():  # type: ignore[no-untyped-call]
+            return _dataset(job, dask.compute(later)[0])  # type: ignore[attr-defined,no-untyped-call]
     import dask.array as da
 
-    # not traversed, because Dask would load all of the trajectories that it finds among the arguments
-    later = dask.delayed(partial(_computed, job), pure=False, traverse=False)()  # type: ignore[attr-defined]
     shapes = dict.fromkeys(job.means, (*job.shape, 1 + job.replicates))
     shapes |= {one.name: job.shape for one in job.totals}  # type: ignore[misc]
     arrays = {name: da.from_delayed(later[name], shape, float) for name, shape in shapes.items()}  # type: ignore[no-untyped-call]
@@ -133,12 +145,65 @@ def _dataset(job: Job, values: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _computed(job: Job) -> dict[str, Array]:
+def _in_parallel(job: Job, places: Sequence[Place]) -> Any:
+    """The values, by name, as a task of Dask: sums over parts of the trajectories, which are added up.
+
+    The parts follow from the data, and not from who works on them, so the result has the same bits on any scheduler.
+    """
+    import dask
+
+    # not traversed, because Dask would load all of the trajectories that it finds among the arguments
+    delayed = partial(dask.delayed, pure=False, traverse=False)  # type: ignore[attr-defined]
+    shared = delayed(job)
+    each = 8 * (1 + job.replicates) * len(job.means) * math.prod(job.shape)
+    count = max(1, min(len(places), _PARTS, _STATES // each))
+    cuts = [len(places) * i // count for i in range(count + 1)]
+    sums = [delayed(_partial_sums)(shared, places[low:high]) for low, high in itertools.pairwise(cuts)]
+    while len(sums) > 1:
+        pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+        sums = [delayed(_added)(*pair) if len(pair) > 1 else pair[0] for pair in pairs]
+    return delayed(_values)(shared, sums[0])
+
+
+class _Sum(NamedTuple):
+    """Sums over some trajectories.
+
+    Attributes
+    ----------
+    means : ndarray, shape (quantities, guidance, partitions, times, 1 + replicates)
+        Weighted sums of the quantities that are resampled.
+    totals : ndarray, shape (statistics, guidance, partitions, times)
+        Sums of the others.
+    damaged : ndarray of bool, shape (guidance, times)
+        Where a number that was read is not finite.
+    """
+
+    means: Array
+    totals: Array
+    damaged: NDArray[np.bool_]
+
+
+def _partial_sums(job: Job, places: Sequence[Place], shows: bool = False) -> _Sum:
+    """Sums over some blocks."""
     sums = _Sums(job)
-    blocks = each_block(job.runs, job.sources, job.inner)
-    for block in tqdm(blocks, desc="entropy", unit="block", disable=not job.progress, delay=2.0):
-        sums.add(block)
-    return sums.values
+    for place in tqdm(places, desc="entropy", unit="block", disable=not shows, delay=2.0):
+        sums.add(read_block(job.runs, job.sources, place))
+    return _Sum(sums.means, sums.totals, sums.damaged)
+
+
+def _added(one: _Sum, other: _Sum) -> _Sum:
+    # into arrays of their own: a task may be done twice
+    return _Sum(one.means + other.means, one.totals + other.totals, one.damaged | other.damaged)
+
+
+def _values(job: Job, sums: _Sum) -> dict[str, Array]:
+    """By name."""
+    means = sums.means.copy() if sums.damaged.any() else sums.means
+    # also where the number takes no part in a partition: the run is damaged
+    for guidance, time in np.argwhere(sums.damaged):
+        means[:, guidance, :, time] = np.nan
+    totals = {one.name: total for one, total in zip(job.totals, sums.totals, strict=True)}
+    return dict(zip(job.means, means, strict=True)) | totals
 
 
 class _Sums:
@@ -154,15 +219,6 @@ class _Sums:
         self.means = np.zeros((len(job.means), *job.shape, 1 + job.replicates))
         self.totals = np.zeros((len(job.totals), *job.shape))
         self.damaged = np.zeros((job.shape[0], job.shape[2]), dtype=bool)
-
-    @property
-    def values(self) -> dict[str, Array]:
-        """By name."""
-        # also where the number takes no part in a partition: the run is damaged
-        for guidance, time in np.argwhere(self.damaged):
-            self.means[:, guidance, :, time] = np.nan
-        totals = {one.name: total for one, total in zip(self.job.totals, self.totals, strict=True)}
-        return dict(zip(self.job.means, self.means, strict=True)) | totals
 
     def add(self, block: TrajectoryBlock) -> None:
         """Add what the trajectories of a block have."""

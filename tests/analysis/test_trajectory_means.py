@@ -1,5 +1,9 @@
 """Means over the drivers of a partition against the same written as loops over single trajectories."""
 
+import pickle
+
+import cloudpickle
+import dask
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -174,3 +178,20 @@ def test_a_damaged_number_that_takes_part_in_nothing_is_still_an_error(four_runs
     gap = np.isnan(lazy.entropy.values)
     assert np.argwhere(gap).tolist() == [[0, 1, 0, 3]]
     assert np.allclose(lazy.entropy.values[~gap], whole.entropy.values[~gap], rtol=0, atol=1e-12)
+
+
+def test_threads_and_other_processes_give_the_same_bits(null_driven):
+    whole = null_driven.assign_coords(label_prior=("class_label", [0.5, 0.2, 0.3, 0.0]))
+    runs = whole.chunk(sample=3, class_label=1)
+    options = {"partitions": "full", "estimator": ("path", "denoiser_gap"), "replicates": 50, "progress": False}
+    with dask.config.set(scheduler="threads", num_workers=2):
+        by_threads = sp.entropy(runs, **options)
+    in_memory = sp.entropy(whole, **options)
+    later = sp.entropy(runs, compute=False, **options)
+    assert all(later[name].chunks for name in ("entropy", "entropy_rate_upper"))
+    # as the tasks arrive in another process
+    elsewhere = pickle.loads(cloudpickle.dumps(later)).compute(scheduler="synchronous")
+    for name in ("entropy", "entropy_lower", "entropy_rate", "entropy_rate_upper"):
+        # rounding: in memory all trajectories are one block, here they are several
+        np.testing.assert_allclose(by_threads[name], in_memory[name], rtol=1e-9, atol=1e-12)
+        assert np.array_equal(by_threads[name].values, elsewhere[name].values)
