@@ -241,6 +241,22 @@ def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
         raise
 
 
+def move(source: Path, target: Path) -> None:
+    """Give a file another name, in another folder of the same disk, replacing what has it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     move(write_whole("text", Path(folder, "a")), Path(folder, "b"))
+    ...     Path(folder, "b").read_text()
+    'text'
+    """
+    os.replace(source, target)
+    sync_folder(target.parent)
+    sync_folder(source.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk."""
     _sync(folder, os.O_RDONLY)

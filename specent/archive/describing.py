@@ -118,7 +118,7 @@ def _guidance(dataset: xr.Dataset) -> Iterator[str]:
         relation = "=" if setting.defined_by_numbers else "<="
         yield f"  {_cut(str(name)):<24} w {relation} {scale:g} for {low:g} < sigma/alpha <= {high:g}"
         if not setting.defined_by_numbers:
-            yield f"  {'':<24} {_cut(setting.to_json())}"
+            yield f"  {'':<24} {setting.to_json()[:_LONGEST]}"
 
 
 def _attributes(dataset: xr.Dataset, kind: str) -> Iterator[str]:

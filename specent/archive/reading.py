@@ -19,6 +19,8 @@ from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path
 
+# what netCDF writes of a rounded variable, which says so itself
+_QUANTISED = "_QuantizeBitRoundNumberOfSignificantBits"
 _store: Callable[..., Any] = xr.backends.NetCDF4DataStore.open
 
 
@@ -106,5 +108,6 @@ def _opened(source: Path, sealed: bool, **options: Any) -> xr.Dataset:
         fill = attributes.get("_FillValue")
         if isinstance(fill, float) and math.isnan(fill):  # xarray's own writer marks every variable of floats so
             del attributes["_FillValue"]
+        attributes.pop(_QUANTISED, None)
         variable.attrs = attributes
     return dataset

@@ -164,8 +164,12 @@ def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.
         dims, dtype, chunks = [*dims, f"string{width}"], "S1", pieces.storage_chunks((*variable.shape, width), 1)
         if dims[-1] not in file.dimensions:
             file.createDimension(dims[-1], width)
+    rounded: dict[str, Any] = {}
+    if schema.BITS in variable.attrs:
+        # the values are rounded already; this makes the file say so, as any netCDF program has it
+        rounded = {"quantize_mode": "BitRound", "significant_digits": int(variable.attrs[schema.BITS])}
     stored: netCDF4.Variable[Any] = file.createVariable(
-        name, dtype, dims, chunksizes=chunks, compression="zlib", complevel=1, shuffle=True, fletcher32=True
+        name, dtype, dims, chunksizes=chunks, compression="zlib", complevel=1, shuffle=True, fletcher32=True, **rounded
     )
     if dtype == "S1":
         stored.setncattr("_Encoding", "utf-8")

@@ -170,7 +170,7 @@ def _set_aside(file: Path, fault: str) -> None:
     aside = file.parent / SET_ASIDE
     aside.mkdir(exist_ok=True)
     number = next(i for i in range(1, 10**6) if not (aside / f"{file.stem}.{i}.nc").exists())
-    os.replace(file, aside / f"{file.stem}.{number}.nc")
+    files.move(file, aside / f"{file.stem}.{number}.nc")
     files.write_whole(fault + "\n", aside / f"{file.stem}.{number}.txt")
     warnings.warn(
         f"{file.name} is sampled again; it was set aside in {SET_ASIDE}/, for {fault}", SpecentWarning, stacklevel=4
@@ -208,7 +208,7 @@ def _sample_shard(sampler: Sampler, there: RunFolder, shard: Shard, bar: tqdm[An
     part = sampler.setup.part(drivers, shard.sample_start, shard.sample_stop)
     dataset = sampler.sample(part, bar, looks)
     dataset = schema.with_settings(dataset, plan_sha256=there.plan_sha256, shard=shard.name)
-    archive.write(dataset, there.file(shard))
+    archive.write(schema.compact(dataset), there.file(shard))
 
 
 @contextmanager

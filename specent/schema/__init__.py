@@ -8,6 +8,8 @@ documentation of the file format. Files follow CF-1.11; units are read by UDUNIT
 from __future__ import annotations
 
 from specent.schema.building import finish, plain_attributes, versions, with_settings
+from specent.schema.compacting import BITS as BITS
+from specent.schema.compacting import compact as compact
 from specent.schema.markdown import as_markdown
 from specent.schema.migration import migrate
 from specent.schema.profiles import Curve, build_profiles
@@ -38,6 +40,7 @@ __all__ = [
     "Variable",
     "as_markdown",
     "build_profiles",
+    "compact",
     "finish",
     "migrate",
     "need",

@@ -49,7 +49,8 @@ class Variable:
     `dims` are required, in this order; those in `optional` may be absent. ``...`` stands for the dimensions of one
     sample, (feature) or (channel, y, x). The type ``float`` is either of float32 and float64. An `essential` variable
     must be there. `axis` is the attribute of the dataset that names the axis in which the number is given. Where
-    `missing` is true, NaN stands for a value that does not exist.
+    `missing` is true, NaN stands for a value that does not exist. `bits` is what
+    `specent.schema.compact` keeps of the mantissa; 0 leaves the variable as it is.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Variable:
     optional: tuple[str, ...] = ()
     axis: str = ""
     missing: bool = False
+    bits: int = 0
 
     def attributes(self, dataset_attributes: Mapping[str, object]) -> dict[str, str]:
         """Units and long_name, with the axis in which the number is given."""
@@ -118,25 +120,25 @@ def _trajectories() -> list[Variable]:
     nats = "natural logarithm"
     return [
         Variable(
-            "log_likelihood", (*_TRAJECTORY, "candidate"), "float64", "1",
-            f"{nats} of the path likelihood of the candidate relative to the driver",
+            "log_likelihood", (*_TRAJECTORY, "candidate"), "float", "1",
+            f"{nats} of the path likelihood of the candidate relative to the driver", bits=16,
         ),
         Variable(
-            "production", (*_TRAJECTORY, "partition"), "float64", "1",
-            f"production of conditional entropy per unit log_snr ({nats})", essential=False,
+            "production", (*_TRAJECTORY, "partition"), "float", "1",
+            f"production of conditional entropy per unit log_snr ({nats})", essential=False, bits=12,
         ),
         Variable(
-            "cross_production", (*_TRAJECTORY, "partition"), "float64", "1",
-            f"production of the cross-entropy of the driving side per unit log_snr ({nats})", essential=False,
+            "cross_production", (*_TRAJECTORY, "partition"), "float", "1",
+            f"production of the cross-entropy of the driving side per unit log_snr ({nats})", essential=False, bits=12,
         ),
         Variable(
             "denoiser_distance", (*_TRAJECTORY, "candidate", "other_candidate"), "float", "1",
-            "squared distance between the denoised data of two candidates", essential=False,
+            "squared distance between the denoised data of two candidates", essential=False, bits=10,
         ),
         Variable("scale", _TRAJECTORY, "float64", "1", "guidance scale w of the trajectory", essential=False),
         Variable(
             "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
-            "prediction of the data by the denoiser that moves the sample", essential=False,
+            "prediction of the data by the denoiser that moves the sample", essential=False, bits=10,
         ),
         Variable(
             "preview",

@@ -136,7 +136,7 @@ def test_flags_override_the_file_which_overrides_the_defaults(recipe: str) -> No
         (["--interval", "1"], ["--interval", "2"]),
         (["stray"], ["stray"]),
         (["--config", "missing.toml"], ["missing.toml", "cannot be read"]),
-        (["--config", "."], ["not a regular file"]),
+        (["--config", "."], ["cannot be read (Is a directory)"]),
         # it never ends
         (["--config", "/dev/zero"], ["not a regular file"]),
         (["--config", "x" * 300], ["cannot be read", "too long"]),

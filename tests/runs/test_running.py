@@ -69,11 +69,12 @@ def test_a_run_is_what_sample_returns(finished: Path) -> None:
     runs, whole = sp.open(finished), sampled(planned())
     assert len(list(finished.glob("shard-*.nc"))) == 9
     assert dict(runs.sizes) == dict(whole.sizes)
+    whole = sp.schema.compact(whole)
     for name in whole.variables:
         assert runs[name].attrs == whole[name].attrs
         if whole[name].dtype.kind == "f":
-            # batches of other sizes may be summed in another order
-            np.testing.assert_allclose(runs[name].values, whole[name].values, rtol=1e-9, atol=1e-9)
+            # batches of other sizes may be summed in another order, and a last digit be rounded the other way
+            np.testing.assert_allclose(runs[name].values, whole[name].values, rtol=2.0**-12, atol=1e-9)
         else:
             assert runs[name].equals(whole[name])
     assert {**runs.attrs, "history": "", "settings": "", "settings_sha256": ""} == {

@@ -142,10 +142,14 @@ def test_the_analysis_of_trajectories_of_version_1_gives_the_numbers_it_gave() -
     # profiles.nc was computed by version 0.1 from the first of the trajectories, see its history
     old = sp.open(OLD / "profiles.nc")
     new = sp.entropy(sp.open(OLD / "trajectories.nc"), replicates=50)
-    for name in ("entropy", "entropy_lower", "entropy_upper", "entropy_rate", "mutual_information"):
+    for name in ("entropy", "entropy_rate", "mutual_information"):
         np.testing.assert_allclose(new[name], old[name], rtol=1e-12, atol=1e-12)
+        # trajectories are resampled by other random numbers now: a standard deviation from 50 replicates has an error
+        # of 10 %, that of the mean width of curves whose times go together is hardly smaller, and there are two
+        wide = [float((profiles[f"{name}_upper"] - profiles[f"{name}_lower"]).mean()) for profiles in (new, old)]
+        assert 0.6 < wide[0] / wide[1] < 1.6
     spec, before = sp.speciation(new, axis="sigma"), sp.open(OLD / "speciation.nc")
-    for name in spec.data_vars:
+    for name in ("half_entropy", "peak", "peak_rate", "window_start", "window_end"):
         np.testing.assert_allclose(spec[name], before[name], rtol=1e-9)
 
 

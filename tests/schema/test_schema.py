@@ -75,8 +75,8 @@ def test_finish_brings_types_to_those_of_the_contract_but_invents_no_precision(m
     assert made["sample"].dtype == "int64"
     assert made["guidance_scale"].dtype == "float64"
     assert made["definition"].dtype.kind == "U"
-    raw["log_likelihood"] = raw["log_likelihood"].astype("float32")
-    with pytest.raises(ArchiveError, match=r"log_likelihood.*float32.*float64"):
+    raw["log_likelihood"] = raw["log_likelihood"].astype("float16")
+    with pytest.raises(ArchiveError, match=r"log_likelihood.*float16.*float"):
         _finish(raw)
 
 
@@ -165,7 +165,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "units": (_of_variable("final", units="m"), "'final' has units 'm'"),
     "long name": (_of_variable("final", long_name=""), "long_name ''"),
     "scale factor": (_of_variable("final", scale_factor=2.0), "'scale_factor' of variable 'final'"),
-    "single precision": (lambda d: d.astype("f4"), "has type float32, the contract says float64"),
+    "half precision": (lambda d: d.astype("f2"), "has type float16, the contract says float"),
     "numbers as labels": (_label("candidate", [1, 2, 3, 4]), "'candidate' has type int64"),
     "mixed labels": (_label("definition", np.array(["a", 1], object)), "'definition' has type object"),
     "text with a zero": (_label("definition", ["a\0b", "c"]), "coordinate 'definition' is 'a.x00b'"),

@@ -273,13 +273,9 @@ def test_values_that_would_be_endless_as_text_are_not_written_out(
     path = changed(networks[0], change, tmp_path / "laughs.pkl")
     data = path.read_bytes()
     path.write_bytes(data.replace(instructions("HERE"), shared(60)))
-    if field == "class_name":
-        # it is no name, so it says nothing of the block
-        assert set(read_pickle(path).state) == set(networks[0].state_dict())
-    else:
-        with pytest.raises(ModelError, match=r"unet.enc.8x8_block0 has balance=.*have 0.3 ") as refusal:
-            read_pickle(path)
-        assert len(str(refusal.value)) < 1000
+    with pytest.raises(ModelError, match="the same values over and over") as refusal:
+        read_pickle(path)
+    assert len(str(refusal.value)) < 1000
 
 
 @pytest.mark.parametrize("kind", ["one storage", "one text for many storages"])
@@ -315,16 +311,19 @@ def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
     whole = module(b"}q\xc8" + instructions("_modules") + inside + b"s")
     path = tmp_path / "ring.pkl"
     path.write_bytes(b"\x80\x03}" + instructions("ema") + whole + b"s.")
-    with pytest.raises(ModelError, match=r"contain each other"):
+    with pytest.raises(ModelError, match="a value that holds itself"):
         read_pickle(path)
 
 
-def test_modules_that_contain_one_twice_are_not_walked_forever(tmp_path: Path) -> None:
-    # thirty storeys of two doors each, both into the same room: a thousand million ways
+@pytest.mark.parametrize(
+    ("storeys", "message"), [(1, "contain each other, or one of them twice"), (30, "the same values over and over")]
+)
+def test_modules_that_contain_one_twice_are_not_walked_forever(tmp_path: Path, storeys: int, message: str) -> None:
+    # storeys of two doors each, both into the same room: of thirty there are a thousand million ways
     inner = Call(pickles.MODULES, state={"_modules": {}}, opcode=pickle.NEWOBJ)
     data, opener = b"", b"ctorch.nn.modules.container\nModuleDict\n)\x81"
     data = instructions(inner) + b"q\xc8"
-    for _ in range(30):
+    for _ in range(storeys):
         data += b"0" + opener + b"}" + instructions("_modules") + b"}("
         data += instructions("a") + b"h\xc8" + instructions("b") + b"h\xc8" + b"usbq\xc8"
     described = b"}(" + instructions("class_name") + instructions("Precond") + instructions("state")
@@ -332,7 +331,7 @@ def test_modules_that_contain_one_twice_are_not_walked_forever(tmp_path: Path) -
     call = b"0ctorch_utils.persistence\n_reconstruct_persistent_obj\n(" + described + state + b"utR"
     path = tmp_path / "deep.pkl"
     path.write_bytes(b"\x80\x03" + data + call + b"q\xc90}" + instructions("ema") + b"h\xc9s.")
-    with pytest.raises(ModelError, match=r"contain each other, or one of them twice"):
+    with pytest.raises(ModelError, match=message):
         read_pickle(path)
 
 
