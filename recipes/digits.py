@@ -2,8 +2,8 @@
 
 Ten classes; the partitions are the full label set, each class against the rest, and all 45 pairs. The trajectories go
 to OUTPUT; beside it the profiles of every estimator (..._profiles.nc) and the exact profiles of the data set itself
-(..._exact.nc), a mixture of point masses whose posterior is known. Takes about a minute on two cores with the
-default settings.
+(..._exact.nc), a mixture of point masses whose posterior is known. Interrupted, the same command goes on where it
+stopped. Takes about a minute on two cores with the default settings.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import specent as sp
 from specent import arguments
 from specent.models import Model
 from specent.models.digits import digits_data
-from specent.studies import SampledSettings, limited_threads, output_paths, write_results
+from specent.studies import ShardedSettings, limited_threads, output_paths, run_folder, sampled, write_results
 
 Channel = tuple[sp.schedules.Schedule, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the digits study.
 
     Parameters
@@ -82,31 +82,23 @@ def main(settings: Settings) -> tuple[Path, ...]:
     model = sp.models.digits(checkpoint(settings))
     partitions = partitions_of(model.labels)
     channel = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, settings.sigma_min, settings.sigma_max)
-    with limited_threads(settings.threads):
-        # each is written as soon as it is there, so that a later failure costs no samples
-        runs = write_results(trajectories(settings, model, channel, partitions), paths[0], "digits", settings)
-        write_results(sp.entropy(runs), paths[1], "digits", settings)
+    with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
+        runs = sampled(folder, planned(settings, model, channel, partitions), device=settings.device)
+        write_results(runs, paths[0], "digits", settings)
+        write_results(sp.entropy(paths[0]), paths[1], "digits", settings)
         write_results(exact_profiles(settings, channel, partitions), paths[2], "digits", settings)
     return tuple(paths)
 
 
-def trajectories(settings: Settings, model: Model, channel: Channel, partitions: list[sp.Partition]) -> xr.Dataset:
+def planned(settings: Settings, model: Model, channel: Channel, partitions: list[sp.Partition]) -> sp.Plan:
     """Trajectories, unguided and guided."""
     schedule, time = channel
     guidance = [sp.Guidance()]
     if settings.guidance_scale != 1:
         guidance.append(sp.Guidance(settings.guidance_scale, settings.guidance_interval))
     shown = np.geomspace(settings.sigma_min, settings.sigma_max, settings.predictions).clip(time[0], time[-1])
-    return sp.sample(
-        model,
-        schedule=schedule,
-        time=time,
-        samples=settings.samples,
-        partitions=partitions,
-        guidance=guidance,
-        seed=settings.seed,
-        device=settings.device,
-        record=sp.Record(shown),
+    return sp.Plan(
+        model, schedule, time, settings.samples, partitions, guidance, seed=settings.seed, record=sp.Record(shown)
     )
 
 

@@ -22,17 +22,19 @@ from specent import arguments
 from specent.guidance import Setting
 from specent.models.digits import digits_data
 from specent.studies import (
-    SampledSettings,
+    ShardedSettings,
     limited_threads,
     output_paths,
     print_lines,
+    run_folder,
+    sampled,
     tiny_settings,
     write_results,
 )
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the guidance study.
 
     Parameters
@@ -109,9 +111,9 @@ def main(settings: Settings) -> tuple[Path, ...]:
     def write(dataset: xr.Dataset, path: Path) -> xr.Dataset:
         return write_results(dataset, path, "digits_guidance", settings)
 
-    with limited_threads(settings.threads):
-        # each is written as soon as it is there, so that a later failure costs no samples
-        runs = write(trajectories(settings, model, [sp.Partition.full(model.labels), *classes]), paths[0])
+    plan = planned(settings, model, [sp.Partition.full(model.labels), *classes])
+    with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
+        runs = write(sampled(folder, plan, device=settings.device), paths[0])
         profiles = write(sp.entropy(runs), paths[1])
         names = [partition.name for partition in classes]
         write(sp.analysis.differences(profiles.sel(partition=names)), paths[2])
@@ -134,17 +136,16 @@ def guidance(settings: Settings) -> list[Setting]:
     return rules
 
 
-def trajectories(settings: Settings, model: sp.models.Model, partitions: list[sp.Partition]) -> xr.Dataset:
+def planned(settings: Settings, model: sp.models.Model, partitions: list[sp.Partition]) -> sp.Plan:
     """Trajectories under every setting, from the same noise."""
-    return sp.sample(
+    return sp.Plan(
         model,
-        schedule=sp.schedules.VE(),
-        time=sp.schedules.edm_grid(settings.steps, settings.sigma_min, settings.sigma_max),
-        samples=settings.samples,
-        partitions=partitions,
-        guidance=guidance(settings),
+        sp.schedules.VE(),
+        sp.schedules.edm_grid(settings.steps, settings.sigma_min, settings.sigma_max),
+        settings.samples,
+        partitions,
+        guidance(settings),
         seed=settings.seed,
-        device=settings.device,
         # the partitions are known; distances between eleven candidates would be most of the archive
         record=sp.Record(distances=False),
     )

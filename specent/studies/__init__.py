@@ -10,8 +10,11 @@ from specent.studies.recipes import recipe as recipe
 from specent.studies.recipes import recipe_error as recipe_error
 from specent.studies.recipes import recipe_names as recipe_names
 from specent.studies.recipes import recipe_path as recipe_path
+from specent.studies.runs import run_folder as run_folder
+from specent.studies.runs import sampled as sampled
 from specent.studies.scaling import fit_both_laws as fit_both_laws
 from specent.studies.settings import SampledSettings as SampledSettings
+from specent.studies.settings import ShardedSettings as ShardedSettings
 from specent.studies.settings import StudySettings as StudySettings
 from specent.studies.settings import limited_threads as limited_threads
 from specent.studies.settings import stored_settings as stored_settings
@@ -22,6 +25,7 @@ from specent.studies.tiny import without_meaning as without_meaning
 
 __all__ = [
     "SampledSettings",
+    "ShardedSettings",
     "StudySettings",
     "existing_folder",
     "fit_both_laws",
@@ -34,6 +38,8 @@ __all__ = [
     "recipe_error",
     "recipe_names",
     "recipe_path",
+    "run_folder",
+    "sampled",
     "stored_settings",
     "tiny_settings",
     "without_meaning",

@@ -59,6 +59,20 @@ class SampledSettings(StudySettings):
         resolve_device(self.device)
 
 
+@dataclass(frozen=True)
+class ShardedSettings(SampledSettings):
+    """Settings of a study that samples in shards.
+
+    Parameters
+    ----------
+    out : Path, optional
+        Folder of the run: trajectories are kept in it shard by shard, an interrupted study goes on with it, and it may
+        grow. By default one beside the output, which is removed when the study is done.
+    """
+
+    out: Path | None = None
+
+
 def stored_settings(settings: DataclassInstance, *without: str) -> dict[str, Any]:
     """Settings of a study as its files keep them, paths as text.
 
