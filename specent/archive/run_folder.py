@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -220,22 +221,23 @@ class _Stored:
 
     def _pieces(self, region: Sequence[range]) -> Iterator[tuple[Shard, Region, Region]]:
         """Shards that hold a part of a region: which part of theirs it is, and which of the region."""
-        cuts = self.folder.grid.class_cuts
-        start = 0
-        for samples in self.spans:
-            stop = start + samples[1] - samples[0]
-            for classes in itertools.pairwise(cuts):
-                held = {"class_label": range(*classes), "sample": range(start, stop)}
-                both = [
-                    (part, held.get(dim, range(size)))
-                    for dim, part, size in zip(self.dims, region, self.shape, strict=True)
-                ]
-                common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in both]
-                if all(first < last for first, last in common):
-                    own = [slice(a - b.start, z - b.start) for (a, z), (_, b) in zip(common, both, strict=True)]
-                    target = [slice(a - r.start, z - r.start) for (a, z), (r, _) in zip(common, both, strict=True)]
-                    yield Shard(*classes, *samples), tuple(own), tuple(target)
-            start = stop
+        wanted = dict(zip(self.dims, region, strict=True))
+        class_cuts = self.folder.grid.class_cuts
+        sample_cuts = [0, *itertools.accumulate(stop - start for start, stop in self.spans)]
+        # of thousands of shards a block of the array needs one
+        for i in _overlapping(sample_cuts, wanted["sample"]):
+            for k in _overlapping(class_cuts, wanted["class_label"]):
+                held = {
+                    "class_label": range(class_cuts[k], class_cuts[k + 1]),
+                    "sample": range(sample_cuts[i], sample_cuts[i + 1]),
+                }
+                own, target = [], []
+                for dim, part in wanted.items():
+                    there = held.get(dim, range(part.stop))
+                    first, last = max(part.start, there.start), min(part.stop, there.stop)
+                    own.append(slice(first - there.start, last - there.start))
+                    target.append(slice(first - part.start, last - part.start))
+                yield Shard(class_cuts[k], class_cuts[k + 1], *self.spans[i]), tuple(own), tuple(target)
 
     def _read(self, shard: Shard, region: Region) -> np.ndarray:
         """A part of the variable of a shard, whose seal is checked when this process reads it for the first time."""
@@ -253,6 +255,17 @@ class _Stored:
                 return np.asarray(variable[region])
         except (OSError, RuntimeError, LookupError) as error:
             raise ArchiveError(f"path={str(path)!r} cannot be read ({error}); carry the run out again") from error
+
+
+def _overlapping(cuts: Sequence[int], wanted: range) -> range:
+    """Which of the intervals between cuts hold a part of a range that is not empty.
+
+    Examples
+    --------
+    >>> _overlapping([0, 10, 20, 30], range(5, 20))
+    range(0, 2)
+    """
+    return range(bisect_right(cuts, wanted.start) - 1, bisect_left(cuts, wanted.stop))
 
 
 @lru_cache(maxsize=1 << 16)
