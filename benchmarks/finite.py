@@ -1,6 +1,7 @@
 """Exact denoisers of a finite data set against plain matrix products and distances, and the memory of a set on disk.
 
-Usage: python benchmarks/finite.py [cpu | cuda] [images]; 60 000 images by default, a quarter of an hour on one core.
+Usage: python benchmarks/finite.py [cpu | cuda] [images]; 10 000 images by default, two or three minutes on one
+core. The table of docs/performance.md is of 60 000, a quarter of an hour.
 Pictures are random fields with the power spectrum of photographs, 3 x 32 x 32, with 10 labels; 256 states at a time.
 `moments`, which takes two products of states and images, is compared with two products in the same precision, and with
 distances by `torch.cdist`, a softmax of each label, and its averages. All are timed in turn, and medians are of ratios
@@ -175,7 +176,7 @@ def main() -> None:
     if sys.argv[1:2] == ["memory"]:
         measure(int(sys.argv[2]), sys.argv[3])
         return
-    speed(sys.argv[1] if len(sys.argv) > 1 else "cpu", int(sys.argv[2]) if len(sys.argv) > 2 else 60_000)
+    speed(sys.argv[1] if len(sys.argv) > 1 else "cpu", int(sys.argv[2]) if len(sys.argv) > 2 else 10_000)
     memory()
 
 
