@@ -17,11 +17,19 @@ import xarray as xr
 
 import specent as sp
 from specent import arguments
-from specent.studies import SampledSettings, limited_threads, output_paths, print_lines, write_results
+from specent.studies import (
+    ShardedSettings,
+    limited_threads,
+    output_paths,
+    print_lines,
+    run_folder,
+    sampled,
+    write_results,
+)
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the one-dimensional study.
 
     Parameters
@@ -77,19 +85,12 @@ def main(settings: Settings) -> Path:
         partitions.append(sp.Partition.pair(labels[0], labels[1]))
     schedule = sp.schedules.VP()
     time = sp.schedules.log_snr_grid(schedule, settings.steps, settings.log_snr_min, settings.log_snr_max)
-    with limited_threads(settings.threads):
-        runs = sp.sample(
-            sp.models.mixture(mix),
-            schedule=schedule,
-            time=time,
-            samples=settings.samples,
-            partitions=partitions,
-            seed=settings.seed,
-            device=settings.device,
-        )
-    exact = sp.exact.profiles(mix, schedule, time, partitions)
-    profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
-    write_results(profiles, path, "gmm_1d", settings)
+    plan = sp.Plan(sp.models.mixture(mix), schedule, time, settings.samples, partitions, seed=settings.seed)
+    with limited_threads(settings.threads), run_folder(settings, path) as folder:
+        runs = sampled(folder, plan, device=settings.device)
+        exact = sp.exact.profiles(mix, schedule, time, partitions)
+        profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
+        write_results(profiles, path, "gmm_1d", settings)
     print_lines(lambda: peaks(exact))
     return path
 

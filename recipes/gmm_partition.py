@@ -14,11 +14,11 @@ import numpy as np
 
 import specent as sp
 from specent import arguments
-from specent.studies import SampledSettings, limited_threads, output_paths, write_results
+from specent.studies import ShardedSettings, limited_threads, output_paths, run_folder, sampled, write_results
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the study of two partitions. The seed draws the means too.
 
     Parameters
@@ -65,19 +65,12 @@ def main(settings: Settings) -> Path:
     mix = mixture(settings)
     partitions = [sp.Partition.full(mix.labels), sp.Partition.pair(mix.labels[0], mix.labels[1])]
     schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, sigma_min=0.05, sigma_max=200.0)
-    with limited_threads(settings.threads):
-        runs = sp.sample(
-            sp.models.mixture(mix),
-            schedule=schedule,
-            time=time,
-            samples=settings.samples,
-            partitions=partitions,
-            seed=settings.seed,
-            device=settings.device,
-        )
-    exact = sp.exact.profiles(mix, schedule, time, partitions, seed=settings.seed)
-    profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
-    write_results(profiles, path, "gmm_partition", settings)
+    plan = sp.Plan(sp.models.mixture(mix), schedule, time, settings.samples, partitions, seed=settings.seed)
+    with limited_threads(settings.threads), run_folder(settings, path) as folder:
+        runs = sampled(folder, plan, device=settings.device)
+        exact = sp.exact.profiles(mix, schedule, time, partitions, seed=settings.seed)
+        profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
+        write_results(profiles, path, "gmm_partition", settings)
     return path
 
 
