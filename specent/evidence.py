@@ -59,6 +59,27 @@ def log_sum_exp(values: Array) -> Array:
     return xp.log(xp.sum(xp.exp(values - top), axis=-1)) + top[..., 0]
 
 
+def log_sum_exp_of_others(values: Array) -> Array:
+    """For every entry of the last axis the logarithm of the sum of the exponentials of all others, by two sums in all.
+
+    Examples
+    --------
+    >>> log_sum_exp_of_others(np.array([0.0, -1e4, -2e4, -2e4])).round(3).tolist()
+    [-10000.0, 0.0, 0.0, 0.0]
+    """
+    xp = namespace(values)
+    positions = xp.arange(values.shape[-1])
+    positions = positions.to(values.device) if xp is not np else positions
+    largest = positions == xp.argmax(values, -1)[..., None]
+    top = xp.amax(values, axis=-1, keepdims=True)
+    share = xp.exp(values - top)
+    # the largest is in the sum of all others, so that what is left after a subtraction is no smaller than what is
+    # taken away; only what is left after the largest itself has to be summed again
+    left = xp.where(largest, 1.0, xp.sum(share, axis=-1, keepdims=True) - share)
+    again = log_sum_exp(xp.where(largest, -np.inf, values))[..., None]
+    return xp.where(largest, again, xp.log(left) + top)
+
+
 def posterior(log_likelihood: Array, log_prior: Array) -> tuple[Array, Array]:
     """Posterior of the sides of several partitions, and of the candidates within each side.
 

@@ -132,18 +132,7 @@ def rest_of(log_likelihood: Array, prior: Array) -> Rest:
     >>> rest_of(np.array([0.0, -1e4, -2e4, -2e4]), np.array([0.25, 0.25, 0.25, 0.25])).log_sum.round(3).tolist()
     [-10001.386, -1.386, -1.386, -1.386]
     """
-    joint = log_likelihood + evidence.log_weights(prior)
-    first = np.argmax(joint, axis=-1)[..., None]
-    top = np.take_along_axis(joint, first, axis=-1)
-    share = np.exp(joint - top)
-    # the largest is in the sum of all others, so that what is left after a subtraction is no smaller than what is
-    # taken away; only what is left after the largest itself has to be summed again
-    out = np.sum(share, axis=-1, keepdims=True) - share
-    np.put_along_axis(out, first, 1.0, axis=-1)
-    out = np.log(out) + top
-    np.put_along_axis(joint, first, -np.inf, axis=-1)
-    np.put_along_axis(out, first, evidence.log_sum_exp(joint)[..., None], axis=-1)
-    return Rest(prior, out)
+    return Rest(prior, evidence.log_sum_exp_of_others(log_likelihood + evidence.log_weights(prior)))
 
 
 def side_log_posterior(log_likelihood: Array, weights: Array, rest: Rest | None = None) -> Array:

@@ -216,11 +216,7 @@ class _Labels(_Group):
         joint = log_likelihood[:, self._columns] + self._log_prior
         top = joint.argmax(1, keepdim=True)
         total = joint.logsumexp(1, keepdim=True)
-        log_posterior = joint - total
-        # of the likeliest label nearly nothing may be left for the others: their own sum has all its digits
-        others = joint.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True) - total
-        posterior = log_posterior.exp().scatter(1, top, 0.0)
-        return log_posterior, torch.log1p(-posterior).scatter(1, top, others), top
+        return joint - total, evidence.log_sum_exp_of_others(joint) - total, top
 
     def _log_odds(self, log_posterior: Tensor, log_rest: Tensor) -> Tensor:
         return (log_posterior - log_rest)[:, self._single] + self._shift
