@@ -42,11 +42,11 @@ class TrajectoryBlock:
     arrays: Mapping[str, NDArray[Any]]
 
 
-Place = tuple[slice, slice, slice]
+Extent = tuple[slice, slice, slice]
 """Classes, samples and times of a block."""
 
 
-def block_places(runs: xr.Dataset, names: Sequence[str], inner: int) -> list[Place]:
+def block_extents(runs: xr.Dataset, names: Sequence[str], inner: int) -> list[Extent]:
     """Where to cut trajectories into blocks, those of different times of one trajectory one after the other.
 
     Parameters
@@ -63,19 +63,19 @@ def block_places(runs: xr.Dataset, names: Sequence[str], inner: int) -> list[Pla
     return list(itertools.product(classes, samples, times))
 
 
-def read_block(runs: xr.Dataset, names: Sequence[str], place: Place) -> TrajectoryBlock:
+def read_block(runs: xr.Dataset, names: Sequence[str], extent: Extent) -> TrajectoryBlock:
     """The variables `names` of a block; a dimension that one of them lacks stays in it, of size 1."""
-    where = dict(zip(_CUT, place, strict=True))
+    where = dict(zip(_CUT, extent, strict=True))
     used = {name: runs[name].variable.isel(where, missing_dims="ignore") for name in names}
     # where blocks are worked on side by side, each is read by the thread that works on it
     parts = xr.Dataset(used).compute(scheduler="synchronous")
-    return TrajectoryBlock(*place, {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()})
+    return TrajectoryBlock(*extent, {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()})
 
 
 def each_block(runs: xr.Dataset, names: Sequence[str], inner: int) -> Iterator[TrajectoryBlock]:
-    """All blocks, one after the other; see `block_places`."""
-    for place in block_places(runs, names, inner):
-        yield read_block(runs, names, place)
+    """All blocks, one after the other; see `block_extents`."""
+    for extent in block_extents(runs, names, inner):
+        yield read_block(runs, names, extent)
 
 
 def _in_order(variable: xr.Variable) -> NDArray[Any]:

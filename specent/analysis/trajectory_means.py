@@ -22,7 +22,7 @@ from dask.diagnostics.progress import ProgressBar
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from specent.analysis.blocks import Place, TrajectoryBlock, block_places, read_block
+from specent.analysis.blocks import Extent, TrajectoryBlock, block_extents, read_block
 from specent.analysis.bootstrap import draw_weights
 from specent.analysis.posterior import PathEvidence, Rest, Statistic, is_rest, rest_of
 from specent.analysis.production import PRODUCTION, Producer
@@ -122,12 +122,12 @@ def trajectory_means(job: Job, lazy: bool = False) -> xr.Dataset:
         counts and variances without replicates. With more sources than ``log_likelihood`` also ``production`` and
         ``cross_production``, in bits. NaN at the times where any number that was read is not finite.
     """
-    places = block_places(job.runs, job.sources, job.inner)
+    extents = block_extents(job.runs, job.sources, job.inner)
     if not lazy and not any(job.runs[name].chunks for name in job.sources):
-        return _dataset(job, _values(job, _partial_sums(job, places, job.progress)))
+        return _dataset(job, _values(job, _partial_sums(job, extents, job.progress)))
     import dask
 
-    later = _in_parallel(job, places)
+    later = _in_parallel(job, extents)
     if not lazy:
         with ProgressBar(minimum=2.0, out=sys.stderr) if job.progress else nullcontext():  # type: ignore[no-untyped-call]
             return _dataset(job, dask.compute(later)[0])  # type: ignore[attr-defined,no-untyped-call]
@@ -145,7 +145,7 @@ def _dataset(job: Job, values: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _in_parallel(job: Job, places: Sequence[Place]) -> Any:
+def _in_parallel(job: Job, extents: Sequence[Extent]) -> Any:
     """The values, by name, as a task of Dask: sums over parts of the trajectories, which are added up.
 
     The parts follow from the data, and not from who works on them, so the result has the same bits on any scheduler.
@@ -156,16 +156,16 @@ def _in_parallel(job: Job, places: Sequence[Place]) -> Any:
     delayed = partial(dask.delayed, pure=False, traverse=False)  # type: ignore[attr-defined]
     shared = delayed(job)
     each = 8 * (1 + job.replicates) * len(job.means) * math.prod(job.shape)
-    count = max(1, min(len(places), _PARTS, _STATES // each))
-    cuts = [len(places) * i // count for i in range(count + 1)]
-    sums = [delayed(_partial_sums)(shared, places[low:high]) for low, high in itertools.pairwise(cuts)]
+    count = max(1, min(len(extents), _PARTS, _STATES // each))
+    cuts = [len(extents) * i // count for i in range(count + 1)]
+    sums = [delayed(_partial_sums)(shared, extents[low:high]) for low, high in itertools.pairwise(cuts)]
     while len(sums) > 1:
         pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
         sums = [delayed(_added)(*pair) if len(pair) > 1 else pair[0] for pair in pairs]
     return delayed(_values)(shared, sums[0])
 
 
-class _Sum(NamedTuple):
+class _Sums(NamedTuple):
     """Sums over some trajectories.
 
     Attributes
@@ -183,20 +183,20 @@ class _Sum(NamedTuple):
     damaged: NDArray[np.bool_]
 
 
-def _partial_sums(job: Job, places: Sequence[Place], shows: bool = False) -> _Sum:
+def _partial_sums(job: Job, extents: Sequence[Extent], shows: bool = False) -> _Sums:
     """Sums over some blocks."""
-    sums = _Sums(job)
-    for place in tqdm(places, desc="entropy", unit="block", disable=not shows, delay=2.0):
-        sums.add(read_block(job.runs, job.sources, place))
-    return _Sum(sums.means, sums.totals, sums.damaged)
+    sums = _Summation(job)
+    for extent in tqdm(extents, desc="entropy", unit="block", disable=not shows, delay=2.0):
+        sums.add(read_block(job.runs, job.sources, extent))
+    return _Sums(sums.means, sums.totals, sums.damaged)
 
 
-def _added(one: _Sum, other: _Sum) -> _Sum:
+def _added(one: _Sums, other: _Sums) -> _Sums:
     # into arrays of their own: a task may be done twice
-    return _Sum(one.means + other.means, one.totals + other.totals, one.damaged | other.damaged)
+    return _Sums(one.means + other.means, one.totals + other.totals, one.damaged | other.damaged)
 
 
-def _values(job: Job, sums: _Sum) -> dict[str, Array]:
+def _values(job: Job, sums: _Sums) -> dict[str, Array]:
     """By name."""
     means = sums.means.copy() if sums.damaged.any() else sums.means
     # also where the number takes no part in a partition: the run is damaged
@@ -206,7 +206,7 @@ def _values(job: Job, sums: _Sum) -> dict[str, Array]:
     return dict(zip(job.means, means, strict=True)) | totals
 
 
-class _Sums:
+class _Summation:
     """Weighted sums over the trajectories seen so far."""
 
     def __init__(self, job: Job) -> None:
@@ -276,7 +276,7 @@ class _Sums:
 
 
 class _Parts:
-    """What partitions need of some drivers of a block, kept until other drivers are asked for.
+    """What partitions need of some drivers of a block, kept until other drivers are wanted.
 
     The weights `drawn` are of shape (1 + replicates, classes, samples).
     """

@@ -30,7 +30,7 @@ class RunStatus:
     running : bool
         Whether a process is carrying the run out now.
     rate : float or None
-        Shards an hour, from the times at which the last ones were written; None if that cannot be told.
+        Shards an hour, from the times at which the last ones were written; None if that is unknown.
     """
 
     folder: str
@@ -44,7 +44,7 @@ class RunStatus:
 
     @property
     def hours_left(self) -> float | None:
-        """How long the rest takes at this rate, in hours; None if that cannot be told."""
+        """How long the rest takes at this rate, in hours; None if that is unknown."""
         return self.missing / self.rate if self.rate else None
 
     def __str__(self) -> str:

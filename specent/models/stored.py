@@ -1,4 +1,4 @@
-"""Rows of an array that stays where it is, a file for example, read when they are asked for."""
+"""Rows of an array that stays where it is, a file for example, read when they are used."""
 
 from __future__ import annotations
 
