@@ -9,8 +9,8 @@ import xarray as xr
 
 from specent.archive.pieces import Region
 from specent.errors import ArchiveError
-from specent.partitions import Partition
 from specent.schema import KINDS
+from specent.schema.rules import defined_partition
 
 # an entropy is a mean of sums of P log P: it may leave its range by rounding only
 _ROUNDING = 1e-6
@@ -33,13 +33,13 @@ class ValueRules:
     @cached_property
     def _most_entropy(self) -> np.ndarray:
         """The entropy of even odds between the sides, for every partition, in bit."""
-        return np.log2([len(Partition.from_json(text).sides) for text in _texts(self.dataset, "definition")])
+        return np.log2([defined_partition(text)[1] for text in _texts(self.dataset, "definition")])
 
     def check_names(self) -> None:
         """Check what must hold in a file and need not in a selection: names of partitions, and who was scored."""
         dataset = self.dataset
         for name, text in zip(_texts(dataset, "partition"), _texts(dataset, "definition"), strict=True):
-            defined = Partition.from_json(text).name
+            defined, _ = defined_partition(text)
             if defined != name:
                 raise ArchiveError(
                     f"partition {name!r} has the definition of {defined!r}; give the definition that name"

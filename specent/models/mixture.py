@@ -42,6 +42,8 @@ class MixtureModel(ExactModel):
         member = [[name == label for name in source.component_labels] for label in source.labels]
         # row K is the null condition: every component
         self.member = torch.tensor([*member, [True] * len(source.component_labels)], device=self.device)
+        self.first = self.member.to(torch.uint8).argmax(1)
+        self.several = self.member.sum(1) > 1
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -83,16 +85,16 @@ class MixtureModel(ExactModel):
 
     def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
         state = x.to(self.means.dtype)
-        own = self.member[conditions]
-        single = own.sum(1) == 1
         # of most mixtures every label has one component, whose denoiser needs no weights
-        component = own.to(torch.uint8).argmax(1)
+        component = self.first[conditions]
         shrink = self.variances / (self.variances + sigma**2)
         centre = ((1 - shrink)[:, None] * self.means)[component]
         denoised = torch.addcmul(centre, shrink[component][:, None], state[:, None])
-        weighted = self.component_log_density(state, sigma)
-        for i in torch.nonzero(~single)[:, 0].tolist():
-            denoised[:, i] = self._mixed(state, sigma, weighted, own[i])
+        several = torch.nonzero(self.several[conditions])[:, 0].tolist()
+        if several:
+            weighted = self.component_log_density(state, sigma)
+            for i in several:
+                denoised[:, i] = self._mixed(state, sigma, weighted, self.member[conditions[i]])
         return denoised
 
     def _mixed(self, state: Tensor, sigma: float, weighted: Tensor, member: Tensor) -> Tensor:

@@ -70,7 +70,10 @@ class Setup:
 
     def part(self, drivers: Sequence[str], first: int, last: int) -> Setup:
         """Some drivers, and of each the trajectories from number `first` to the one before `last`."""
-        return replace(self, drivers=tuple(drivers), first=first, samples=last - first)
+        part = replace(self, drivers=tuple(drivers), first=first, samples=last - first)
+        # of a thousand partitions they take a second, and are the same for every part
+        part.__dict__["sides"] = self.sides
+        return part
 
     @cached_property
     def log_snr(self) -> Array:

@@ -191,7 +191,7 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
             raise ArchiveError("the coordinate 'partition' is missing; restore it, .assign_coords(partition=...)")
         distinct = set(names)
         for name, text in zip(names, definitions, strict=True) if definitions else ():
-            defined = _defined(text)
+            defined, _ = defined_partition(text)
             # a name of its own, for a figure, does no harm
             if defined != name and defined in distinct:
                 raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; reorder both together")
@@ -211,10 +211,11 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
         raise ArchiveError(f"the dataset cannot be used: {error}") from error
 
 
-@lru_cache(maxsize=1024)
-def _defined(text: str) -> str:
-    """Name in a definition; one of a thousand labels takes a while to read, and is read on every check."""
-    return Partition.from_json(text).name
+@lru_cache(maxsize=8192)
+def defined_partition(text: str) -> tuple[str, int]:
+    """Name and number of sides in a definition; one of a thousand labels takes a while to read, and is read often."""
+    partition = Partition.from_json(text)
+    return partition.name, len(partition.sides)
 
 
 def _validate_guidance(dataset: xr.Dataset) -> None:
