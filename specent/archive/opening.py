@@ -13,7 +13,7 @@ from specent.archive.pieces import in_pieces
 from specent.archive.reading import open_file
 from specent.archive.run_folder import RunFolder
 from specent.archive.values import ValueRules
-from specent.arguments import brief
+from specent.arguments import brief, flag
 from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path, shipped_folder
 
@@ -38,6 +38,7 @@ def open(
     verify : bool
         Read the whole file once to check its seal. Without it opening takes no time, each chunk is still guarded by
         its checksum when it is read (`OSError` then), and damage to the structure of the file may show as anything.
+        Of a run folder, shards are verified always.
 
     Returns
     -------
@@ -56,6 +57,7 @@ def open(
     Traceback (most recent call last):
     specent.errors.ArchiveError: path='nowhere.nc' does not exist; check the name and the folder
     """
+    verify = flag(verify, "verify")
     if as_path(path, error=ArchiveError).is_dir():
         if chunks is not None and chunks != "auto":
             raise SpecentError(f"chunks={brief(chunks)}: a run folder is opened in blocks that are its shards")

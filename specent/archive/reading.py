@@ -15,7 +15,7 @@ from specent import schema
 from specent.archive import sealing
 from specent.archive.locking import LIBRARY
 from specent.archive.plausibility import refuse_implausible_sizes
-from specent.arguments import brief, flag
+from specent.arguments import brief
 from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path
 
@@ -29,7 +29,6 @@ def open_file(
 ) -> xr.Dataset:
     """Open a single archive lazily; see `specent.open`."""
     source = as_path(path, error=ArchiveError)
-    verify = flag(verify, "verify")
     sealing.check_signature(source)
     if verify:
         sealing.check_seal(source)

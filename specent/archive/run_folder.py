@@ -53,8 +53,6 @@ class RunFolder:
         The folder.
     plan : dict
         What is sampled, see `specent.Plan.definition`.
-    classes : tuple of str
-        The driving classes.
     grid : ShardGrid
         Its shards.
     attributes : dict
@@ -63,7 +61,6 @@ class RunFolder:
 
     path: Path
     plan: dict[str, Any]
-    classes: tuple[str, ...]
     grid: ShardGrid
     attributes: dict[str, str | int | float]
 
@@ -86,7 +83,9 @@ class RunFolder:
             raise ArchiveError(f"{str(file)!r} cannot be read ({error}); it is damaged") from error
         try:
             version, plan = record["specent_run"], record["plan"]
-            classes = tuple(str(name) for name in record["classes"])
+            classes = plan["classes"]
+            if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+                raise TypeError("its classes are no names")
             grid = ShardGrid(len(classes), tuple(record["sizes"]), tuple(record["block"]))
             attributes = schema.plain_attributes(record["attributes"])
             if not isinstance(plan, dict) or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
@@ -95,13 +94,19 @@ class RunFolder:
             raise ArchiveError(f"{str(file)!r} does not describe a run ({error}); it is damaged") from error
         if version != VERSION:
             raise ArchiveError(f"{str(file)!r} is of version {brief(version)}; this package reads version {VERSION!r}")
-        return cls(folder, plan, classes, grid, attributes)
+        return cls(folder, plan, grid, attributes)
+
+    @property
+    def classes(self) -> list[str]:
+        """The driving classes."""
+        classes: list[str] = self.plan["classes"]
+        return classes
 
     def text(self) -> str:
         """The text of its ``run.json``."""
         record = {
-            "specent_run": VERSION, "plan": self.plan, "classes": list(self.classes), "sizes": list(self.grid.sizes),
-            "block": list(self.grid.block), "attributes": self.attributes,
+            "specent_run": VERSION, "plan": self.plan, "sizes": list(self.grid.sizes), "block": list(self.grid.block),
+            "attributes": self.attributes,
         }  # fmt: skip
         return json.dumps(record, indent=1) + "\n"
 
@@ -115,7 +120,7 @@ class RunFolder:
         return self.path / shard.name
 
     def is_there(self, shard: Shard) -> bool:
-        """Whether a file of that name ends in a seal; whether the seal is right is told by `fault`."""
+        """Whether a file of that name ends in a seal; `fault` says whether the seal is right."""
         return sealing.ends_in_seal(self.file(shard))
 
     def fault(self, shard: Shard) -> str:
@@ -129,7 +134,7 @@ class RunFolder:
 
     def _check_member(self, shard: Shard, dataset: xr.Dataset) -> None:
         check_plan(self.file(shard), str(dataset.attrs["settings"]), self.plan_sha256)
-        classes = list(self.classes[shard.class_start : shard.class_stop])
+        classes = self.classes[shard.class_start : shard.class_stop]
         samples = np.arange(shard.sample_start, shard.sample_stop)
         if dataset["class_label"].values.tolist() != classes or not np.array_equal(dataset["sample"].values, samples):
             raise ArchiveError(f"{shard.name} holds other trajectories than its name says")
@@ -188,12 +193,19 @@ class RunFolder:
             )
             variables[name] = xr.Variable(dims, array, variable.attrs)
         prior = dict(zip(template["candidate"].values.tolist(), template["candidate_prior"].values, strict=True))
-        of_class = {"class_label": list(self.classes), "label_prior": [prior[name] for name in self.classes]}
+        of_class = {"class_label": self.classes, "label_prior": [prior[name] for name in self.classes]}
         coords = {name: coord.variable for name, coord in template.coords.items() if name not in (*of_class, "sample")}
         for name, values in of_class.items():
             coords[name] = xr.Variable("class_label", values, template[name].attrs)
         coords["sample"] = xr.Variable("sample", samples, template["sample"].attrs)
-        return xr.Dataset(variables, coords, {**template.attrs, **self.attributes})
+        result = xr.Dataset(variables, coords, {**template.attrs, **self.attributes})
+        try:
+            schema.validate(result, "trajectories")
+        except SpecentError as error:
+            raise ArchiveError(
+                f"path={str(self.path)!r}: {RECORD} and the shards do not fit together: {error}"
+            ) from error
+        return result
 
 
 class _Stored:

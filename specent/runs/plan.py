@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ class Plan:
             device, self.classes, self.candidates, self.record, self.shared_noise,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def definition(self) -> dict[str, Any]:
         """The plan as plain values, defaults worked out, without the number of samples, which may grow.
 

@@ -128,7 +128,7 @@ def _prepared(path: Path, plan: Plan, setup: Setup, execution: Execution, size: 
         found = _block(setup)
         block = found if size is None else (1, size)
         grid = ShardGrid(len(setup.drivers), (setup.samples,), block)
-        there = RunFolder(path, plan.definition, setup.drivers, grid, attributes)
+        there = RunFolder(path, plan.definition, grid, attributes)
         files.write_whole(there.text(), path / RECORD)
         return there
     there = RunFolder.read(path)
@@ -140,7 +140,7 @@ def _prepared(path: Path, plan: Plan, setup: Setup, execution: Execution, size: 
     if size is not None and size != there.grid.block[1]:
         raise SpecentError(f"shard={size}: the run has shards of {there.grid.block[1]} samples; leave the argument out")
     if setup.samples > there.grid.sizes[-1]:
-        there = RunFolder(path, there.plan, there.classes, there.grid.grown(setup.samples), attributes)
+        there = RunFolder(path, there.plan, there.grid.grown(setup.samples), attributes)
         files.write_whole(there.text(), path / RECORD, overwrite=True)
     return there
 
@@ -198,7 +198,7 @@ def _carry_out(sampler: Sampler, there: RunFolder, wanted: Sequence[Shard], show
         name, reason = next(iter(failures.items()))
         more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
         raise SpecentError(
-            f"{len(failures)} of {len(wanted)} shards failed, the others are done: {name}{more}: {reason}; mend the "
+            f"{len(failures)} of {len(wanted)} shards failed, the others are done: {name}{more}: {reason}; repair the "
             "model and run it again, which samples these alone"
         )
 

@@ -51,6 +51,14 @@ def test_a_run_folder_is_described(folder: Path, capsys: pytest.CaptureFixture[s
     assert "trajectories: Trajectories of gaussian_mixture" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore::specent.errors.CalibrationWarning")  # of four steps
+def test_a_run_folder_is_drawn(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["plot", str(folder), "-o", str(page), "--partition", "full", "--figure", "entropy"]) == 0
+    assert '<figure class="entropy">' in page.read_text(encoding="utf-8")
+    assert f"wrote {page}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", [["status"], ["merge", "-o", "a.nc"], ["describe"], ["validate"]])
 def test_what_is_no_run_folder_is_one_line(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

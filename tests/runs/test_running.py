@@ -230,6 +230,18 @@ def test_a_damaged_record_is_refused(finished: Path, tmp_path: Path, text: str) 
             act(folder)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("settings", "x"), ("specent_kind", "profiles"), ("schedule", "{}"), ("settings_sha256", "0")]
+)
+def test_a_record_that_does_not_fit_its_shards_is_refused(finished: Path, tmp_path: Path, key: str, value: str) -> None:
+    folder = copied(finished, tmp_path / "record")
+    record = json.loads((folder / "run.json").read_text())
+    record["attributes"][key] = value
+    (folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ArchiveError, match="do not fit together"):
+        sp.open(folder)
+
+
 def test_a_second_run_on_a_folder_stops_and_a_lock_without_a_holder_is_none(finished: Path, tmp_path: Path) -> None:
     folder = copied(finished, tmp_path / "locked")
     with run_lock.locked(folder):
