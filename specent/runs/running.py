@@ -1,30 +1,25 @@
-"""Carrying a plan out: the shards that are missing are sampled, one after the other, into the folder of the run."""
+"""Running a plan: the folder is prepared, and the shards that are missing are sampled into it."""
 
 from __future__ import annotations
 
 import math
 import os
-import signal
-import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from tqdm.auto import tqdm
 
-from specent import archive, arguments, files, schema
+from specent import arguments, files
 from specent.archive.run_folder import RECORD, SET_ASIDE, RunFolder
 from specent.archive.run_lock import locked
 from specent.archive.shards import Shard, ShardGrid, suitable_block
-from specent.errors import ModelError, SpecentError, SpecentWarning
+from specent.errors import SpecentError, SpecentWarning
 from specent.files import as_path
+from specent.runs.carrying_out import carry_out, one_after_the_other
 from specent.runs.plan import Plan, first_difference
+from specent.runs.shards import Workload
 from specent.sampling.dataset import trajectories_dataset
-from specent.sampling.sampler import Execution, Sampler, empty_result, ready, refuse_impossible_result, result_bytes
+from specent.sampling.sampler import Execution, empty_result, refuse_impossible_result, result_bytes
 from specent.sampling.setup import Setup
 
 _SHARD_BYTES = 64 << 20
@@ -101,8 +96,7 @@ def run(
         refuse_impossible_result(block, execution, "a shard", "make it smaller, shard=50 or less")
         wanted = _wanted(there)
         if wanted:
-            with ready(setup, execution) as sampler:
-                _carry_out(sampler, there, wanted, shows)
+            carry_out(Workload(setup, execution, there, wanted), one_after_the_other, shows=shows)
     return path
 
 
@@ -175,59 +169,3 @@ def _set_aside(file: Path, fault: str) -> None:
     warnings.warn(
         f"{file.name} is sampled again; it was set aside in {SET_ASIDE}/, for {fault}", SpecentWarning, stacklevel=4
     )
-
-
-def _carry_out(sampler: Sampler, there: RunFolder, wanted: Sequence[Shard], shows: bool) -> None:
-    """Sample the shards; one that fails is left out, and named at the end."""
-    setup = sampler.setup
-    each = setup.evaluations // setup.trajectories
-    count = sum(shard.trajectories for shard in wanted)
-    failures: dict[str, str] = {}
-    with sampler.progress(each * count, count, shows) as bar, _stoppable() as stopped:
-        for number, shard in enumerate(wanted):
-            if stopped():
-                done = f"{number - len(failures)} of {len(wanted)} missing shards were done"
-                raise KeyboardInterrupt(f"stopped after a shard: {done}; run it again to go on")
-            before = bar.n
-            try:
-                _sample_shard(sampler, there, shard, bar, looks=number == 0)
-            except ModelError as error:
-                failures[shard.name] = str(error)
-                bar.update(before + each * shard.trajectories - bar.n)
-    if failures:
-        name, reason = next(iter(failures.items()))
-        more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
-        raise SpecentError(
-            f"{len(failures)} of {len(wanted)} shards failed, the others are done: {name}{more}: {reason}; repair the "
-            "model and run it again, which samples these alone"
-        )
-
-
-def _sample_shard(sampler: Sampler, there: RunFolder, shard: Shard, bar: tqdm[Any], looks: bool) -> None:
-    drivers = there.classes[shard.class_start : shard.class_stop]
-    part = sampler.setup.part(drivers, shard.sample_start, shard.sample_stop)
-    dataset = sampler.sample(part, bar, looks)
-    dataset = schema.with_settings(dataset, plan_sha256=there.plan_sha256, shard=shard.name)
-    archive.write(schema.compact(dataset), there.file(shard))
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Turn the first interruption from the keyboard into a wish to stop after the shard that is being worked on."""
-    wished = False
-
-    def wish(_number: int, _frame: FrameType | None) -> None:
-        nonlocal wished
-        if wished:
-            raise KeyboardInterrupt
-        wished = True
-        sys.stderr.write("\nspecent: stopping after this shard; interrupt again to stop at once\n")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, wish)
-    try:
-        yield lambda: wished
-    finally:
-        signal.signal(signal.SIGINT, before)
