@@ -1,4 +1,4 @@
-"""What a file of somebody else may ask for: regular files only, and JSON of a size that is read in a moment.
+"""What a file of somebody else may ask for: regular files only, and JSON or TOML of a size that is read in a moment.
 
 A named pipe or a device in the place of a file never ends, and a text of a few bytes may nest more deeply than anything
 that walks through it can follow. What is read here is refused before it takes time or memory.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
+import tomllib
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
@@ -23,6 +25,10 @@ _MOST_KEYS = 300_000
 _MOST_ENTRIES = 3_000_000
 _DEEPEST = 100
 _MOST_BYTES = 1 << 24
+# the parser takes minutes for a name of many parts
+_MANY_PARTS = re.compile(
+    r"""(?:(?:(?<![\w-])[\w-]{1,100}+|"(?:[^"\\\n]|\\.){0,100}+"|'[^'\n]{0,100}+')[ \t]*+\.[ \t]*+){17}"""
+)
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
@@ -91,6 +97,30 @@ def json_of_file(path: Path) -> Any:
     return parse_json(read_regular(path, _MOST_BYTES))
 
 
+def toml_of_file(path: Path, most: int) -> dict[str, Any]:
+    """What a TOML file of at most `most` bytes holds.
+
+    Raises
+    ------
+    OSError
+        If it is no regular file, is larger, or cannot be read.
+    SpecentError
+        If it is not TOML, has a name of many parts, or is nested very deeply.
+    """
+    content = read_regular(path, most)
+    try:
+        text = content.decode("utf-8")
+        if _MANY_PARTS.search(text):
+            raise SpecentError("this is TOML with a name of many parts; it is not read")
+        value = tomllib.loads(text)
+    except SpecentError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting among them
+        raise SpecentError(f"this is not TOML ({str(error)[:200]})") from error
+    _check_depth(value, "TOML")
+    return value
+
+
 def parse_json(text: str | bytes) -> Any:
     """What a JSON text of a file holds, if it is neither very large nor nested very deeply.
 
@@ -142,7 +172,7 @@ def _check_counts(text: str) -> None:
             raise SpecentError(f"JSON of more than {most} {name}; it is not read")
 
 
-def _check_depth(value: Any) -> None:
+def _check_depth(value: Any, what: str = "JSON") -> None:
     """Level by level, because a function that calls itself would fail where the check is needed."""
     level = [value]
     for _ in range(_DEEPEST):
@@ -151,8 +181,8 @@ def _check_depth(value: Any) -> None:
             return
         level = list(chain.from_iterable(groups))
     if any(type(item) in (dict, list) for item in level):
-        raise _too_deep()
+        raise _too_deep(what)
 
 
-def _too_deep() -> SpecentError:
-    return SpecentError(f"JSON of more than {_DEEPEST} levels; it is not read")
+def _too_deep(what: str = "JSON") -> SpecentError:
+    return SpecentError(f"{what} of more than {_DEEPEST} levels; it is not read")

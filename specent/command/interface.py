@@ -13,6 +13,7 @@ _EXAMPLES = """Examples:
   specent run                              list the recipes
   specent run gmm_1d --help                the settings of a recipe
   specent run gmm_1d --steps 128           run it; it writes gmm_1d.nc
+  specent run plan.toml --out my_run       carry out a plan file into a run folder
   specent validate gmm_1d.nc               is the archive whole and undamaged?
   specent describe gmm_1d.nc               what is in it?
   specent plot gmm_1d.nc -o gmm_1d.html    one page of interactive figures

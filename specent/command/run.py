@@ -1,10 +1,8 @@
-"""The command ``specent run``: recipes, with a flag for every setting."""
+"""The command ``specent run``: recipes, with a flag for every setting, and plan files."""
 
 from __future__ import annotations
 
 import ast
-import re
-import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from inspect import cleandoc
@@ -18,8 +16,9 @@ from cyclopts.config import Dict as ConfigDict
 from specent import studies
 from specent.arguments import brief
 from specent.command.interface import OPTIONS, app
+from specent.command.plans import SUFFIXES, plan_app
 from specent.errors import SpecentError, visible
-from specent.untrusted import read_regular
+from specent.untrusted import toml_of_file
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
@@ -28,29 +27,33 @@ _RUN_USAGE = """Run a recipe: specent run RECIPE [--flag value ...] [--config FI
 
 RECIPE is a name from the list below, or the path of a file of your own (./mine.py).
 `specent run RECIPE --help` shows its settings.
+
+Carry out a plan file: specent run PLAN.toml --out RUN [--samples N] [--seed S]
 """
 
 _RECIPE_EPILOGUE = """Several values are separated by spaces (--means -1 1 --labels "a cat" dog); commas do not split.
 A file for --config holds the same names at top level, arrays for several values (steps = 256, means = [-1.0, 1.0]).
 Flags override the file, the file overrides the defaults."""
 
-# the parser of the command line takes seconds for more values, that of TOML minutes for a name of many parts
+# the parser of the command line takes seconds for more values
 _MOST_VALUES = 2000
 _MOST_BYTES = 1 << 17
-_MANY_PARTS = re.compile(
-    r"""(?:(?:(?<![\w-])[\w-]{1,100}+|"(?:[^"\\\n]|\\.){0,100}+"|'[^'\n]{0,100}+')[ \t]*+\.[ \t]*+){17}"""
-)
 
 
 @app.command(name="run", help_flags=(), version_flags=())
-def run(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, help="Name of a recipe and its flags.")]) -> None:
-    """Run a recipe: sample or compute, and write one archive. Without a name: list the recipes."""
+def run(
+    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, help="A recipe or plan file, and flags.")],
+) -> None:
+    """Run a recipe, or carry out a plan file (PLAN.toml --out RUN). Without a name: list the recipes."""
     if not tokens or tokens[0] in ("--help", "-h"):
         print(_recipe_list())
         return
     if tokens[0].startswith("-"):
         raise CycloptsError(msg=f"specent run: the recipe comes first, then its flags; {tokens[0]!r} is a flag")
     name = tokens[0]
+    if name.endswith(SUFFIXES):
+        plan_app(name)(tokens[1:], exit_on_error=False, print_error=False)
+        return
     module = studies.recipe(name)
     try:
         recipe_app(module, Path(name).stem)(tokens[1:], exit_on_error=False, print_error=False)
@@ -150,14 +153,11 @@ def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollectio
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        text = read_regular(path, _MOST_BYTES).decode("utf-8")
-        if _MANY_PARTS.search(text):
-            raise CycloptsError(msg=f"--config {path}: this has a name of many parts; settings stand at top level")
-        return tomllib.loads(text)
+        return toml_of_file(path, _MOST_BYTES)
     except OSError as error:
         raise CycloptsError(msg=f"--config {path}: the file cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting among them
-        raise CycloptsError(msg=f"--config {path}: this is not TOML ({error})") from error
+    except SpecentError as error:
+        raise CycloptsError(msg=f"--config {path}: {error}; settings stand at top level") from error
 
 
 def _whole_numbers(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from specent.arguments import brief
-from specent.files import sha256
+from specent.errors import SpecentError
+from specent.files import output_path, sha256, write_whole
 from specent.guidance import Guidance, Setting
 from specent.models.base import Model
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
+from specent.runs import plan_file
 from specent.sampling.precision import Precision, check_precision
 from specent.sampling.preparation import make_setup
 from specent.sampling.record import Record
@@ -83,6 +87,91 @@ class Plan:
     def __post_init__(self) -> None:
         check_precision(self.precision)
         object.__setattr__(self, "_setup", self.setup("cpu"))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], *, model: Model | Denoiser | None = None) -> Self:
+        """Read a plan from a file.
+
+        Nothing in the file is executed, and nothing is fetched or written. Paths in it are relative to its folder.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, ending in ``.toml`` or ``.json``.
+        model : Model or Denoiser, optional
+            The model, if only Python can make it; taken instead of the one that the file names.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        SpecentError
+            If the file is no plan, of another version, very large, or holds a key or a value that cannot be used, which
+            are named; or if the model is not the one that the file describes, with the first difference.
+
+        Examples
+        --------
+        >>> Plan.read("nowhere.toml")
+        Traceback (most recent call last):
+        specent.errors.SpecentError: plan 'nowhere.toml' cannot be read (No such file or directory)
+        """
+        found, identity = plan_file.read_arguments(path, model)
+        try:
+            plan = cls(**found)
+            differs = "" if identity is None else first_difference(identity, plan.definition["model"])
+            if differs:
+                raise SpecentError(f"model: it is another one: {differs}; use the model of the plan")
+        except SpecentError as error:
+            raise plan_file.about(plan_file.plan_path(path), error) from error
+        return plan
+
+    def write(
+        self, path: str | os.PathLike[str], *, model: Mapping[str, Any] | None = None, overwrite: bool = False
+    ) -> Path:
+        """Write the plan to a file that `read` understands; the plan that it reads has the same `definition`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, ending in ``.toml`` or ``.json``.
+        model : dict, optional
+            How the file names the model, such as ``{"kind": "edm2", "source": "network.pkl"}``. A Gaussian mixture is
+            written out, and the shipped network of digits has a name; of any other model the file keeps the identity,
+            and is read with ``Plan.read(path, model=...)``.
+        overwrite : bool
+            Replace an existing file.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        SpecentError
+            If the file cannot be written, or would be too large to be read.
+
+        Examples
+        --------
+        >>> import tempfile, specent as sp
+        >>> plan = Plan(sp.models.digits(), sp.schedules.VE(), sp.schedules.edm_grid(8), samples=10, partitions="full")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Plan.read(plan.write(Path(folder, "plan.toml"))).definition == plan.definition
+        True
+        """
+        target = output_path(path, plan_file.SUFFIXES, overwrite=overwrite)
+        setup: Setup = self._setup  # type: ignore[attr-defined]
+        values = plan_file.contents(
+            setup,
+            self.precision,
+            model,
+            classes=None if self.classes is None else list(setup.drivers),
+            candidates=None if self.candidates is None else list(setup.candidates),
+            record=json.loads(json.dumps(asdict(self.record))),
+        )
+        return write_whole(plan_file.text_of(values, target.suffix), target, overwrite=overwrite)
 
     def setup(self, device: str) -> Setup:
         """The run, worked out for a device."""
