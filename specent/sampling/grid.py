@@ -41,7 +41,7 @@ def warn_of_coarse_end(setup: Setup) -> None:
         f"{gains[0] / gains[1]:.2g} times as much as the step before it: details of the samples and late decisions are "
         f"not resolved. Put more times near the clean end, as in time = {spaced}",
         SpecentWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -105,7 +105,7 @@ def probe(setup: Setup, precision: str) -> float:
             f"precision={precision!r} changes an entropy by {change:.2g} bit on {len(few)} trajectories, more than "
             f"{PROBE_BITS} bit; use precision='float32'",
             SpecentWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     return change
 

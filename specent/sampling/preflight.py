@@ -268,5 +268,5 @@ def warn_of_findings(findings: list[Finding]) -> None:
             f"a look at the model before the run finds it wrong: {lines}. See specent.check(model, images, labels); "
             "check=False leaves this out",
             SpecentWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

@@ -57,7 +57,7 @@ class Execution:
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """A run that is ready; made by `ready`.
+    """A run that is ready; made by `ready` or `prepared`.
 
     Attributes
     ----------
@@ -91,27 +91,55 @@ class Sampler:
         arrays, _ = run_batches(part, self.size, bar, looks)
         return trajectories_dataset(arrays, part, {**self.execution.settings(part), "threads": self.threads})
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Within it the run can be sampled by this thread; afterwards everything is as it was.
+
+        A network left in training mode is run in evaluation mode, and gets its mode back.
+        """
+        with (
+            evaluation_mode(visible_modules(self.setup.model)),
+            limited(self.threads),
+            arithmetic(self.execution.precision, self.setup.device),
+        ):
+            yield
+
     def progress(self, evaluations: int, trajectories: int, shown: bool) -> tqdm[Any]:
-        """The bar over the evaluations of the network, one per trajectory, noise level and candidate."""
-        count = len(self.setup.guidance)
-        settings = f" under each of {count} guidance settings" if count > 1 else ""
+        """The bar over the evaluations of the network, see `progress_bar`."""
         on_processor = self.setup.device.type == "cpu"
-        processor = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if on_processor else ""
-        return tqdm(
-            total=evaluations,
-            desc=f"sampling {trajectories} trajectories{settings}{processor}",
-            unit=" network evaluations",
-            unit_scale=True,
-            disable=not shown,
-            mininterval=1.0,
-        )
+        where = f"{self.threads} thread{'s' if self.threads > 1 else ''}" if on_processor else ""
+        return progress_bar(self.setup, evaluations, trajectories, where, shown)
+
+
+def progress_bar(setup: Setup, evaluations: int, trajectories: int, where: str, shown: bool) -> tqdm[Any]:
+    """A bar over the evaluations of the network, one per trajectory, noise level and candidate.
+
+    Parameters
+    ----------
+    setup : Setup
+        The run.
+    evaluations, trajectories : int
+        How many there are.
+    where : str
+        What samples them, for the label.
+    shown : bool
+        Whether the bar is seen.
+    """
+    count = len(setup.guidance)
+    settings = f" under each of {count} guidance settings" if count > 1 else ""
+    return tqdm(
+        total=evaluations,
+        desc=f"sampling {trajectories} trajectories{settings}{', ' if where else ''}{where}",
+        unit=" network evaluations",
+        unit_scale=True,
+        disable=not shown,
+        mininterval=1.0,
+    )
 
 
 @contextmanager
 def ready(setup: Setup, execution: Execution) -> Iterator[Sampler]:
-    """Put the model on its device and into evaluation mode, set threads and arithmetic, and look at what may go wrong.
-
-    Within the ``with`` block the run can be sampled; afterwards everything is as it was.
+    """Make a run ready, see `prepared`, and set threads and arithmetic for it, see `Sampler.at_work`.
 
     Parameters
     ----------
@@ -129,11 +157,35 @@ def ready(setup: Setup, execution: Execution) -> Iterator[Sampler]:
     SpecentError
         If the model cannot be brought to the device.
     """
+    sampler = prepared(setup, execution)
+    with sampler.at_work():
+        yield sampler
+
+
+def prepared(setup: Setup, execution: Execution) -> Sampler:
+    """Put the model on its device, decide on batches and threads, and look at what may go wrong.
+
+    Parameters
+    ----------
+    setup : Setup
+        The run.
+    execution : Execution
+        How it is computed.
+
+    Returns
+    -------
+    Sampler
+        Which samples while it is `at_work`.
+
+    Raises
+    ------
+    SpecentError
+        If the model cannot be brought to the device.
+    """
     warn_of_coarse_end(setup)
     model = setup.model
     setup = replace(setup, model=model_on(model, setup.device, execution.compiled))
     size = execution.batch_size or fitting_batch(setup)
-    # a network left in training mode is run in evaluation mode, and gets its mode back
     with (
         evaluation_mode(visible_modules(setup.model)),
         limited(execution.threads or suitable_threads(setup, size)) as used,
@@ -142,8 +194,7 @@ def ready(setup: Setup, execution: Execution) -> Iterator[Sampler]:
             warn_of_findings(preflight(setup))
         if execution.precision != "float32":
             probe(setup, execution.precision)
-        with arithmetic(execution.precision, setup.device):
-            yield Sampler(setup, execution, size, used)
+    return Sampler(setup, execution, size, used)
 
 
 def refuse_impossible_result(setup: Setup, execution: Execution, what: str, hint: str) -> None:
