@@ -46,7 +46,7 @@ Extent = tuple[slice, slice, slice]
 """Classes, samples and times of a block."""
 
 
-def block_extents(runs: xr.Dataset, names: Sequence[str], inner: int) -> list[Extent]:
+def block_extents(runs: xr.Dataset, names: Sequence[str], inner: int, whole_paths: bool = False) -> list[Extent]:
     """Where to cut trajectories into blocks, those of different times of one trajectory one after the other.
 
     Parameters
@@ -57,9 +57,11 @@ def block_extents(runs: xr.Dataset, names: Sequence[str], inner: int) -> list[Ex
         Variables that are used.
     inner : int
         Numbers that work takes per guidance setting, class, sample and time.
+    whole_paths : bool
+        Whether a block has all times of its trajectories.
     """
     used = [runs[name].variable for name in names]
-    classes, samples, times = _ranges(runs, used, inner * runs.sizes["guidance"])
+    classes, samples, times = _ranges(runs, used, inner * runs.sizes["guidance"], whole_paths)
     return list(itertools.product(classes, samples, times))
 
 
@@ -83,13 +85,15 @@ def _in_order(variable: xr.Variable) -> NDArray[Any]:
     return np.asarray(xr.DataArray(variable).expand_dims(missing).transpose(*_ORDER, ...).values)
 
 
-def _ranges(runs: xr.Dataset, used: Sequence[xr.Variable], inner: int) -> list[list[slice]]:
+def _ranges(runs: xr.Dataset, used: Sequence[xr.Variable], inner: int, whole_paths: bool) -> list[list[slice]]:
     """Where to cut classes, samples and times: all times together if they fit, then as many samples as do."""
     chunks = {dim: _chunks(used, dim, runs.sizes[dim]) for dim in _CUT}
+    if whole_paths:
+        chunks["time"] = (runs.sizes["time"],)
     if np.prod([float(max(sizes)) for sizes in chunks.values()]) * inner <= _LARGER * _NUMBERS:
         least = {dim: max(sizes) for dim, sizes in chunks.items()}
     else:
-        least = dict.fromkeys(_CUT, 1)
+        least = dict.fromkeys(_CUT, 1) | ({"time": runs.sizes["time"]} if whole_paths else {})
     room = max(_NUMBERS // inner, 1)
     most = {}
     for dim in reversed(_CUT):

@@ -63,7 +63,8 @@ def entropy(
     partitions : Partition, str, or sequence of these, optional
         The partitions, text as in `Partition.parse`. By default those named when `runs` was sampled.
     estimator : str or sequence of str
-        "path", "cross_entropy", "denoiser_gap", "null".
+        "path", "cross_entropy", "denoiser_gap", "null", "rao_blackwell"; "all" takes those that can be had, and the
+        settings say why others were left out.
     rate : {"production", "differences"}
         How rates are taken: from the production along the trajectories, or by second-order differences of the entropy
         curves. The estimator "null" always takes differences.
@@ -123,7 +124,7 @@ def entropy(
     >>> round(prof.entropy.isel(time=-1).item(), 9)
     1.0
     """
-    chosen = _chosen(estimator)
+    named = _named(estimator)
     if not isinstance(rate, str) or rate not in ("production", "differences"):
         raise SpecentError(f"rate={brief(rate)} is not known; use 'production' or 'differences'")
     check_axis(rate_axis, "rate_axis")
@@ -132,13 +133,15 @@ def entropy(
     shows = flag(progress, "progress") and compute and sys.stderr.isatty()
     runs = checked_runs(runs)
     scored = scored_partitions(runs, partitions)
+    chosen, left_out = _chosen(named, runs, scored)
     sources = _sources(runs, scored, chosen, rate)
     # calibration is tested whatever was chosen, and by the same pass over the data
     checked = list({one.name: one for one in (ESTIMATORS["path"], *chosen)}.values())
     statistics: list[Statistic] = list({one.name: one for kind in checked for one in kind.statistics}.values())
-    values = trajectory_means(Job(runs, sources, scored, statistics, replicates, seed, shows), lazy=not compute)
+    job = Job(runs, sources, scored, statistics, replicates, seed, shows)
+    values = trajectory_means(job, lazy=not compute)
     if compute:
-        refuse_not_finite(runs, sources, values)
+        refuse_not_finite(runs, job.reads, values)
     means = Means(runs, scored, values)
     settings = {
         "function": "entropy", "estimator": [one.name for one in chosen], "rate": rate, "rate_axis": rate_axis,
@@ -147,6 +150,8 @@ def entropy(
     }  # fmt: skip
     for one in chosen:
         settings |= one.settings(scored)
+    if left_out:
+        settings["left_out"] = left_out
     floors = null_floors(runs, scored)
     if floors:
         settings["null_floor"] = floors
@@ -159,7 +164,10 @@ def entropy(
     return profiles
 
 
-def _chosen(estimator: str | Sequence[str]) -> list[Estimator]:
+def _named(estimator: str | Sequence[str]) -> list[Estimator] | None:
+    """The estimators that are named, None for all of them."""
+    if isinstance(estimator, str) and estimator == "all":
+        return None
     chosen = (estimator,) if isinstance(estimator, str) else names(estimator, "estimator")
     unknown = [name for name in chosen if name not in ESTIMATORS]
     if unknown or not chosen or len(set(chosen)) < len(chosen):
@@ -168,12 +176,26 @@ def _chosen(estimator: str | Sequence[str]) -> list[Estimator]:
     return [ESTIMATORS[name] for name in chosen]
 
 
+def _chosen(
+    named: list[Estimator] | None, runs: xr.Dataset, partitions: Sequence[ScoredPartition]
+) -> tuple[list[Estimator], dict[str, str]]:
+    """The estimators to use, after they have had a look at what they are given, and why others were left out."""
+    chosen, left_out = [], {}
+    for estimator in ESTIMATORS.values() if named is None else named:
+        try:
+            estimator.refuse(runs, partitions)
+            chosen.append(estimator)
+        except SpecentError as error:
+            if named is not None:
+                raise
+            left_out[estimator.name] = str(error)
+    return chosen, left_out
+
+
 def _sources(
     runs: xr.Dataset, partitions: Sequence[ScoredPartition], chosen: Sequence[Estimator], rate: str
 ) -> list[str]:
-    """Variables that are read, after the estimators have had a look at what they are given."""
-    for estimator in chosen:
-        estimator.refuse(runs, partitions)
+    """Variables from which the evidence and, if an estimator needs it, the production are taken."""
     needed = any(one.integrates or (rate == "production" and one.production) for one in chosen)
     return ["log_likelihood", *(production_sources(runs, partitions) if needed else [])]
 
@@ -218,8 +240,8 @@ def _curves(means: Means, chosen: Sequence[Estimator], options: _Options) -> tup
         entropies.append(_within(_bounded(curves, options), chosen, some.partitions))
         slopes = []
         for estimator, curve in zip(chosen, curves, strict=True):
-            recorded = estimator.production if options.rate == "production" else ""
-            slope = some[recorded] if recorded else rate_by_differences(curve, some.log_snr)
+            own = estimator.rate(some) if options.rate == "production" else None
+            slope = rate_by_differences(curve, some.log_snr) if own is None else own
             slopes.append(slope * xr.DataArray(factor, dims="time"))
         rates.append(_bounded(slopes, options))
     return _joined(entropies), _joined(rates)

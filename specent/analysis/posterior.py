@@ -6,10 +6,10 @@ network (arXiv 2506.10433). Estimators take their numbers per trajectory and tim
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class PathEvidence:
         Index of the null condition among the candidates.
     rest : Rest, optional
         What `rest_of` makes of the log-likelihood.
+    further : Further, optional
+        For statistics that read more than the log-likelihood, or need a second pass over the data.
     """
 
     log_likelihood: Array
@@ -49,6 +51,14 @@ class PathEvidence:
     prior: Array
     null: int | None
     rest: Rest | None = None
+    further: Further | None = None
+    _results: dict[Callable[[PathEvidence], Any], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, function: Callable[[PathEvidence], Any]) -> Any:
+        """What a function makes of the path, worked out once for all statistics that use it."""
+        if function not in self._results:
+            self._results[function] = function(self)
+        return self._results[function]
 
     @cached_property
     def log_side(self) -> Array:
@@ -66,6 +76,31 @@ class PathEvidence:
         return np.asarray(np.sum(np.where(holds, sides, 0.0), axis=-1))
 
 
+@dataclass(frozen=True, eq=False)
+class Further:
+    """What a statistic may need beside the evidence of a path.
+
+    Attributes
+    ----------
+    log_snr : ndarray, shape (times,)
+        Log-SNR of the times of the block.
+    half : ndarray of int, shape (samples, 1, 1)
+        0 or 1: the half of the trajectories of a class that each belongs to, by its own number.
+    shares : tuple of float
+        The share of the trajectories that each half has.
+    distance : ndarray, shape (...), or None
+        Squared distance between the denoised data of the two sides of a partition of two candidates, if it is read.
+    means : mapping of ndarray, shape (guidance, time)
+        In a second pass over the data: by name, what was found for the partition in the first.
+    """
+
+    log_snr: Array
+    half: NDArray[np.int64]
+    shares: tuple[float, float]
+    distance: Array | None
+    means: Mapping[str, Array]
+
+
 @dataclass(frozen=True)
 class Statistic:
     """One number per trajectory, time and partition, and what is done with it over trajectories.
@@ -79,11 +114,18 @@ class Statistic:
     over : {"mean", "count", "variance"}
         The mean, with replicates; the sum over the trajectories that the partition looks at; or the variance that the
         mean of independent numbers of these variances has.
+    after : tuple of str
+        Names of the statistics whose means it needs. It is then taken in a second pass over the data, in which all
+        times of a path are seen at once.
+    reads : tuple of str
+        Variables of the trajectories that it needs beside ``log_likelihood``: ``denoiser_distance``.
     """
 
     name: str
     of: Callable[[PathEvidence], Array]
     over: Literal["mean", "count", "variance"] = "mean"
+    after: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,6 +88,15 @@ def stored_partitions(runs: xr.Dataset) -> list[Partition]:
     return [Partition.from_json(str(text)) for text in runs["definition"].values]
 
 
+def pair_columns(scored: ScoredPartition) -> tuple[int, int] | None:
+    """Positions of the two candidates of a partition of two sides of one candidate each; None of any other."""
+    member = scored.weights > 0
+    if len(member) != 2 or not (member.sum(axis=1) == 1).all():
+        return None
+    first, second = np.argmax(member, axis=1)
+    return int(first), int(second)
+
+
 def shares(partitions: Sequence[ScoredPartition]) -> xr.DataArray:
     """Weight of each driver in expectations over each partition, dims (class_label, partition)."""
     return xr.DataArray(np.stack([scored.share for scored in partitions], axis=-1), dims=("class_label", "partition"))

@@ -1,5 +1,7 @@
 """Means over the trajectories of partitions, with bootstrap replicates, in one pass over the data.
 
+A statistic that needs the means of others takes a second pass, in which every path is seen as a whole.
+
 A trajectory matters to the partitions that hold its driver. So every partition is worked on for its own drivers only,
 two of many where it is a pair, and what it needs of a block is added to its sums at once: no number per trajectory and
 partition is kept.
@@ -12,7 +14,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -24,9 +26,9 @@ from tqdm.auto import tqdm
 
 from specent.analysis.blocks import Extent, TrajectoryBlock, block_extents, read_block
 from specent.analysis.bootstrap import draw_weights
-from specent.analysis.posterior import PathEvidence, Rest, Statistic, is_rest, rest_of
+from specent.analysis.posterior import Further, PathEvidence, Rest, Statistic, is_rest, rest_of
 from specent.analysis.production import PRODUCTION, Producer
-from specent.analysis.scored import ScoredPartition
+from specent.analysis.scored import ScoredPartition, pair_columns
 from specent.evidence import BITS_PER_NAT
 from specent.partitions import NULL
 
@@ -56,6 +58,8 @@ class Job:
         Of the resampling.
     progress : bool
         Whether to show a bar where it takes more than two seconds.
+    first : mapping of ndarray, shape (guidance, partitions, times)
+        In a second pass: what the first has given, by name. Paths are then read as a whole.
     """
 
     runs: xr.Dataset
@@ -65,12 +69,27 @@ class Job:
     replicates: int
     seed: int
     progress: bool = False
+    first: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> list[str]:
+        """Names of all variables that are read."""
+        return list(dict.fromkeys([*self.sources, *(name for one in self.statistics for name in one.reads)]))
 
     @property
     def means(self) -> list[str]:
         """Names of the quantities that are resampled, in bits."""
         own = [one.name for one in self.statistics if one.over == "mean"]
         return [*own, *(PRODUCTION if len(self.sources) > 1 else ())]
+
+    @cached_property
+    def half(self) -> NDArray[np.int64]:
+        """Which half of the trajectories of its class each sample belongs to, 0 or 1.
+
+        It is the lowest digit, in base two, in which the numbers of the samples differ: parts of a run agree on it.
+        """
+        differs = int(np.bitwise_or.reduce(self.numbers ^ self.numbers[0]))
+        return np.asarray((self.numbers & (differs & -differs)) != 0, dtype=np.int64)
 
     @property
     def totals(self) -> list[Statistic]:
@@ -98,11 +117,25 @@ class Job:
         """Numbers that work takes per guidance setting, class, sample and time; the weights of replicates included."""
         candidates = self.runs.sizes["candidate"]
         numbers = candidates + self.replicates // self.runs.sizes["time"]
-        if self.producer is None or "denoiser_distance" not in self.sources:
+        if "denoiser_distance" not in self.reads:
             return numbers
         # what is in memory already is not copied
         read = candidates**2 if self.runs["denoiser_distance"].chunks else 0
-        return int(numbers + read + 2 * self.producer.widest**2)
+        return int(numbers + read + (2 * self.producer.widest**2 if self.producer is not None else 0))
+
+    @property
+    def passes(self) -> tuple[Job, Job | None]:
+        """The first pass over the data, and the second if a statistic needs what the first gives."""
+        later = [one for one in self.statistics if one.after]
+        if not later:
+            return self, None
+        first = replace(self, statistics=[one for one in self.statistics if not one.after])
+        return first, replace(self, sources=["log_likelihood"], statistics=later)
+
+    def after(self, first: Mapping[str, Array]) -> Job:
+        """The second pass, with the estimates of the first."""
+        needed = {name for one in self.statistics for name in one.after}
+        return replace(self, first={name: first[name][..., 0] for name in needed})
 
 
 def trajectory_means(job: Job, lazy: bool = False) -> xr.Dataset:
@@ -122,21 +155,42 @@ def trajectory_means(job: Job, lazy: bool = False) -> xr.Dataset:
         counts and variances without replicates. With more sources than ``log_likelihood`` also ``production`` and
         ``cross_production``, in bits. NaN at the times where any number that was read is not finite.
     """
-    extents = block_extents(job.runs, job.sources, job.inner)
-    if not lazy and not any(job.runs[name].chunks for name in job.sources):
-        return _dataset(job, _values(job, _partial_sums(job, extents, job.progress)))
+    first, second = job.passes
+    if lazy:
+        later = _in_parallel(first)
+        result = _dataset(first, _lazy_arrays(first, later))
+        return (
+            result
+            if second is None
+            else result.merge(_dataset(second, _lazy_arrays(second, _in_parallel(second, later))))
+        )
+    values = _computed(first)
+    result = _dataset(first, values)
+    return result if second is None else result.merge(_dataset(second, _computed(second.after(values))))
+
+
+def _computed(job: Job) -> dict[str, Array]:
+    """The values of one pass, by name."""
+    if not any(job.runs[name].chunks for name in job.reads):
+        return _values(job, _partial_sums(job, _extents(job), job.progress))
     import dask
 
-    later = _in_parallel(job, extents)
-    if not lazy:
-        with ProgressBar(minimum=2.0, out=sys.stderr) if job.progress else nullcontext():  # type: ignore[no-untyped-call]
-            return _dataset(job, dask.compute(later)[0])  # type: ignore[attr-defined,no-untyped-call]
+    with ProgressBar(minimum=2.0, out=sys.stderr) if job.progress else nullcontext():  # type: ignore[no-untyped-call]
+        values: dict[str, Array] = dask.compute(_in_parallel(job))[0]  # type: ignore[attr-defined,no-untyped-call]
+    return values
+
+
+def _lazy_arrays(job: Job, later: Any) -> dict[str, Any]:
+    """The values of one pass as Dask arrays, from the task that works them out."""
     import dask.array as da
 
     shapes = dict.fromkeys(job.means, (*job.shape, 1 + job.replicates))
     shapes |= {one.name: job.shape for one in job.totals}  # type: ignore[misc]
-    arrays = {name: da.from_delayed(later[name], shape, float) for name, shape in shapes.items()}  # type: ignore[no-untyped-call]
-    return _dataset(job, arrays)
+    return {name: da.from_delayed(later[name], shape, float) for name, shape in shapes.items()}  # type: ignore[no-untyped-call]
+
+
+def _extents(job: Job) -> list[Extent]:
+    return block_extents(job.runs, job.reads, job.inner, whole_paths=any(one.after for one in job.statistics))
 
 
 def _dataset(job: Job, values: Mapping[str, Any]) -> xr.Dataset:
@@ -145,16 +199,18 @@ def _dataset(job: Job, values: Mapping[str, Any]) -> xr.Dataset:
     )
 
 
-def _in_parallel(job: Job, extents: Sequence[Extent]) -> Any:
+def _in_parallel(job: Job, first: Any = None) -> Any:
     """The values, by name, as a task of Dask: sums over parts of the trajectories, which are added up.
 
-    The parts follow from the data, and not from who works on them, so the result has the same bits on any scheduler.
+    The task `first` is that of the first pass, if this is the second. The parts follow from the data, and not from who
+    works on them, so the result has the same bits on any scheduler.
     """
     import dask
 
     # not traversed, because Dask would load all of the trajectories that it finds among the arguments
     delayed = partial(dask.delayed, pure=False, traverse=False)  # type: ignore[attr-defined]
-    shared = delayed(job)
+    shared = delayed(job) if first is None else delayed(Job.after)(delayed(job), first)
+    extents = _extents(job)
     each = 8 * (1 + job.replicates) * len(job.means) * math.prod(job.shape)
     count = max(1, min(len(extents), _PARTS, _STATES // each))
     cuts = [len(extents) * i // count for i in range(count + 1)]
@@ -187,7 +243,7 @@ def _partial_sums(job: Job, extents: Sequence[Extent], shows: bool = False) -> _
     """Sums over some blocks."""
     sums = _Summation(job)
     for extent in tqdm(extents, desc="entropy", unit="block", disable=not shows, delay=2.0):
-        sums.add(read_block(job.runs, job.sources, extent))
+        sums.add(read_block(job.runs, job.reads, extent))
     return _Sums(sums.means, sums.totals, sums.damaged)
 
 
@@ -241,8 +297,9 @@ class _Summation:
                     scored = self.job.partitions[p]
                     side = scored.side[block.classes][drivers, None, None, None]
                     path = PathEvidence(
-                        values, np.broadcast_to(side, values.shape[:-1]), scored, self.prior, self.null, rest
-                    )
+                        values, np.broadcast_to(side, values.shape[:-1]), scored, self.prior, self.null, rest,
+                        self._further(block, drivers, p),
+                    )  # fmt: skip
                     numbers = {one.name: one.of(path) for one in self.job.statistics}
                     if produced is not None:
                         numbers |= {name: produced[..., i, k] for k, name in enumerate(PRODUCTION)}
@@ -260,6 +317,22 @@ class _Summation:
         stacked = np.stack([numbers[name] for name in self.job.means], axis=2) * share[:, None, None, None, None]
         added = stacked.reshape(weights.shape[1], -1).T @ weights.T
         self.means[:, :, p, times] += added.reshape(*stacked.shape[2:], -1)
+
+    def _further(self, block: TrajectoryBlock, drivers: NDArray[np.intp], p: int) -> Further | None:
+        """What statistics may need beside the evidence, for some drivers of a block and one partition."""
+        if not any(one.reads or one.after for one in self.job.statistics):
+            return None
+        half = self.job.half
+        columns = pair_columns(self.job.partitions[p])
+        pairs = block.arrays.get("denoiser_distance")
+        distance = None
+        if pairs is not None and columns is not None:
+            distance = np.stack([pairs[driver][..., columns[0], columns[1]] for driver in drivers]).astype(np.float64)
+        return Further(
+            self.job.runs["log_snr"].values[block.times], half[block.samples, None, None],
+            (float(np.mean(half == 0)), float(np.mean(half == 1))), distance,
+            {name: array[:, p, block.times] for name, array in self.job.first.items()},
+        )  # fmt: skip
 
     def _damaged(self, block: TrajectoryBlock) -> NDArray[np.bool_]:
         """Guidance settings and times at which a number that is needed is not finite, shape (guidance, time)."""

@@ -235,7 +235,7 @@ def test_result_is_a_profiles_dataset_with_its_settings(pair_runs):
     [
         (
             {"estimator": "exact"},
-            "'exact' is not known; the estimators are path, cross_entropy, denoiser_gap, null",
+            "'exact' is not known; the estimators are path, cross_entropy, denoiser_gap, null, rao_blackwell",
         ),
         ({"estimator": ()}, "name one at least"),
         ({"estimator": 5}, "estimator=5 must be a list of names"),

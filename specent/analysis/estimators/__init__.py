@@ -11,12 +11,14 @@ from specent.analysis.estimators.cross_entropy import CrossEntropy
 from specent.analysis.estimators.denoiser_gap import DenoiserGap
 from specent.analysis.estimators.null import Null
 from specent.analysis.estimators.path import Path
+from specent.analysis.estimators.rao_blackwell import RaoBlackwell
 
 _ALL: tuple[type[Estimator], ...] = (
     Path,
     CrossEntropy,
     DenoiserGap,
     Null,
+    RaoBlackwell,
 )
 
 ESTIMATORS = {kind.name: kind() for kind in _ALL}

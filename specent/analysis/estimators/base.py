@@ -65,7 +65,7 @@ class Estimator(ABC):
     statistics : tuple of Statistic
         Its numbers per trajectory, from the evidence. Those that several estimators share are computed once.
     production : {"", "production", "cross_production"}
-        The production that is its rate; empty if the rate is taken from the curve by differences.
+        The production that is its rate; empty if the rate is taken from the curve by differences, or by `rate`.
     integrates : bool
         Whether the curve itself is made from the production.
     agrees : bool
@@ -82,6 +82,10 @@ class Estimator(ABC):
     @abstractmethod
     def curve(self, means: Means) -> xr.DataArray:
         """Entropy in bits, dims (guidance, partition, time, replicate)."""
+
+    def rate(self, means: Means) -> xr.DataArray | None:
+        """Entropy rate in bits per unit of log_snr, dims as `curve`; None if it is taken from the curve."""
+        return means[self.production] if self.production else None
 
     def limits(self, sides: int) -> tuple[float, float]:
         """Range in bits which bounds never leave, for a number of sides; infinite where the estimate itself may."""
