@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from specent.runs import Plan as Plan
     from specent.runs import run as run
     from specent.sampling import Record as Record
+    from specent.sampling import Scoring as Scoring
     from specent.sampling import sample as sample
 
 _HOMES = {
@@ -113,6 +114,7 @@ _HOMES = {
     "Partition": "specent.partitions:Partition",
     "Plan": "specent.runs:Plan",
     "Record": "specent.sampling:Record",
+    "Scoring": "specent.sampling:Scoring",
     "SpecentError": "specent.errors:SpecentError",
     "SpecentWarning": "specent.errors:SpecentWarning",
 }

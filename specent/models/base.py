@@ -195,6 +195,28 @@ class Model(ABC):
         denoised = checked(output, (len(x) * count, *self.shape), x.device, f"{type(self).__name__}.denoise")
         return denoised.reshape(len(x), count, *self.shape)
 
+    def pairs(self, x: Tensor, sigma: float, rows: Tensor, conditions: Tensor) -> Tensor:
+        """Denoise chosen states, each under a condition of its own, in one batched call.
+
+        What `candidates` is where only some pairs of state and condition are needed. The default serves any model.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, *shape)``
+            States.
+        sigma : float
+            Noise level.
+        rows : Tensor of int64, shape (pairs,)
+            Number of the state of each pair; a state may be in several, or in none.
+        conditions : Tensor of int64, shape (pairs,)
+            Index of the condition of each pair.
+
+        Returns
+        -------
+        Tensor, shape ``(pairs, *shape)``
+        """
+        return self.denoise(x[rows], sigma, conditions)
+
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """The torch device of that name, after checking that it is there.

@@ -97,6 +97,19 @@ class MixtureModel(ExactModel):
                 denoised[:, i] = self._mixed(state, sigma, weighted, self.member[conditions[i]])
         return denoised
 
+    def pairs(self, x: Tensor, sigma: float, rows: Tensor, conditions: Tensor) -> Tensor:
+        state = x.to(self.means.dtype)
+        component = self.first[conditions]
+        shrink = self.variances / (self.variances + sigma**2)
+        centre = ((1 - shrink)[:, None] * self.means)[component]
+        denoised = torch.addcmul(centre, shrink[component][:, None], state[rows])
+        several = torch.nonzero(self.several[conditions])[:, 0]
+        if len(several):
+            weighted = self.component_log_density(state, sigma)[rows[several]]
+            member = self.member[conditions[several]]
+            denoised[several] = self._mixed(state[rows[several]], sigma, weighted, member)
+        return denoised
+
     def _mixed(self, state: Tensor, sigma: float, weighted: Tensor, member: Tensor) -> Tensor:
         """Average the denoisers of the components allowed by `member`, shape (components,) or (batch, components)."""
         shrink = self.variances / (self.variances + sigma**2)

@@ -24,6 +24,7 @@ from specent.runs import plan_file
 from specent.sampling.precision import Precision, check_precision
 from specent.sampling.preparation import make_setup
 from specent.sampling.record import Record
+from specent.sampling.scoring import Scoring
 from specent.sampling.setup import Setup
 from specent.schedules import Schedule
 
@@ -52,6 +53,8 @@ class Plan:
         The conditions that drive trajectories, and those that are scored.
     record : Record
         What is kept beside the evidence.
+    scoring : Scoring, optional
+        Which candidates are evaluated; all of them by default.
     shared_noise : bool
         Whether all classes share their noise.
     precision : {"float32", "tf32", "bfloat16", "float16"}
@@ -81,6 +84,7 @@ class Plan:
     classes: Sequence[str] | None = None
     candidates: Sequence[str] | None = None
     record: Record = Record()  # noqa: RUF009  (frozen)
+    scoring: Scoring | None = None
     shared_noise: bool = False
     precision: Precision = "float32"
 
@@ -178,6 +182,7 @@ class Plan:
         return make_setup(
             as_model(self.model), self.schedule, self.time, self.samples, self.partitions, self.guidance, self.seed,
             device, self.classes, self.candidates, self.record, self.shared_noise,
+            self.scoring,
         )  # fmt: skip
 
     @cached_property
@@ -203,6 +208,8 @@ class Plan:
                 "distances": setup.record.keeps_distances(len(setup.candidates)),
             },
             "precision": self.precision,
+            # a plan without it is that of a folder from before there was any
+            **({} if setup.scoring is None else {"scoring": {"drop": setup.scoring.drop, "lag": setup.scoring.lag}}),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from specent.sampling.record import Record as Record
+from specent.sampling.scoring import Scoring as Scoring
 from specent.sampling.trajectories import sample as sample
 
-__all__ = ["Record", "sample"]
+__all__ = ["Record", "Scoring", "sample"]

@@ -25,21 +25,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from specent.errors import ModelError
 from specent.guidance import Setting
-from specent.models.outputs import checked, reason
 from specent.partitions import NULL
-from specent.sampling.failures import refuse_infinite_output, step_text
+from specent.sampling.failures import refuse_infinite_output
 from specent.sampling.grid import warn_of_informed_start
+from specent.sampling.pruning import FewCandidates
 from specent.sampling.recorder import Recorder
+from specent.sampling.scorers import EveryCandidate, Scorer, Seen
 from specent.sampling.setup import Setup
 from specent.sampling.sides import Step
 from specent.sampling.streams import Streams
 
 
 def run_batch(
-    setup: Setup, guidance: Setting, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[], object],
-    first: bool = False,
+    setup: Setup, guidance: Setting, drivers: NDArray[np.intp], streams: Streams, tick: Callable[[int], object],
+    first: bool = False, most: int | None = None,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Sample a batch of trajectories and score every candidate along them.
 
@@ -54,31 +54,34 @@ def run_batch(
     streams : Streams
         Its noise.
     tick : callable
-        Called after every step, for the progress bar.
+        Called after every step with the number of evaluations that it took, for the progress bar.
     first : bool
         Whether this is the first batch of the run, whose start is looked at.
+    most : int, optional
+        Pairs of state and candidate that the model is handed at a time where only some are evaluated; all by default.
 
     Returns
     -------
     dict of ndarray
         ``log_likelihood`` (batch, time, candidates) and what else is kept; batch first.
     """
-    batch, own = torch.arange(len(drivers), device=setup.device), torch.as_tensor(drivers, device=setup.device)
+    own = torch.as_tensor(drivers, device=setup.device)
+    scorer = _scorer(setup, own, guidance, most or len(drivers) * len(setup.candidates))
     recorder = Recorder(setup, len(drivers))
     log_likelihood = torch.zeros(len(drivers), len(setup.candidates), dtype=torch.float64, device=setup.device)
     state = guidance.start(setup.noise_level, len(drivers), like=log_likelihood)
     x = setup.start * _noise(streams, setup)
     for i in reversed(range(len(setup.time))):
-        denoised = _denoised(setup, i, x)
+        log_likelihood = scorer.dropped(log_likelihood)
+        seen = scorer.seen(i, x, log_likelihood)
         scale = guidance.scale_at(float(setup.noise_level[i]), state)
-        driving = denoised[batch, own]
-        predicted = _moving(setup, denoised, driving, scale)
-        step = Step(log_likelihood, denoised - driving[:, None], predicted - driving, own, unguided=not guidance.guided)
-        refuse_infinite_output(step.square, denoised, x, setup, i, drivers)
+        predicted = _moving(seen, scale)
+        step = Step(log_likelihood, seen.delta, predicted - seen.driving, own, unguided=not guidance.guided)
+        refuse_infinite_output(step.square, seen, x, setup, i, drivers)
         if first and i == len(setup.time) - 1:
             warn_of_informed_start(step.delta, setup)
-        recorder.write(i, step, predicted, scale)
-        tick()
+        recorder.write(i, step, predicted, scale, seen.rows, scorer.mass)
+        tick(len(seen.rows))
         if i == 0:
             break
         move, noise = setup.steps[i - 1], _noise(streams, setup)
@@ -95,24 +98,15 @@ def _noise(streams: Streams, setup: Setup) -> Tensor:
     return torch.from_numpy(streams.draw()).to(setup.device)
 
 
-def _moving(setup: Setup, denoised: Tensor, driving: Tensor, scale: float | Tensor) -> Tensor:
+def _scorer(setup: Setup, driver: Tensor, guidance: Setting, most: int) -> Scorer:
+    if setup.scoring is None:
+        return EveryCandidate(setup, driver)
+    return FewCandidates(setup, setup.scoring, driver, guidance, most)
+
+
+def _moving(seen: Seen, scale: float | Tensor) -> Tensor:
     """The denoised data that move the sample, shape (batch, features)."""
-    if not isinstance(scale, Tensor) and scale == 1.0:
-        return driving
-    null = denoised[:, setup.index[NULL]]
-    moving: Tensor = null + (scale[:, None] if isinstance(scale, Tensor) else scale) * (driving - null)
+    if seen.null is None or (not isinstance(scale, Tensor) and scale == 1.0):
+        return seen.driving
+    moving: Tensor = seen.null + (scale[:, None] if isinstance(scale, Tensor) else scale) * (seen.driving - seen.null)
     return moving
-
-
-def _denoised(setup: Setup, i: int, x: Tensor) -> Tensor:
-    """The data as denoised under every candidate, shape (batch, candidates, features)."""
-    shape = (len(x), len(setup.candidates), *setup.model.shape)
-    state = (x / setup.alpha[i]).reshape(len(x), *setup.model.shape)
-    try:
-        output = setup.model.candidates(state, float(setup.noise_level[i]), setup.conditions.clone())
-        output = checked(output, shape, x.device, f"{type(setup.model).__name__}.candidates")
-    except ModelError as error:
-        raise ModelError(f"{step_text(setup, i)}: {error}") from (error.__cause__ or error)
-    except Exception as error:
-        raise ModelError(f"{step_text(setup, i)}: the model raised {reason(error)}") from error
-    return output.reshape(*shape[:2], -1).to(torch.float64)

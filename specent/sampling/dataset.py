@@ -42,6 +42,8 @@ def trajectories_dataset(arrays: dict[str, NDArray[Any]], setup: Setup, settings
         "cross_production": (*_RUN, "time", "partition"),
         "denoiser_distance": (*_RUN, "time", "candidate", "other_candidate"),
         "scale": (*_RUN, "time"),
+        "evaluations": (*_RUN, "time"),
+        "dropped_mass": (*_RUN, "time"),
         "prediction": (*_RUN, "prediction_time", *axes),
         "final": (*_RUN, *axes),
     }
@@ -49,6 +51,7 @@ def trajectories_dataset(arrays: dict[str, NDArray[Any]], setup: Setup, settings
         name: (dims[name], array.reshape(*array.shape[:-1], *shape) if name in ("prediction", "final") else array)
         for name, array in arrays.items()
     }
+    attributes: dict[str, Any] = {} if setup.scoring is None else {"scoring": json.dumps(scoring_definition(setup))}
     counts = {axis: np.arange(size) for axis, size in zip(axes, shape, strict=True)}
     return schema.finish(
         xr.Dataset(variables, {**_coordinates(setup), **counts}),
@@ -60,6 +63,7 @@ def trajectories_dataset(arrays: dict[str, NDArray[Any]], setup: Setup, settings
         guidance_formula=formula(setup.guidance),
         seed=setup.seed,
         seed_rule=SHARED_RULE if setup.shared_noise else SEED_RULE,
+        **attributes,
     )
 
 
@@ -97,4 +101,11 @@ def run_settings(setup: Setup) -> dict[str, Any]:
         "seed": setup.seed,
         "shared_noise": setup.shared_noise,
         "device": setup.device.type,
+        **({} if setup.scoring is None else {"scoring": scoring_definition(setup)}),
     }
+
+
+def scoring_definition(setup: Setup) -> dict[str, Any]:
+    """The numbers of `setup.scoring`, and the bound on what dropping does to the entropy of all labels."""
+    labels = int(np.count_nonzero(setup.candidate_prior))
+    return {} if setup.scoring is None else setup.scoring.definition(labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 from specent.errors import ModelError
 from specent.guidance import Setting
 from specent.sampling.setup import Setup
+
+if TYPE_CHECKING:
+    from specent.sampling.scorers import Seen
 
 # beyond what data and noise of any grid add up to
 _VAST = 1e30
@@ -25,7 +28,7 @@ def step_text(setup: Setup, i: int) -> str:
 
 
 def refuse_infinite_output(
-    square: Tensor, denoised: Tensor, x: Tensor, setup: Setup, i: int, drivers: NDArray[np.intp]
+    square: Tensor, seen: Seen, x: Tensor, setup: Setup, i: int, drivers: NDArray[np.intp]
 ) -> None:
     """Refuse denoised data that hold a NaN or an infinity, or are too large to be squared.
 
@@ -33,9 +36,10 @@ def refuse_infinite_output(
     """
     if torch.isfinite(square).all():
         return
-    size = denoised.abs().amax(-1).nan_to_num(nan=torch.inf, posinf=torch.inf)
-    row, column = (int(index) for index in torch.nonzero(size == size.max())[0])
-    worst, state = float(size[row, column]), float(x[row].abs().max())
+    size = seen.denoised.abs().amax(-1).nan_to_num(nan=torch.inf, posinf=torch.inf)
+    pair = int(torch.nonzero(size == size.max())[0])
+    row, column = int(seen.rows[pair]), int(seen.columns[pair])
+    worst, state = float(size[pair]), float(x[row].abs().max())
     what = f"{worst:.3g}, too large to be squared," if math.isfinite(worst) else "a NaN or an infinity"
     hint = "check its weights and the range of the time grid"
     if not state < _VAST:

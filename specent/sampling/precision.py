@@ -115,9 +115,9 @@ def _entropies(setup: Setup, keys: Sequence[tuple[str, int]], precision: str) ->
     streams = Streams(setup.seed, keys, setup.features, len(setup.time))
     drivers = np.array([setup.index[label] for label, _ in keys])
     sides = setup.sides if setup.partitions else _full(setup)
-    bare = replace(setup, partitions=(), record=Record(distances=False))
+    bare = replace(setup, partitions=(), record=Record(distances=False), scoring=None)
     with arithmetic(precision, setup.device):
-        arrays = run_batch(bare, setup.guidance[0], drivers, streams, lambda: None)
+        arrays = run_batch(bare, setup.guidance[0], drivers, streams, lambda _: None)
     along = torch.from_numpy(arrays["log_likelihood"]).unbind(1)
     means = [sides.entropy(values.to(setup.device)).mean(0).cpu().numpy() for values in along]
     return BITS_PER_NAT * np.stack(means)

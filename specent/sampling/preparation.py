@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from specent.models.base import Model, resolve_device
 from specent.models.outputs import reason
 from specent.partitions import NULL, Partition, parse_all
 from specent.sampling.record import Record
+from specent.sampling.scoring import Scoring
 from specent.sampling.setup import Setup
 from specent.schedules import Schedule, check_grid
 
@@ -113,6 +115,31 @@ def check_candidates(
         partition.check(candidates)
 
 
+def check_scoring(
+    scoring: Scoring | None, record: Record, drivers: Sequence[str], partitions: Sequence[Partition]
+) -> tuple[Scoring | None, Record]:
+    """Which candidates are evaluated, None for all of them, and what is kept then.
+
+    Distances between candidates are left out, or refused if they were named: of those that are not evaluated there are
+    none. The null condition has no posterior, so that nothing is known of what dropping does to it.
+    """
+    if scoring is None or arguments.instance(scoring, Scoring, "scoring", "use specent.Scoring()").everything:
+        return None, record
+    if record.distances:
+        raise SpecentError(
+            f"record.distances=True needs every candidate at every step, but {scoring} leaves some out; name the "
+            "partitions= whose production is to be recorded, or leave scoring out"
+        )
+    named = [partition.name for partition in partitions if NULL in partition.labels]
+    if scoring.drop and (named or NULL in drivers):
+        where = f"the partition {named[0]!r}" if named else f"classes={brief(list(drivers))}"
+        raise SpecentError(
+            f"{where} holds the null condition, but {scoring} drops labels by their posterior, of which the null "
+            "condition has none; use scoring=specent.Scoring(drop=0), or leave it out"
+        )
+    return scoring, replace(record, distances=False)
+
+
 def make_setup(
     model: Model,
     schedule: Schedule,
@@ -126,6 +153,7 @@ def make_setup(
     candidates: Sequence[str] | None,
     record: Record,
     shared_noise: bool,
+    scoring: Scoring | None = None,
 ) -> Setup:
     """Work out a run from the arguments of `specent.sample`, each of which is refused if it cannot be used."""
     check_model(model)
@@ -143,9 +171,11 @@ def make_setup(
     check_candidates(scored, drivers, parts, settings)
     arguments.instance(record, Record, "record", "use specent.Record(predictions=[...], distances=True)")
     record.prediction_indices(grid)
+    scoring, record = check_scoring(scoring, record, drivers, parts)
     prior = dict(zip(model.labels, model.label_prior, strict=True))
     return Setup(
         model=model, schedule=schedule, time=grid, drivers=drivers, candidates=scored,
         candidate_prior=np.array([prior.get(name, 0.0) for name in scored]), guidance=settings, partitions=parts,
         record=record, samples=samples, seed=seed, shared_noise=shared, device=resolve_device(device),
+        scoring=scoring,
     )  # fmt: skip

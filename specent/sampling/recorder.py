@@ -29,7 +29,9 @@ class Recorder:
         }
         self._plan = setup
 
-    def write(self, i: int, step: Step, predicted: Tensor, scale: float | Tensor) -> None:
+    def write(
+        self, i: int, step: Step, predicted: Tensor, scale: float | Tensor, evaluated: Tensor, mass: Tensor | None
+    ) -> None:
         """Copy what is kept of the time with index i.
 
         Parameters
@@ -42,6 +44,10 @@ class Recorder:
             The denoised data that move the sample.
         scale : float or Tensor, shape (batch,)
             The guidance scale.
+        evaluated : Tensor of int, shape (pairs,)
+            The trajectory of every evaluation of the model.
+        mass : Tensor or None, shape (batch,)
+            Posterior mass of the candidates that were dropped, if any ever are.
         """
         out = self.arrays
         out["log_likelihood"][:, i] = step.log_likelihood.cpu()
@@ -53,6 +59,10 @@ class Recorder:
             out["denoiser_distance"][:, i] = _squared_distances(step.delta).float().cpu()
         if "scale" in out:
             out["scale"][:, i] = scale.cpu() if isinstance(scale, Tensor) else scale
+        if "evaluations" in out:
+            out["evaluations"][:, i] = evaluated.bincount(minlength=len(step.driver)).cpu()
+        if "dropped_mass" in out and mass is not None:
+            out["dropped_mass"][:, i] = mass.cpu()
         if i in self._plan.prediction_indices:
             out["prediction"][:, self._plan.prediction_indices.index(i)] = predicted.float().cpu()
         if i == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,9 @@ _NUMBERS = 2**24
 _SHARE = 0.7
 
 
-def run_batches(setup: Setup, size: int, bar: tqdm[Any], looks: bool = True) -> tuple[dict[str, NDArray[Any]], int]:
+def run_batches(
+    setup: Setup, size: int, bar: tqdm[Any], looks: bool = True, most: int | None = None
+) -> tuple[dict[str, NDArray[Any]], int]:
     """Sample every guidance setting and batch in turn.
 
     A batch that does not fit into memory is done again in halves; trajectories that are done stay as they are.
@@ -39,6 +40,9 @@ def run_batches(setup: Setup, size: int, bar: tqdm[Any], looks: bool = True) -> 
         Counts the evaluations of the network.
     looks : bool
         Whether the start of the first batch is looked at.
+    most : int, optional
+        Pairs of state and candidate that the model is handed at a time where only some are evaluated; as many as a
+        batch has by default.
 
     Returns
     -------
@@ -60,31 +64,33 @@ def run_batches(setup: Setup, size: int, bar: tqdm[Any], looks: bool = True) -> 
         while low < total:
             keys, before = setup.keys[low : low + size], bar.n
             try:
-                batch = _batch(setup, g, keys, bar, first=looks and g == low == 0)
+                batch = _batch(setup, g, keys, bar, looks and g == low == 0, most)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
                 if len(keys) == 1:
                     raise _alone(error) from error
                 size = (len(keys) + 1) // 2
+                most = None if most is None else (most + 1) // 2
                 bar.update(before - bar.n)
                 continue
             for name, value in batch.items():
                 refuse_infinite_results(name, value, setup, setup.guidance[g], keys)
                 flat[name][g, low : low + len(keys)] = value
             low += len(keys)
+            if bar.total is not None:  # what was not evaluated is not to come either
+                bar.total -= len(keys) * len(setup.time) * len(setup.candidates) - (bar.n - before)
     return arrays, size
 
 
 def _batch(
-    setup: Setup, g: int, keys: Sequence[tuple[str, int]], bar: tqdm[Any], first: bool
+    setup: Setup, g: int, keys: Sequence[tuple[str, int]], bar: tqdm[Any], first: bool, most: int | None
 ) -> dict[str, NDArray[Any]]:
     """Sample some trajectories under one guidance setting."""
     noise = [("" if setup.shared_noise else label, sample) for label, sample in keys]
     streams = Streams(setup.seed, noise, setup.features, len(setup.time))
     drivers = np.array([setup.index[label] for label, _ in keys])
-    tick = partial(bar.update, len(keys) * len(setup.candidates))
-    return run_batch(setup, setup.guidance[g], drivers, streams, tick, first)
+    return run_batch(setup, setup.guidance[g], drivers, streams, bar.update, first, most)
 
 
 def out_of_memory(error: BaseException | None) -> bool:

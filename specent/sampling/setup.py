@@ -17,12 +17,13 @@ from specent.guidance import Setting
 from specent.models.base import Model
 from specent.partitions import NULL, Partition
 from specent.sampling.record import Record
+from specent.sampling.scoring import Scoring
 from specent.sampling.sides import Sides
 from specent.schedules import Schedule
 from specent.transitions import Transition, transitions
 
 Array = NDArray[np.float64]
-Layout = dict[str, tuple[type[np.floating[Any]], tuple[int, ...]]]
+Layout = dict[str, tuple[type[np.number[Any]], tuple[int, ...]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,8 @@ class Setup:
         Number of the first trajectory of every driver.
     device : torch.device
         Where the network runs.
+    scoring : Scoring or None
+        Which candidates are evaluated; all of them for None.
     """
 
     model: Model
@@ -67,6 +70,7 @@ class Setup:
     shared_noise: bool
     device: torch.device
     first: int = 0
+    scoring: Scoring | None = None
 
     def part(self, drivers: Sequence[str], first: int, last: int) -> Setup:
         """Some drivers, and of each the trajectories from number `first` to the one before `last`."""
@@ -123,7 +127,7 @@ class Setup:
 
     @property
     def evaluations(self) -> int:
-        """How many states the network denoises in the whole run."""
+        """How many states the network denoises in the whole run, at most if `scoring` leaves some out."""
         return len(self.guidance) * self.trajectories * len(self.time) * len(self.candidates)
 
     @cached_property
@@ -155,6 +159,10 @@ class Setup:
             arrays["denoiser_distance"] = (np.float32, (times, count, count))
         if any(setting.per_trajectory for setting in self.guidance):
             arrays["scale"] = (np.float64, (times,))
+        if self.scoring is not None:
+            arrays["evaluations"] = (np.int32, (times,))
+            if self.scoring.drop:
+                arrays["dropped_mass"] = (np.float32, (times,))
         if self.prediction_indices:
             arrays["prediction"] = (np.float32, (len(self.prediction_indices), self.features))
         return arrays

@@ -16,6 +16,7 @@ from specent.sampling.precision import Precision
 from specent.sampling.preparation import make_setup
 from specent.sampling.record import Record
 from specent.sampling.sampler import Execution, ready, refuse_impossible_result
+from specent.sampling.scoring import Scoring
 from specent.schedules import Schedule
 
 
@@ -32,6 +33,7 @@ def sample(
     classes: Sequence[str] | None = None,
     candidates: Sequence[str] | None = None,
     record: Record = Record(),  # noqa: B008  (frozen)
+    scoring: Scoring | None = None,
     shared_noise: bool = False,
     batch_size: int | None = None,
     precision: Precision = "float32",
@@ -74,6 +76,9 @@ def sample(
     record : Record
         What is kept beside the evidence: predictions of the data at chosen times, and distances between the
         candidates' denoised data. By default distances between up to 16 candidates.
+    scoring : Scoring, optional
+        Which candidates are evaluated, see `specent.Scoring`: those that may still matter. By default all of them, at
+        every step. What was evaluated is recorded, and distances are not.
     shared_noise : bool
         Whether all classes share their noise, for pictures from common starting noise. Their trajectories are then
         not independent.
@@ -130,7 +135,7 @@ def sample(
     """
     setup = make_setup(
         as_model(model), schedule, time, samples, partitions, guidance, seed, device, classes, candidates, record,
-        shared_noise,
+        shared_noise, scoring,
     )  # fmt: skip
     execution = Execution(batch_size, precision, compiled, threads, check)
     shows = arguments.flag(progress, "progress")

@@ -137,6 +137,14 @@ def _trajectories() -> list[Variable]:
         ),
         Variable("scale", _TRAJECTORY, "float64", "1", "guidance scale w of the trajectory", essential=False),
         Variable(
+            "evaluations", _TRAJECTORY, "int32", "1", "number of candidates that were evaluated at this time",
+            essential=False,
+        ),
+        Variable(
+            "dropped_mass", _TRAJECTORY, "float32", "1",
+            "posterior mass of the candidates dropped so far, each as it was when it was dropped", essential=False,
+        ),
+        Variable(
             "prediction", ("guidance", "class_label", "sample", "prediction_time", "..."), "float32", "1",
             "prediction of the data by the denoiser that moves the sample", essential=False, bits=10,
         ),
