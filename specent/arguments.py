@@ -155,7 +155,7 @@ def names(value: Any, argument: str, *, error: type[SpecentError] = SpecentError
     except TypeError as problem:
         raise error(f"{argument}={brief(value)} must be a list of names") from problem
     # the usual case, in which no message is needed: thousands of labels are passed for thousands of partitions
-    if all(type(item) is str and item and item.isprintable() for item in items):
+    if set(map(type, items)) == {str} and all(items) and all(map(str.isprintable, items)):
         return tuple(items)
     return tuple(name(item, f"{argument}[{i}]", error=error) for i, item in enumerate(items))
 

@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,19 +64,7 @@ class Partition:
         arguments.instance(self.name, str, "partition name", "give text", error=PartitionError)
         subject = f"partition {arguments.name(self.name, 'partition name', error=PartitionError)!r}"
         sides = _checked_sides(subject, self.sides)
-        seen: set[str] = set()
-        for side, labels in sides:
-            if not labels:
-                raise PartitionError(f"{subject}: side {side!r} is empty; give it a label or drop it")
-            if NULL in labels and len(labels) > 1:
-                raise PartitionError(
-                    f"{subject}: side {side!r} holds {NULL!r} and {len(labels) - 1} more; the null condition mixes all "
-                    "labels and stands alone on a side"
-                )
-            for label in labels:
-                if label in seen:
-                    raise PartitionError(f"{subject}: label {label!r} (side {side!r}) stands twice; name it once")
-                seen.add(label)
+        seen = _covered(subject, sides)
         names = [side for side, _ in sides]
         if len(set(names)) < len(names):
             duplicate = next(side for side in names if names.count(side) > 1)
@@ -149,7 +138,7 @@ class Partition:
     @property
     def labels(self) -> tuple[str, ...]:
         """All covered labels, in the order of the sides."""
-        return tuple(label for _, labels in self.sides for label in labels)
+        return tuple(chain.from_iterable(labels for _, labels in self.sides))
 
     @property
     def side_names(self) -> tuple[str, ...]:
@@ -342,6 +331,27 @@ def _checked_sides(subject: str, sides: object) -> tuple[tuple[str, tuple[str, .
     return tuple(
         (_name(side, f"{subject}: side"), _names(labels, f"{subject}: side {side!r}")) for side, labels in pairs
     )
+
+
+def _covered(subject: str, sides: tuple[tuple[str, tuple[str, ...]], ...]) -> set[str]:
+    """All labels of the sides, none of which is empty or has a label of another."""
+    for side, labels in sides:
+        if not labels:
+            raise PartitionError(f"{subject}: side {side!r} is empty; give it a label or drop it")
+        if NULL in labels and len(labels) > 1:
+            raise PartitionError(
+                f"{subject}: side {side!r} holds {NULL!r} and {len(labels) - 1} more; the null condition mixes all "
+                "labels and stands alone on a side"
+            )
+    covered = set(chain.from_iterable(labels for _, labels in sides))
+    if len(covered) < sum(len(labels) for _, labels in sides):
+        seen: set[str] = set()
+        for side, labels in sides:
+            for label in labels:
+                if label in seen:
+                    raise PartitionError(f"{subject}: label {label!r} (side {side!r}) stands twice; name it once")
+                seen.add(label)
+    return covered
 
 
 def _tuple(prior: object) -> tuple[float, ...] | None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from specent import schema
+from specent.schema.definitions import outlines
 
 Array = NDArray[np.float64]
 
@@ -94,14 +95,9 @@ def examined(profiles: xr.Dataset, estimators: Sequence[str]) -> tuple[xr.Datase
 
 def impossible(profiles: xr.Dataset) -> xr.DataArray:
     """Where the interval of an estimate lies below 0, or above the entropy of even sides."""
-    most = np.log2([side_count(text) for text in profiles["definition"].values])
+    most = np.log2([sides for _, sides in outlines(profiles)])
     below = profiles["entropy_upper"] < -_ROUNDING
     return below | (profiles["entropy_lower"] > xr.DataArray(most, dims="partition") + _ROUNDING)
-
-
-def side_count(definition: object) -> int:
-    """Number of sides in the definition of a partition."""
-    return len(json.loads(str(definition))["sides"])
 
 
 def diverging_pairs(profiles: xr.Dataset, estimators: Sequence[str]) -> tuple[list[Disagreement], int]:

@@ -33,6 +33,7 @@ from specent.axes import check_axis, rate_factor
 from specent.errors import CalibrationWarning, SpecentError
 from specent.schedules import from_json
 from specent.schema import Curve
+from specent.schema.definitions import as_settings
 
 # numbers of the curves of which intervals are taken at a time
 _NUMBERS = 2**21
@@ -145,8 +146,8 @@ def entropy(
     means = Means(runs, scored, values)
     settings = {
         "function": "entropy", "estimator": [one.name for one in chosen], "rate": rate, "rate_axis": rate_axis,
-        "replicates": replicates, "partitions": [json.loads(one.partition.to_json()) for one in scored],
-        "confidence": confidence, "seed": seed, "runs": json.loads(runs.attrs["settings"]),
+        "replicates": replicates, "confidence": confidence, "seed": seed, "runs": json.loads(runs.attrs["settings"]),
+        **as_settings([one.partition for one in scored]),
     }  # fmt: skip
     for one in chosen:
         settings |= one.settings(scored)

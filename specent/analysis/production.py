@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from specent import evidence
 from specent.analysis.blocks import TrajectoryBlock
-from specent.analysis.scored import ScoredPartition, stored_partitions
+from specent.analysis.scored import ScoredPartition
 from specent.errors import SpecentError
 from specent.partitions import NULL
-from specent.schema.coordinates import guidance_settings
+from specent.schema.coordinates import guidance_settings, stored_partitions
 
 Array = NDArray[np.float64]
 

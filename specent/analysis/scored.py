@@ -14,6 +14,7 @@ from specent.arguments import listed
 from specent.errors import PartitionError
 from specent.evidence import BITS_PER_NAT
 from specent.partitions import NULL, Partition
+from specent.schema.coordinates import stored_partitions
 
 Array = NDArray[np.float64]
 Partitions = Partition | str | Sequence[Partition | str] | None
@@ -79,13 +80,6 @@ def scored_partitions(runs: xr.Dataset, partitions: Partitions) -> list[ScoredPa
     position = {name: i for i, name in enumerate(candidates)}
     columns = np.array([position[label] for label in drivers])
     return [_scored(partition, candidates, set(drivers), columns, prior) for partition in resolved]
-
-
-def stored_partitions(runs: xr.Dataset) -> list[Partition]:
-    """The partitions that were named when `runs` was sampled."""
-    if "definition" not in runs.coords:
-        return []
-    return [Partition.from_json(str(text)) for text in runs["definition"].values]
 
 
 def pair_columns(scored: ScoredPartition) -> tuple[int, int] | None:

@@ -15,8 +15,7 @@ from specent import schema
 from specent.archive import opening
 from specent.errors import ArchiveError, SpecentError, visible
 from specent.files import as_path
-from specent.partitions import Partition
-from specent.schema.coordinates import guidance_settings
+from specent.schema.coordinates import guidance_settings, stored_partitions
 from specent.untrusted import parse_json
 
 _MOST_ITEMS = 6
@@ -100,14 +99,13 @@ def _variables(dataset: xr.Dataset) -> Iterator[str]:
 def _partitions(dataset: xr.Dataset) -> Iterator[str]:
     if "definition" not in dataset.coords:
         return
-    definitions = dataset["definition"].values
-    for text in definitions[:_MOST_ITEMS]:
-        partition = Partition.from_json(str(text))
+    count = dataset.sizes["partition"]
+    for partition in stored_partitions(dataset.isel(partition=slice(_MOST_ITEMS))):
         sides = " | ".join(f"{side}: {_some(list(labels))}" for side, labels in partition.sides)
         prior = "label priors" if partition.prior is None else ", ".join(f"{p:g}" for p in partition.prior)
         yield f"  {_cut(partition.name):<16} {_cut(sides)} (prior: {_cut(prior)})"
-    if len(definitions) > _MOST_ITEMS:
-        yield f"  ... ({len(definitions)} in all)"
+    if count > _MOST_ITEMS:
+        yield f"  ... ({count} in all)"
 
 
 def _guidance(dataset: xr.Dataset) -> Iterator[str]:

@@ -9,8 +9,7 @@ import xarray as xr
 
 from specent.archive.pieces import Region
 from specent.errors import ArchiveError
-from specent.schema import KINDS
-from specent.schema.rules import defined_partition
+from specent.schema import KINDS, definitions
 
 # an entropy is a mean of sums of P log P: it may leave its range by rounding only
 _ROUNDING = 1e-6
@@ -33,13 +32,12 @@ class ValueRules:
     @cached_property
     def _most_entropy(self) -> np.ndarray:
         """The entropy of even odds between the sides, for every partition, in bit."""
-        return np.log2([defined_partition(text)[1] for text in _texts(self.dataset, "definition")])
+        return np.log2([sides for _, sides in definitions.outlines(self.dataset)])
 
     def check_names(self) -> None:
         """Check what must hold in a file and need not in a selection: names of partitions, and who was scored."""
         dataset = self.dataset
-        for name, text in zip(_texts(dataset, "partition"), _texts(dataset, "definition"), strict=True):
-            defined, _ = defined_partition(text)
+        for name, (defined, _) in zip(_texts(dataset, "partition"), definitions.outlines(dataset), strict=True):
             if defined != name:
                 raise ArchiveError(
                     f"partition {name!r} has the definition of {defined!r}; give the definition that name"

@@ -26,6 +26,7 @@ from specent.guidance import Guidance
 from specent.partitions import NULL, Partition, parse_all
 from specent.schedules import Schedule, check_grid
 from specent.schema import Curve, build_profiles, coordinates
+from specent.schema.definitions import as_settings
 
 Array = NDArray[np.float64]
 
@@ -133,7 +134,7 @@ def profiles(
     settings = {
         "function": "specent.exact.profiles",
         "model": source.identity,
-        "partitions": [partition.to_json() for partition in distinct],
+        **as_settings(distinct),
         "samples": samples,
         "seed": seed,
         "confidence": confidence,

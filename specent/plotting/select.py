@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from specent.errors import SpecentError
 from specent.partitions import NULL, Partition
 from specent.plotting.style import dimension_text, name_list, positions
+from specent.schema.coordinates import stored_partitions
 from specent.schema.reading import REDUCED
 
 Array = NDArray[np.float64]
@@ -220,7 +221,7 @@ def definitions(dataset: xr.Dataset) -> list[Partition | None]:
     """Definition of every partition of `dataset`, None where it does not say."""
     if "definition" not in dataset.coords:
         return [None] * dataset.sizes.get("partition", 0)
-    return [Partition.from_json(str(text)) for text in np.atleast_1d(dataset["definition"].values)]
+    return [*stored_partitions(dataset)]
 
 
 def families(dataset: xr.Dataset) -> list[str]:

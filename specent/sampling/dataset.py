@@ -78,7 +78,7 @@ def _coordinates(setup: Setup) -> dict[str, Any]:
         "candidate_prior": ("candidate", setup.candidate_prior),
     }
     if setup.partitions:
-        coords |= coordinates.of_partitions(setup.partitions)
+        coords |= setup.partition_coordinates
     if setup.record.keeps_distances(len(setup.candidates)):
         coords["other_candidate"] = list(setup.candidates)
     if setup.prediction_indices:

@@ -20,6 +20,7 @@ from specent.sampling.record import Record
 from specent.sampling.scoring import Scoring
 from specent.sampling.sides import Sides
 from specent.schedules import Schedule
+from specent.schema import coordinates
 from specent.transitions import Transition, transitions
 
 Array = NDArray[np.float64]
@@ -76,7 +77,8 @@ class Setup:
         """Some drivers, and of each the trajectories from number `first` to the one before `last`."""
         part = replace(self, drivers=tuple(drivers), first=first, samples=last - first)
         # of a thousand partitions they take a second, and are the same for every part
-        part.__dict__["sides"] = self.sides
+        for name in ("sides", "partition_coordinates"):
+            part.__dict__[name] = getattr(self, name)
         return part
 
     @cached_property
@@ -140,6 +142,11 @@ class Setup:
     def sides(self) -> Sides:
         """The sides of the partitions, set against the candidates."""
         return Sides(self.partitions, self.candidates, self.candidate_prior, self.device)
+
+    @cached_property
+    def partition_coordinates(self) -> dict[str, Any]:
+        """Names and definitions of the partitions."""
+        return coordinates.of_partitions(self.partitions)
 
     @cached_property
     def prediction_indices(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import xarray as xr
 
 from specent.arguments import brief, instance, listed
 from specent.errors import ArchiveError, SpecentError
+from specent.schema import definitions
 from specent.schema.registry import CONVENTIONS, COORDINATES, COUNTED, KINDS, SCHEMA, Variable
 from specent.schema.rules import all_text, known_kind
 from specent.schema.validation import ordered, validate
@@ -87,6 +88,8 @@ def finish(
         expected = known.get(str(name))
         if expected is not None:
             variable.attrs = expected.attributes(result.attrs)
+    if "definition" in result.coords:
+        result["definition"].attrs |= _labels(dataset, parents)
     validate(result, complete=False)
     return result
 
@@ -136,6 +139,14 @@ def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 def _datasets(parents: Any) -> list[xr.Dataset]:
     hint = "pass a list of the Datasets this one is made from"
     return [instance(parent, xr.Dataset, "parents", hint) for parent in listed(parents, "parents", hint)]
+
+
+def _labels(dataset: xr.Dataset, parents: Iterable[xr.Dataset]) -> dict[str, str]:
+    """The labels to which definitions of partitions refer; what was joined of several may have lost them."""
+    beside = [one.variables["definition"] for one in (dataset, *parents) if "definition" in one.variables]
+    texts = map(str, np.ravel(dataset.variables["definition"].values))
+    labels = definitions.joined(map(definitions.labels_beside, beside), texts)
+    return {definitions.LABELS: labels} if labels else {}
 
 
 def _arranged(dataset: xr.Dataset, kind: str) -> xr.Dataset:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from specent.guidance import Guidance, Setting, from_json
 from specent.partitions import Partition
 from specent.schedules import Schedule
+from specent.schema import definitions
 
 GUIDANCE_NUMBERS = ("guidance_scale", "sigma_lo", "sigma_hi")
 """Names of the coordinates that hold `specent.guidance.Setting.numbers`."""
@@ -42,10 +44,26 @@ def of_partitions(partitions: Sequence[Partition]) -> dict[str, Any]:
     >>> of_partitions([Partition.pair("a", "b")])["partition"]
     ['a | b']
     """
+    texts, labels = definitions.to_texts(partitions)
     return {
         "partition": [partition.name for partition in partitions],
-        "definition": ("partition", [partition.to_json() for partition in partitions]),
+        "definition": ("partition", texts, {definitions.LABELS: labels} if labels else {}),
     }
+
+
+def stored_partitions(dataset: xr.Dataset) -> list[Partition]:
+    """The partitions of a dataset, from their definitions; none if there are no definitions.
+
+    Examples
+    --------
+    >>> stored_partitions(xr.Dataset(coords=of_partitions([Partition.pair("a", "b")])))[0].side_names
+    ('a', 'b')
+    """
+    if "definition" not in dataset.coords:
+        return []
+    variable = dataset.variables["definition"]
+    texts = [str(text) for text in np.atleast_1d(variable.values)]
+    return definitions.from_texts(texts, definitions.labels_beside(variable))
 
 
 def of_guidance(guidance: Sequence[Setting]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Datasets of earlier versions of the contract, brought to the present one in memory.
 
 Version 1 gave a summary of speciation on one axis, which an attribute named; version 2 has a dimension ``axis``. All
-else is the same, so files of version 1 open as before.
+else is the same, so files of version 1 open as before. Files of either may spell out definitions of partitions that are
+stored in fewer words now, see `specent.schema.definitions`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from specent.schema import definitions
 from specent.schema.registry import COORDINATES, KINDS, SCHEMA
 
 _RENAMED = {"half_time": "half_entropy", "peak_time": "peak"}
@@ -26,16 +28,19 @@ def migrate(dataset: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset
-        The dataset itself, unless it is of version 1.
+        The dataset itself, unless it is of version 1 or has long definitions.
 
     Examples
     --------
     >>> migrate(xr.Dataset(attrs={"specent_schema": "1", "specent_kind": "profiles"})).attrs["specent_schema"]
     '2'
     """
+    close = dataset.close
+    if definitions.are_spelled_out(dataset):
+        dataset = dataset.assign_coords(definition=definitions.shortened(dataset.variables["definition"]))
+        dataset.set_close(close)
     if str(dataset.attrs.get("specent_schema")) != "1":
         return dataset
-    close = dataset.close
     if dataset.attrs.get("specent_kind") == "speciation" and "time_axis" in dataset.attrs:
         dataset = _with_axis(dataset)
     dataset = dataset.assign_attrs(specent_schema=SCHEMA)

@@ -7,7 +7,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from specent import guidance
 from specent.arguments import brief
 from specent.axes import AXES
 from specent.errors import ArchiveError, SpecentError
-from specent.partitions import Partition
 from specent.schedules import from_json
 from specent.schema.coordinates import GUIDANCE_NUMBERS
+from specent.schema.definitions import labels_beside, outline
 from specent.schema.registry import (
     ATTRIBUTES,
     COORDINATES,
@@ -189,9 +188,9 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
         names, definitions = _texts(dataset, "partition"), _texts(dataset, "definition")
         if definitions and not names:
             raise ArchiveError("the coordinate 'partition' is missing; restore it, .assign_coords(partition=...)")
-        distinct = set(names)
+        distinct, labels = set(names), labels_beside(dataset.variables["definition"]) if definitions else ""
         for name, text in zip(names, definitions, strict=True) if definitions else ():
-            defined, _ = defined_partition(text)
+            defined, _ = outline(text, labels)
             # a name of its own, for a figure, does no harm
             if defined != name and defined in distinct:
                 raise ArchiveError(f"partition {name!r} has the definition of {defined!r}; reorder both together")
@@ -209,13 +208,6 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
         raise
     except SpecentError as error:
         raise ArchiveError(f"the dataset cannot be used: {error}") from error
-
-
-@lru_cache(maxsize=8192)
-def defined_partition(text: str) -> tuple[str, int]:
-    """Name and number of sides in a definition; one of a thousand labels takes a while to read, and is read often."""
-    partition = Partition.from_json(text)
-    return partition.name, len(partition.sides)
 
 
 def _validate_guidance(dataset: xr.Dataset) -> None:
