@@ -90,8 +90,11 @@ def entropy(
     Dataset
         Kind ``profiles`` over (estimator, guidance, partition, time): ``entropy``, ``entropy_rate`` and
         ``mutual_information`` in bits with ``_lower`` and ``_upper``. ``impossible`` is 1 where an estimate lies beyond
-        the range of an entropy by more than its interval; it is left out where there is none. The attribute
-        ``disagreements`` lists, as JSON, where estimators part on unguided runs.
+        the range of an entropy by more than its interval; it is left out where there is none. ``discretisation_bias``
+        is how far the finite steps may have moved the entropy, which no interval knows: the distance of "path" and
+        "denoiser_gap", whichever were chosen, wherever the production is read; one number for all estimators, and too
+        large for "rao_blackwell". The attribute ``disagreements`` lists, as JSON, where estimators part on unguided
+        runs.
 
     Raises
     ------
@@ -109,7 +112,8 @@ def entropy(
     Notes
     -----
     Intervals hold where the mean is carried by more than a handful of trajectories: about 3 bits in the sum over all of
-    them; see `specent.analysis.bootstrap`. They do not know of the error of a finite step.
+    them; see `specent.analysis.bootstrap`. They do not know of the error of a finite step, see
+    ``discretisation_bias``.
 
     References
     ----------
@@ -217,6 +221,9 @@ def _profiles(means: Means, chosen: Sequence[Estimator], options: _Options, sett
     for i, estimator in enumerate(chosen):
         own = xr.DataArray([int(i == other) for other in range(len(chosen))], dims="estimator")
         extra |= {name: array * own for name, array in estimator.variables(means).items()}
+    bias = _discretisation_bias(means)
+    if bias is not None:
+        extra["discretisation_bias"] = bias * xr.DataArray(np.ones(len(chosen)), dims="estimator")
     return schema.build_profiles(
         entropy, entropy_rate, prior_entropy=[one.prior_entropy for one in partitions],
         partitions=[one.partition for one in partitions], estimators=[one.name for one in chosen],
@@ -225,6 +232,20 @@ def _profiles(means: Means, chosen: Sequence[Estimator], options: _Options, sett
         rate_axis=options.rate_axis, schedule=runs.attrs["schedule"], model=runs.attrs["model"],
         guidance_formula=runs.attrs["guidance_formula"], confidence=options.confidence,
     )  # fmt: skip
+
+
+def _discretisation_bias(means: Means) -> xr.DataArray | None:
+    """Distance of the path posterior and the denoiser gap, dims (guidance, partition, time); None without either."""
+    both = [ESTIMATORS[name] for name in ("path", "denoiser_gap")]
+    if "production" not in means.values:
+        return None
+    try:
+        both[1].refuse(means.runs, means.partitions)
+    except SpecentError:
+        return None
+    estimates = Means(means.runs, means.partitions, means.values.isel(replicate=[0]))
+    path, gap = (one.curve(estimates).isel(replicate=0) for one in both)
+    return abs(path - gap)
 
 
 def _curves(means: Means, chosen: Sequence[Estimator], options: _Options) -> tuple[Curve, Curve]:

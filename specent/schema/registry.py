@@ -184,6 +184,11 @@ def _profiles() -> list[Variable]:
             essential=False, optional=_SOMETIMES,
         ),
         Variable(
+            "discretisation_bias", _CURVE, "float64", "bit",
+            "estimated bias of the conditional entropy by finite steps: distance of path posterior and denoiser gap",
+            essential=False, optional=_SOMETIMES,
+        ),
+        Variable(
             "impossible", _CURVE, "int64", "1",
             "1 where the estimate lies outside the range of an entropy by more than its interval",
             essential=False, optional=_SOMETIMES,
