@@ -26,15 +26,18 @@ from numpy.typing import NDArray
 
 import specent as sp
 from specent import arguments
+from specent.files import name_part
 from specent.models import Model
 from specent.models.ddpm_model import is_ddpm
 from specent.models.ddpm_network import TIMES, need_diffusers
 from specent.schema import NULL
 from specent.studies import (
-    SampledSettings,
+    ShardedSettings,
     limited_threads,
     output_paths,
     print_lines,
+    run_folder,
+    sampled,
     tiny_settings,
     without_meaning,
     write_results,
@@ -47,7 +50,7 @@ _WHERE = "the folder of specent run train_ddpm --data cifar10:PATH --networks tw
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the CIFAR-10 study.
 
     Parameters
@@ -111,8 +114,12 @@ def main(settings: Settings) -> tuple[Path, ...]:
         partitions = partitions_of(settings, model.labels, model.null)
         names = ["_".join(partition.labels) for partition in partitions]
         first, *paths = output_paths(settings.output, *names, overwrite=settings.overwrite)
-        parts = [study(settings, model, *each) for each in zip(partitions, paths, strict=True)]
-    profiles = write_results(side_by_side(parts), first, "cifar10_ddpm", settings, tiny_network=tiny_network)
+        folder = stack.enter_context(run_folder(settings, first))
+        parts = [
+            study(settings, model, partition, folder / name_part(name), path)
+            for partition, name, path in zip(partitions, names, paths, strict=True)
+        ]
+        profiles = write_results(side_by_side(parts), first, "cifar10_ddpm", settings, tiny_network=tiny_network)
     print_lines(lambda: table(profiles, compared=bool(settings.network)))
     return (first, *paths)
 
@@ -153,23 +160,22 @@ def partitions_of(settings: Settings, labels: tuple[str, ...], null: bool) -> li
     return partitions
 
 
-def study(settings: Settings, model: Model, partition: sp.Partition, path: Path) -> xr.Dataset:
-    """Sample one partition, write its trajectories, and return their profiles."""
+def study(settings: Settings, model: Model, partition: sp.Partition, folder: Path, path: Path) -> xr.Dataset:
+    """Sample one partition into its run folder, write its trajectories, and return their profiles."""
     # the two conditions drive the trajectories, and are scored along them
     names = partition.labels
-    runs = sp.sample(
+    plan = sp.Plan(
         model,
-        schedule=sp.schedules.DDPM("linear"),
-        time=chain(settings.steps),
-        samples=settings.samples,
+        sp.schedules.DDPM("linear"),
+        chain(settings.steps),
+        settings.samples,
+        [partition],
+        seed=settings.seed,
         classes=names,
         candidates=names,
-        partitions=[partition],
         record=sp.Record(distances=False),
-        seed=settings.seed,
-        device=settings.device,
-        batch_size=settings.batch_size,
     )
+    runs = sampled(folder, plan, device=settings.device, batch_size=settings.batch_size)
     # each is written as soon as it is there, so that a later failure costs none
     tiny_network = None if settings.network else "random"
     return sp.entropy(write_results(runs, path, "cifar10_ddpm", settings, tiny_network=tiny_network))

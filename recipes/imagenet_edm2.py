@@ -6,22 +6,21 @@ so each entropy ends at a floor of 0.0057 bit, not at 0. Noise levels are those 
 one half: they are no noise levels of pixels.
 
 NETWORK and NULL_NETWORK are files of the published networks or converted ones, which docs/edm2.md says how to get. Each
-class is sampled by itself and written to FOLDER, so that a run that was stopped continues: run it again with the same
-settings. OUTPUT holds the profiles of all classes; beside it are a few trajectories of the shown classes with
+class is sampled by itself, in shards, in the folder OUT, so that a run that was stopped continues: run it again with
+the same settings. OUTPUT holds the profiles of all classes; beside it are a few trajectories of the shown classes with
 what was predicted along them (..._pictures.nc), decoded if VAE is given. All thousand classes take 82 million
 evaluations, which is work for a GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
 
 import specent as sp
 from specent import arguments
@@ -29,18 +28,18 @@ from specent.models import EDM2Model
 from specent.schema import NULL
 from specent.studies import (
     limited_threads,
-    mark_tiny,
     output_paths,
     print_lines,
+    remove_run,
+    sampled,
     tiny_settings,
     without_meaning,
     write_results,
 )
 from specent.studies.imagenet import (
-    FEW_CLASSES,
+    ClassStudy,
     ImageNetSettings,
     class_folder,
-    finished_class,
     join_classes,
     labels_of,
     open_networks,
@@ -69,7 +68,7 @@ class Settings(ImageNetSettings):
     predictions : int
         How many predictions of the data are kept along each of those.
     keep_trajectories : bool
-        Keep the trajectories of every class in the folder, 40 MB each.
+        Keep the trajectories of every class, each in a run folder of up to 40 MB.
     """
 
     output: Path = Path("imagenet_edm2.nc")
@@ -101,10 +100,11 @@ def main(settings: Settings) -> tuple[Path, ...]:
         labels = labels_of("classes", settings.classes, model.labels)
         shown = labels_of("shown", settings.shown, model.labels)
         counts = {label: settings.shown_samples if label in shown else settings.samples for label in labels}
-        profiles = study(settings, model, counts, class_folder(settings.folder, first))
+        folder = class_folder(settings.out, first)
+        profiles = study(settings, model, counts, folder)
         write(profiles, first, settings)
         if shown:
-            write(strips(settings, model, shown), beside, settings)
+            strips(settings, model, shown, folder / "pictures", beside)
     names = [f"{label} | {NULL}" for label in shown]
     print_lines(lambda: table(profiles, len(model.labels), names, ordered=settings.network is not None))
     return (first, beside) if shown else (first,)
@@ -112,51 +112,47 @@ def main(settings: Settings) -> tuple[Path, ...]:
 
 def study(settings: Settings, model: EDM2Model, counts: dict[str, int], folder: Path) -> xr.Dataset:
     """Profiles of all classes against the null condition: those in the folder, and new ones."""
-    names = ("seed", "steps", "sigma_min", "sigma_max", "rho", "replicates", "precision", "compiled")
-    shared = {"model": model.identity, **{name: getattr(settings, name) for name in names}}
-    files = {label: folder / f"{model.labels.index(label):04d}.nc" for label in counts}
-    keys = {label: {"class": label, "samples": count, **shared} for label, count in counts.items()}
-    # what is in the way is said before any work
-    done = {label: finished_class(file, keys[label], settings.overwrite) for label, file in files.items()}
-    few = len(counts) <= FEW_CLASSES
-    for label in tqdm(counts, desc="classes", unit="class", disable=few):
-        if done[label] is None:
-            runs = against_null(settings, model, label, counts[label], progress=few)
-            if settings.keep_trajectories:
-                write(runs, folder / f"{files[label].stem}_trajectories.nc", replace(settings, overwrite=True))
-            profiles = sp.schema.with_settings(sp.entropy(runs, replicates=settings.replicates), class_key=keys[label])
-            profiles = mark_tiny(profiles, settings.tiny_network)
-            sp.write(profiles, files[label], overwrite=settings.overwrite)
-            done[label] = profiles
-    return join_classes([profiles for profiles in done.values() if profiles is not None])
+
+    def plans(label: str) -> dict[str, sp.Plan]:
+        return {"run": against_null(settings, model, label, counts[label])}
+
+    def analyse(runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
+        return sp.entropy(runs["run"], replicates=settings.replicates)
+
+    classes = ClassStudy(settings, folder, plans, analyse, settings.keep_trajectories)
+    return join_classes(classes.profiles({label: model.labels.index(label) for label in counts}))
 
 
-def against_null(settings: Settings, model: EDM2Model, label: str, samples: int, progress: bool) -> xr.Dataset:
+def against_null(settings: Settings, model: EDM2Model, label: str, samples: int) -> sp.Plan:
     """Trajectories of a class and of the null condition, both scored along all of them."""
     partition = sp.Partition.pair(label, NULL)
-    return sp.sample(
+    return settings.plan(
         model,
+        samples=samples,
         classes=partition.labels,
         candidates=partition.labels,
         partitions=[partition],
         record=sp.Record(distances=False),
-        progress=progress,
-        **{**settings.options(), "samples": samples},
     )
 
 
-def strips(settings: Settings, model: EDM2Model, shown: tuple[str, ...]) -> xr.Dataset:
+def strips(settings: Settings, model: EDM2Model, shown: tuple[str, ...], folder: Path, path: Path) -> None:
     """The first trajectories of the shown classes once more, with predictions along them."""
     time = settings.grid()
-    runs = sp.sample(
+    plan = settings.plan(
         model,
+        # the first of the same trajectories
+        samples=settings.pictures,
         classes=shown,
         candidates=(*shown, NULL),
         record=sp.Record(np.geomspace(time[0], time[-1], settings.predictions).clip(time[0], time[-1])),
-        # the first of the same trajectories; a compiled network would have to be compiled again for them
-        **{**settings.options(), "samples": settings.pictures, "compiled": False},
     )
-    return runs if settings.vae is None else sp.models.previews(model, runs, device=settings.device)
+    # a compiled network would have to be compiled again for them
+    runs = sampled(folder, plan, **settings.engine(compiled=False))
+    if settings.vae is not None:
+        runs = sp.models.previews(model, runs, device=settings.device)
+    write(runs, path, settings)
+    remove_run(folder)
 
 
 def write(dataset: xr.Dataset, path: Path, settings: Settings) -> None:

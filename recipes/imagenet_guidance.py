@@ -7,13 +7,13 @@ and quartiles over the classes (..._differences.nc). Expected: guidance moves co
 up above the unguided peak and down below it.
 
 The unconditional chain, the other side of every partition, is the same under any guidance: it is sampled once, and what
-is shown is half of what happens to the trajectories of the class. Networks, classes and the folder of finished classes
+is shown is half of what happens to the trajectories of the class. Networks, classes and the folder OUT
 are as in imagenet_edm2; all thousand classes take 192 million evaluations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
 
 import specent as sp
 from specent.models import EDM2Model
 from specent.schema import NULL
 from specent.studies import (
     limited_threads,
-    mark_tiny,
     output_paths,
     print_lines,
     tiny_settings,
@@ -36,10 +34,9 @@ from specent.studies import (
     write_results,
 )
 from specent.studies.imagenet import (
-    FEW_CLASSES,
+    ClassStudy,
     ImageNetSettings,
     class_folder,
-    finished_class,
     join_classes,
     labels_of,
     open_networks,
@@ -83,7 +80,7 @@ def main(settings: Settings) -> tuple[Path, Path]:
         stack.enter_context(limited_threads(settings.threads))
         model = open_networks(settings, stack)
         labels = labels_of("classes", settings.classes, model.labels)
-        profiles = study(settings, model, labels, class_folder(settings.folder, first))
+        profiles = study(settings, model, labels, class_folder(settings.out, first))
     differences = sp.analysis.differences(profiles)
     for dataset, path in ((profiles, first), (differences, second)):
         write_results(dataset, path, "imagenet_guidance", settings, tiny_network=settings.tiny_network)
@@ -110,35 +107,32 @@ def guidance_settings(settings: Settings) -> list[sp.Guidance]:
 
 def study(settings: Settings, model: EDM2Model, labels: tuple[str, ...], folder: Path) -> xr.Dataset:
     """Profiles of all classes under all settings: those in the folder, and new ones."""
-    names = ("seed", "samples", "steps", "sigma_min", "sigma_max", "rho", "replicates", "precision", "compiled")
-    shared = {"model": model.identity, **{name: getattr(settings, name) for name in names}}
-    shared["guidance"] = [str(one) for one in guidance_settings(settings)]
-    files = {label: folder / f"{model.labels.index(label):04d}.nc" for label in labels}
-    keys = {label: {"class": label, **shared} for label in labels}
-    # what is in the way is said before any work
-    done = {label: finished_class(file, keys[label], settings.overwrite) for label, file in files.items()}
-    few = len(labels) <= FEW_CLASSES
-    for label in tqdm(labels, desc="classes", unit="class", disable=few):
-        if done[label] is None:
-            runs = trajectories(settings, model, label, progress=few)
-            partition = sp.Partition.pair(label, NULL)
-            profiles = sp.entropy(runs, partition, ("path", "cross_entropy"), replicates=settings.replicates)
-            profiles = mark_tiny(profiles, settings.tiny_network)
-            done[label] = profiles = sp.schema.with_settings(profiles, class_key=keys[label])
-            sp.write(profiles, files[label], overwrite=settings.overwrite)
-    return join_classes([profiles for profiles in done.values() if profiles is not None])
+
+    def plans(label: str) -> dict[str, sp.Plan]:
+        return {"unguided": planned(settings, model, label, False), "guided": planned(settings, model, label, True)}
+
+    def analyse(runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
+        both = with_one_null(runs["unguided"], runs["guided"])
+        partition = sp.Partition.pair(both["class_label"].values[0], NULL)
+        return sp.entropy(both, partition, ("path", "cross_entropy"), replicates=settings.replicates)
+
+    classes = ClassStudy(settings, folder, plans, analyse)
+    return join_classes(classes.profiles({label: model.labels.index(label) for label in labels}))
 
 
-def trajectories(settings: Settings, model: EDM2Model, label: str, progress: bool) -> xr.Dataset:
-    """Trajectories of a class under every setting, and of the null condition, both scored along all of them."""
-    options: dict[str, Any] = {
-        **settings.options(),
-        "candidates": (label, NULL),
-        "record": sp.Record(distances=True),
-        "progress": progress,
-    }
-    plain = sp.sample(model, classes=(label, NULL), **options)
-    steered = sp.sample(model, classes=(label,), guidance=guidance_settings(settings), **options)
+def planned(settings: Settings, model: EDM2Model, label: str, guided: bool) -> sp.Plan:
+    """A class under every guidance setting, or unguided beside the null condition; both scored along all of them."""
+    return settings.plan(
+        model,
+        classes=(label,) if guided else (label, NULL),
+        candidates=(label, NULL),
+        guidance=guidance_settings(settings) if guided else sp.Guidance(),
+        record=sp.Record(distances=True),
+    )
+
+
+def with_one_null(plain: xr.Dataset, steered: xr.Dataset) -> xr.Dataset:
+    """Trajectories under every setting and none, with those of the null condition for all of them."""
     # guidance moves the null condition from itself to itself: its trajectories stand for those of every setting
     free = plain.sel(class_label=[NULL]).isel(guidance=np.zeros(steered.sizes["guidance"], int))
     free = free.assign_coords({name: steered[name] for name in ("guidance", "guidance_scale", "sigma_lo", "sigma_hi")})

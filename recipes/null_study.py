@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -37,7 +37,16 @@ from specent.guidance import FORMULA
 from specent.models import FiniteModel, Model
 from specent.models.digits import digits_data
 from specent.schema import NULL, coordinates
-from specent.studies import SampledSettings, limited_threads, output_paths, print_lines, tiny_settings, write_results
+from specent.studies import (
+    ShardedSettings,
+    limited_threads,
+    output_paths,
+    print_lines,
+    run_folder,
+    sampled,
+    tiny_settings,
+    write_results,
+)
 
 Array = NDArray[np.float64]
 Floored = tuple[xr.Dataset, list[float]]
@@ -49,7 +58,7 @@ RADIUS = 16.0
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the study of the null condition.
 
     Parameters
@@ -109,8 +118,13 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "Sampled paths of Gaussian mixtures, with the steps given and with finer ones",
         "Handwritten digits and their trained network, mean over the classes",
     )
-    with limited_threads(settings.threads):
-        for compute, path, heading in zip((states, walks, digits), paths, headings, strict=True):
+    with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
+        parts: tuple[Callable[[Settings], Floored], ...] = (
+            states,
+            partial(walks, folder=folder),
+            partial(digits, folder=folder),
+        )
+        for compute, path, heading in zip(parts, paths, headings, strict=True):
             curves, floors = compute(settings)
             curves = write_results(curves, path, "null_study", settings)
             print_lines(partial(report, curves, floors, heading))
@@ -125,7 +139,7 @@ def states(settings: Settings) -> Floored:
     return profiles(parts, names, "Class against rest of Gaussian mixtures, by noisy states", settings, time)
 
 
-def walks(settings: Settings) -> Floored:
+def walks(settings: Settings, folder: Path) -> Floored:
     """Profiles of mixtures from sampled paths, beside those from noisy states."""
     time, cut = grid(settings), settings.refinement
     fine = np.geomspace(time[0], time[-1], cut * (len(time) - 1) + 1)
@@ -135,14 +149,15 @@ def walks(settings: Settings) -> Floored:
         model = sp.models.mixture(sp.exact.GaussianMixture(RADIUS * np.eye(count), labels=labels))
         exact = by_states(count, settings, time).sel(estimator=["exact"])
         for levels, every in ((time, 1), (fine, cut)):
-            runs = sampled(model, levels, settings.path_samples // (count + 1), settings.seed)
+            plan = planned(model, levels, settings.path_samples // (count + 1), settings.seed)
+            runs = sampled(folder / f"{count} classes {len(levels)} steps", plan)
             ways = three_ways(runs.isel(time=slice(None, None, every)), labels, labels)
             parts.append(xr.concat([exact, ways], "estimator"))
             names[f"1 of {count}, {len(levels)} steps"] = float(sp.exact.null_floor(1 / count))
     return profiles(parts, names, "Class against rest of Gaussian mixtures, by paths", settings, time)
 
 
-def digits(settings: Settings) -> Floored:
+def digits(settings: Settings, folder: Path) -> Floored:
     """Profiles of the digits from paths of the trained network, beside the exact ones of their data."""
     time = np.geomspace(0.02, 100.0, settings.steps)
     data, network = sp.models.finite(*digits_data(), name="digits"), sp.models.digits()
@@ -150,7 +165,8 @@ def digits(settings: Settings) -> Floored:
     known = evidence(noisy(data, settings, time), labels, data.label_prior, time, data.identity)
     exact = three_ways(known, labels, labels).sel(estimator=["mixture", "shortcut"])
     exact = exact.assign_coords(estimator=["exact", "exact shortcut"])
-    ways = three_ways(sampled(network, time, settings.digits_samples, settings.seed), labels, labels)
+    runs = sampled(folder / "digits", planned(network, time, settings.digits_samples, settings.seed))
+    ways = three_ways(runs, labels, labels)
     names = {f"1 of {len(labels)} digits": float(sp.exact.null_floor(network.label_prior).mean())}
     both = xr.concat([exact, ways], "estimator")
     return profiles([both], names, "Class against rest of the digits", settings, time)
@@ -161,18 +177,10 @@ def grid(settings: Settings) -> Array:
     return np.geomspace(0.1, 20 * RADIUS, settings.steps)
 
 
-def sampled(model: Model, time: Array, samples: int, seed: int) -> xr.Dataset:
+def planned(model: Model, time: Array, samples: int, seed: int) -> sp.Plan:
     """Paths of every class and of the null condition."""
     drivers = [*model.labels, NULL]
-    return sp.sample(
-        model,
-        schedule=SCHEDULE,
-        time=time,
-        samples=samples,
-        classes=drivers,
-        record=sp.Record(distances=False),
-        seed=seed,
-    )
+    return sp.Plan(model, SCHEDULE, time, samples, seed=seed, classes=drivers, record=sp.Record(distances=False))
 
 
 def by_states(count: int, settings: Settings, time: Array) -> xr.Dataset:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -27,11 +27,13 @@ import specent as sp
 from specent import arguments
 from specent.models import PipelineModel
 from specent.studies import (
-    SampledSettings,
+    ShardedSettings,
     half_entropy_text,
     limited_threads,
     output_paths,
     print_lines,
+    run_folder,
+    sampled,
     tiny_settings,
     without_meaning,
     write_results,
@@ -44,7 +46,7 @@ _FLOW_LEVELS = (0.02, 50.0)
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the study of attributes.
 
     Parameters
@@ -137,9 +139,12 @@ def main(settings: Settings) -> tuple[Path, ...]:
             # each is written as soon as it is there, so that a later failure costs no samples
             return write_results(dataset, path, "sd15_attributes", public, tiny_network="random" if random else None)
 
-        runs = write(trajectories(settings, model, time), paths[0])
+        folder = stack.enter_context(run_folder(settings, paths[0]))
+        how: dict[str, Any] = {"device": settings.device, "batch_size": settings.batch_size}
+        runs = write(sampled(folder / "trajectories", trajectories(settings, model, time), **how), paths[0])
         profiles = write(sp.entropy(runs), paths[1])
-        write(pictures(settings, model, time), paths[2])
+        shown = sampled(folder / "pictures", pictures(settings, model, time), **how)
+        write(sp.models.previews(model, shown, device=settings.device), paths[2])
     print_lines(lambda: table(profiles, ordered=not random))
     return tuple(paths)
 
@@ -190,21 +195,19 @@ def times(settings: Settings, schedule: sp.schedules.Schedule) -> Times:
     return grid
 
 
-def trajectories(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset:
+def trajectories(settings: Settings, model: PipelineModel, time: Times) -> sp.Plan:
     """Trajectories of every prompt, all prompts scored along them, and the production of every pair."""
-    return sp.sample(
+    return sp.Plan(
         model,
-        schedule=model.schedule,
-        time=time,
-        samples=settings.samples,
-        partitions=partitions_of(settings),
+        model.schedule,
+        time,
+        settings.samples,
+        partitions_of(settings),
+        seed=settings.seed,
         candidates=model.labels,
         # distances between all prompts would outweigh everything else; the production of the pairs is kept
         record=sp.Record(distances=False),
-        seed=settings.seed,
-        device=settings.device,
         precision=settings.precision,
-        batch_size=settings.batch_size,
     )
 
 
@@ -213,26 +216,17 @@ def partitions_of(settings: Settings) -> list[sp.Partition]:
     return [sp.Partition.pair(settings.base, attribute) for attribute in settings.attributes]
 
 
-def pictures(settings: Settings, model: PipelineModel, time: Times) -> xr.Dataset:
-    """A few trajectories of every prompt with common noise, their predictions decoded."""
+def pictures(settings: Settings, model: PipelineModel, time: Times) -> sp.Plan:
+    """A few trajectories of every prompt with common noise, and their predictions."""
     levels = model.schedule.noise_level(time)
     spread = np.geomspace(levels[0], levels[-1], settings.predictions).clip(levels[0], levels[-1])
     nearest = np.abs(np.log(levels) - np.log(spread)[:, None]).argmin(axis=1)
-    runs = sp.sample(
-        model,
-        schedule=model.schedule,
-        time=time,
+    return replace(
+        trajectories(settings, model, time),
         samples=settings.pictures,
-        partitions=partitions_of(settings),
-        candidates=model.labels,
         record=sp.Record(time[np.unique(nearest)], distances=False),
-        seed=settings.seed,
         shared_noise=True,
-        device=settings.device,
-        precision=settings.precision,
-        batch_size=settings.batch_size,
     )
-    return sp.models.previews(model, runs, device=settings.device)
 
 
 def table(profiles: xr.Dataset, ordered: bool = True) -> Iterator[str]:

@@ -30,11 +30,13 @@ from specent.analysis.posterior import side_log_posterior
 from specent.models import FiniteModel
 from specent.schema import NULL
 from specent.studies import (
-    SampledSettings,
+    ShardedSettings,
     half_entropy_text,
     limited_threads,
     output_paths,
     print_lines,
+    run_folder,
+    sampled,
     tiny_settings,
     write_results,
 )
@@ -49,7 +51,7 @@ TELLING = 0.05
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the study of attributes. The seed draws the pictures too.
 
     Parameters
@@ -112,15 +114,18 @@ def main(settings: Settings) -> tuple[Path, ...]:
     ends = -2 * np.log(settings.sigma_max), -2 * np.log(settings.sigma_min)
     channel = schedule, sp.schedules.log_snr_grid(schedule, settings.steps, *ends)
 
-    with limited_threads(settings.threads):
-        runs = trajectories(settings, data, channel, partitions)
+    with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
+        runs = sampled(folder, planned(settings, data, channel, partitions), device=settings.device)
+        if settings.predictions:
+            # in the grey values of the set, so that pictures of all noise levels compare
+            runs = sp.models.previews(data, runs, progress=False)
         runs = write_results(runs, paths[1], "shapes_attributes", settings)
         exact = sp.exact.profiles(
             data, *channel, partitions, samples=settings.draws, seed=settings.seed, device=settings.device
         )
         new = new_pictures(settings, data, channel, partitions)
-    profiles = sp.analysis.combine(exact, new, sp.entropy(runs, estimator="path", keep_replicates=False))
-    profiles = write_results(profiles, paths[0], "shapes_attributes", settings)
+        profiles = sp.analysis.combine(exact, new, sp.entropy(runs, estimator="path", keep_replicates=False))
+        profiles = write_results(profiles, paths[0], "shapes_attributes", settings)
     print_lines(lambda: report(profiles, images, attributes))
     return tuple(paths)
 
@@ -143,23 +148,20 @@ def partitions_of(attributes: Attributes, labels: tuple[str, ...]) -> list[sp.Pa
     return partitions
 
 
-def trajectories(settings: Settings, data: FiniteModel, channel: Channel, partitions: list[sp.Partition]) -> xr.Dataset:
+def planned(settings: Settings, data: FiniteModel, channel: Channel, partitions: list[sp.Partition]) -> sp.Plan:
     """Trajectories of every combination and of the null condition, each scored under all of them."""
     schedule, time = channel
     shown = np.geomspace(settings.sigma_min, settings.sigma_max, settings.predictions).clip(time[0], time[-1])
-    runs = sp.sample(
+    return sp.Plan(
         data,
-        schedule=schedule,
-        time=time,
-        samples=settings.samples,
-        partitions=partitions,
+        schedule,
+        time,
+        settings.samples,
+        partitions,
+        seed=settings.seed,
         classes=[*data.labels, NULL],
         record=sp.Record(shown, distances=False),
-        seed=settings.seed,
-        device=settings.device,
     )
-    # in the grey values of the set, so that pictures of all noise levels compare
-    return sp.models.previews(data, runs, progress=False) if settings.predictions else runs
 
 
 def new_pictures(settings: Settings, data: FiniteModel, channel: Channel, partitions: list[sp.Partition]) -> xr.Dataset:

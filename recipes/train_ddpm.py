@@ -26,10 +26,12 @@ from specent.errors import visible
 from specent.models.base import resolve_device
 from specent.models.ddpm_network import need_diffusers
 from specent.studies import (
-    SampledSettings,
+    ShardedSettings,
     limited_threads,
     mark_tiny,
     print_lines,
+    run_folder,
+    sampled,
     stored_settings,
     tiny_settings,
     without_meaning,
@@ -50,7 +52,7 @@ _HARDLY = "hardly trained"
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(ShardedSettings):
     """Settings of the training. What is left open follows from the height of the pictures.
 
     Parameters
@@ -237,18 +239,19 @@ def compare(settings: Settings, data: sp.images.ImageSet, folder: Path, trajecto
     # the times the network knows, thinned where they are denser than an ancestral chain needs
     time = np.unique(sp.schedules.edm_grid(settings.levels, 0.0101, 157.0, schedule=schedule).round())
     partitions = [sp.Partition.full(model.labels)]
-    runs = sp.sample(
-        model, schedule=schedule, time=time, samples=trajectories, partitions=partitions, candidates=model.labels,
-        record=sp.Record(distances=False), seed=settings.seed, device=settings.device,
+    plan = sp.Plan(
+        model, schedule, time, trajectories, partitions, seed=settings.seed, candidates=model.labels,
+        record=sp.Record(distances=False),
     )  # fmt: skip
     exact = sp.exact.profiles(
         sp.models.finite(data.images, data.label_names, name=data.name), schedule, time, partitions,
         samples=4 * trajectories, seed=settings.seed, device=settings.device,
     )  # fmt: skip
-    sampled = sp.entropy(runs, keep_replicates=False)
-    both = sp.analysis.combine(exact, sampled)
-    both = sp.schema.with_settings(both, recipe="train_ddpm", recipe_settings=stored_settings(settings))
-    path = sp.write(mark_tiny(both, _HARDLY if settings.tiny else None), folder / PROFILES, overwrite=True)
+    with run_folder(settings, folder) as run:
+        paths = sp.entropy(sampled(run, plan, device=settings.device), keep_replicates=False)
+        both = sp.analysis.combine(exact, paths)
+        both = sp.schema.with_settings(both, recipe="train_ddpm", recipe_settings=stored_settings(settings))
+        path = sp.write(mark_tiny(both, _HARDLY if settings.tiny else None), folder / PROFILES, overwrite=True)
     print_lines(lambda: half_entropy_table(both))
     return path
 

@@ -22,6 +22,7 @@ from specent.untrusted import open_regular
 _PACKAGE = Path(__file__).resolve().parent
 _LONGEST = 255  # bytes of one name, on every common file system
 _LONGEST_PATH = 4095  # bytes of a whole path
+_LONGEST_PART = 80
 
 
 def as_path(path: Any, argument: str = "path", *, error: type[SpecentError] = SpecentError) -> Path:
@@ -69,6 +70,31 @@ def as_path(path: Any, argument: str = "path", *, error: type[SpecentError] = Sp
                 f"to {_LONGEST} at most"
             )
     return expanded
+
+
+def name_part(text: str) -> str:
+    """A text, such as the label of a class, as a part of the name of a file: other texts give other names.
+
+    Letters, digits, spaces and ``+-_.`` stay, if none of them would lead out of a folder or hide the file; everything
+    else is written as in addresses. A long text is cut, and its digest says which it is.
+
+    Examples
+    --------
+    >>> name_part("golden retriever"), name_part("../etc/passwd"), name_part("cat|dog")
+    ('golden retriever', '%2E.%2Fetc%2Fpasswd', 'cat%7Cdog')
+    """
+    letters = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in " +-_.") else _escaped(letter) for letter in text
+    )
+    if letters[:1] in (".", " ", "-", "~"):
+        letters = _escaped(letters[0]) + letters[1:]
+    if len(letters) > _LONGEST_PART:
+        letters = f"{letters[: _LONGEST_PART - 17]}~{sha256(text.encode('utf-8', 'surrogatepass'))[:16]}"
+    return letters
+
+
+def _escaped(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "surrogatepass"))
 
 
 def output_path(

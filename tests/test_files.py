@@ -261,3 +261,26 @@ def test_nothing_else_in_the_package_writes_files() -> None:
             if (owner in ("os", "tempfile") and function.attr in WRITING) or behind:
                 offenders.append(f"{path.relative_to(ROOT)}:{line} {function.attr}")
     assert {offender.partition(":")[0] for offender in offenders} == {"specent/files.py"}, offenders
+
+
+HOSTILE = [
+    "../../etc/passwd", "/etc/passwd", ".hidden", "~root", "-rf", "a\x00b", "a\x1b[2J\u202eb", "<script>", "a/b",
+    "a\\b", "a:b", "C:", "con|aux", "x" * 5000, "\u00e4\u200b", "..", ".", " ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_name_stays_in_the_folder_and_on_the_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / f"study_{files.name_part(text)}.nc"
+    path.write_text("")
+    assert path.resolve().parent == tmp_path.resolve()
+    assert os.listdir(tmp_path) == [path.name]
+    assert path.name.isascii()
+    assert path.name.isprintable()
+    assert not (tmp_path / files.name_part(text)).name.startswith((".", "-", "~", " "))
+    assert (tmp_path / files.name_part(text)).resolve().parent == tmp_path.resolve()
+
+
+def test_names_that_differ_make_files_that_differ() -> None:
+    names = [*HOSTILE, *("x" * n for n in range(60, 120)), "x" * 79 + "/", "a%2Fb", "a%b", "%2E"]
+    assert len({files.name_part(name) for name in names}) == len(set(names))

@@ -6,9 +6,13 @@ A model of latents decodes them through its autoencoder, so whoever opens the ar
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import dask.array as da
+import dask.base
 import numpy as np
 import torch
 import xarray as xr
@@ -23,12 +27,17 @@ from specent.models.outputs import reason
 _RUN = ("guidance", "class_label", "sample", "prediction_time")
 _PICTURE = ("preview_channel", "preview_y", "preview_x")
 _DATA = ("channel", "y", "x")
+_BLOCK_BYTES = 32 << 20
+_map_blocks: Callable[..., Any] = da.map_blocks
 
 
 def previews(
     model: Model, runs: xr.Dataset, *, batch_size: int = 8, device: str = "cpu", progress: bool = True
 ) -> xr.Dataset:
     """Decode the predictions of a run into pictures.
+
+    Of a run that is in Dask arrays, a run folder for example, pictures are decoded block by block when they are used or
+    written, and are never in memory as a whole.
 
     Parameters
     ----------
@@ -41,7 +50,7 @@ def previews(
     device : {"cpu", "cuda"}
         Where they are decoded.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show a progress bar; there is none for what is decoded later.
 
     Returns
     -------
@@ -68,19 +77,45 @@ def previews(
     shows, where = arguments.flag(progress, "progress"), resolve_device(device)
     _check(model, runs)
     data = runs["prediction"].transpose(*_RUN, *_DATA)
+    if data.chunks is not None:
+        return _with_previews(runs, _later(model, data, size, where))
     counts = [data.sizes[dim] for dim in _RUN]
     previews: Any = None
     with tqdm(total=int(np.prod(counts)), desc="decoding", unit="picture", disable=not shows, mininterval=1.0) as bar:
-        # a lazy archive is read a class at a time
         for block in np.ndindex(*counts[:2]):
             values = np.asarray(data[block].values).reshape(-1, *model.shape)
             for low in range(0, len(values), size):
+                # a lazy archive is read a class at a time
                 pictures = _decoded(model, values[low : low + size], where)
                 if previews is None:
                     previews = np.empty((*counts[:2], len(values), *pictures.shape[1:]), np.uint8)
                 previews[block][low : low + size] = pictures
                 bar.update(len(pictures))
     return _with_previews(runs, previews.reshape(*counts, *previews.shape[3:]))
+
+
+def _later(model: Model, data: xr.DataArray, size: int, device: torch.device) -> Any:
+    """The pictures as a Dask array over the blocks of the predictions, cut where pictures take much memory."""
+    # a picture of nothing says how large pictures are
+    shape = _decoded(model, np.zeros((1, *model.shape), np.float32), device).shape[1:]
+    each = data.sizes["guidance"] * data.sizes["prediction_time"] * int(np.prod(shape))
+    most = max(1, _BLOCK_BYTES // each)
+    samples = tuple(min(most, n - low) for n in data.chunksizes["sample"] for low in range(0, n, most))
+    classes = (1,) * data.sizes["class_label"] if most == 1 else data.chunksizes["class_label"]
+    whole = dict.fromkeys((0, 3, 4, 5, 6), -1)
+    blocks = data.data.rechunk({**whole, 1: classes, 2: samples})
+    # of the threads that read blocks one at a time may use the network
+    lock = threading.Lock()
+
+    def decoded(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        values = block.reshape(-1, *model.shape)
+        with lock:
+            parts = [_decoded(model, values[low : low + size], device) for low in range(0, len(values), size)]
+        return np.concatenate(parts).reshape(*block.shape[:4], *shape)
+
+    name = f"preview-{dask.base.tokenize(data.data.name, model.identity)}"
+    chunks = (*blocks.chunks[:4], *((n,) for n in shape))
+    return _map_blocks(decoded, blocks, dtype=np.uint8, chunks=chunks, name=name, meta=np.empty((0,) * 7, np.uint8))
 
 
 def _check(model: Model, runs: xr.Dataset) -> None:
@@ -134,7 +169,7 @@ def _decoded(model: Model, values: np.ndarray[Any, Any], device: torch.device) -
     return greys
 
 
-def _with_previews(runs: xr.Dataset, pictures: np.ndarray[Any, Any]) -> xr.Dataset:
+def _with_previews(runs: xr.Dataset, pictures: Any) -> xr.Dataset:
     """The runs with their pictures, which are the only change."""
     sizes = dict(zip(_PICTURE, pictures.shape[4:], strict=True))
     bare = runs.drop_vars([name for name in ("preview", *_PICTURE) if name in runs.variables])

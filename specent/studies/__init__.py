@@ -10,6 +10,7 @@ from specent.studies.recipes import recipe as recipe
 from specent.studies.recipes import recipe_error as recipe_error
 from specent.studies.recipes import recipe_names as recipe_names
 from specent.studies.recipes import recipe_path as recipe_path
+from specent.studies.runs import remove_run as remove_run
 from specent.studies.runs import run_folder as run_folder
 from specent.studies.runs import sampled as sampled
 from specent.studies.scaling import fit_both_laws as fit_both_laws
@@ -38,6 +39,7 @@ __all__ = [
     "recipe_error",
     "recipe_names",
     "recipe_path",
+    "remove_run",
     "run_folder",
     "sampled",
     "stored_settings",

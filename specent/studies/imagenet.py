@@ -1,18 +1,26 @@
-"""What the studies of ImageNet with EDM2 share: settings, networks, and a folder of finished classes."""
+"""What the studies of ImageNet with EDM2 share: settings, networks, and a folder in which class after class is done.
+
+Each class has plans of its own, because it is scored against the null condition alone. They are carried out in shards
+in run folders within that of the study; once the profiles of a class are written, its trajectories are removed.
+"""
 
 # no postponed annotations: the command line reads those of a parent class in the module of the child
 import json
 import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tqdm.auto import tqdm
+
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import SpecentError
-from specent.studies.outputs import existing_folder
-from specent.studies.settings import SampledSettings
+from specent.studies.outputs import existing_folder, mark_tiny
+from specent.studies.runs import remove_run, sampled
+from specent.studies.settings import ShardedSettings
 from specent.untrusted import read_regular
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from specent.models import EDM2Model
+    from specent.runs import Plan
 
 _MOST_BYTES = 1 << 24
 FEW_CLASSES = 12
@@ -28,7 +37,7 @@ FEW_CLASSES = 12
 
 
 @dataclass(frozen=True)
-class ImageNetSettings(SampledSettings):
+class ImageNetSettings(ShardedSettings):
     """Settings of every study of ImageNet.
 
     Parameters
@@ -39,8 +48,11 @@ class ImageNetSettings(SampledSettings):
         The unconditional network; that beside the conditional one if both are in a folder.
     label_names : Path, optional
         Text file with the name of a class on every line; they are numbers if not given.
+    out : Path, optional
+        Folder of the study, which stays: the profiles of every class, and the trajectories of the one that is being
+        sampled. One beside the output by default.
     folder : Path, optional
-        Folder of the profiles of every class; one beside the output by default.
+        Another name of `out`.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works, with random networks.
     classes : tuple of str
@@ -95,6 +107,12 @@ class ImageNetSettings(SampledSettings):
                 "network=None: give the conditional network, and null_network= the unconditional one; docs/edm2.md "
                 "says where they are. With tiny=True (--tiny) random ones are written and used"
             )
+        if self.folder is not None:
+            if self.out is not None:
+                raise SpecentError(
+                    f"out={str(self.out)!r} and folder={str(self.folder)!r} are two names of one setting; give out"
+                )
+            object.__setattr__(self, "out", self.folder)
         super().__post_init__()
 
     @property
@@ -108,12 +126,17 @@ class ImageNetSettings(SampledSettings):
 
         return edm_grid(self.steps, self.sigma_min, self.sigma_max, self.rho)
 
-    def options(self) -> dict[str, Any]:
-        """Arguments of `specent.sample` that follow from the settings alone."""
+    def plan(self, model: "EDM2Model", **options: Any) -> "Plan":
+        """A plan on the grid of the settings."""
+        from specent.runs import Plan
         from specent.schedules import VE
 
-        names = ("samples", "seed", "device", "batch_size", "precision", "compiled")
-        return {"schedule": VE(), "time": self.grid(), **{name: getattr(self, name) for name in names}}
+        names = ("samples", "seed", "precision")
+        return Plan(model, VE(), self.grid(), **({name: getattr(self, name) for name in names} | options))
+
+    def engine(self, **options: Any) -> dict[str, Any]:
+        """Arguments of `specent.run` that the numbers do not depend on."""
+        return {name: getattr(self, name) for name in ("device", "batch_size", "compiled")} | options
 
 
 def open_networks(settings: ImageNetSettings, stack: ExitStack, vae: str | None = None) -> "EDM2Model":
@@ -173,39 +196,96 @@ def labels_of(argument: str, names: tuple[str, ...], labels: tuple[str, ...]) ->
     return chosen
 
 
-def class_folder(folder: Path | None, output: Path) -> Path:
-    """The folder of the classes, which is created if it is not there."""
-    return existing_folder(output.with_name(f"{output.stem}_classes") if folder is None else folder)
+def class_folder(out: Path | None, output: Path) -> Path:
+    """The folder of the study, which is created if it is not there."""
+    return existing_folder(output.with_name(f"{output.stem}_classes") if out is None else out, "out")
 
 
-def finished_class(file: Path, key: dict[str, Any], overwrite: bool) -> "xr.Dataset | None":
-    """The archive of a class, if there is one that was written with the same settings.
+@dataclass(frozen=True)
+class ClassStudy:
+    """A study of class after class.
 
     Parameters
     ----------
-    file : Path
-        The archive.
-    key : dict
-        The settings that its numbers depend on.
-    overwrite : bool
-        Whether an archive of other settings may be replaced; otherwise it is an error.
+    settings : ImageNetSettings
+        Its settings.
+    folder : Path
+        Its folder, see `class_folder`.
+    plans : callable
+        Plans of a label, by what their run folder is called behind the number of the class.
+    analyse : callable
+        Profiles from the trajectories of these plans.
+    keeps : bool
+        Whether the run folder of a class stays when its profiles are written.
     """
-    from specent import archive
 
-    if not file.exists():
-        return None
-    plain = json.loads(json.dumps(key))
-    with archive.open(file) as dataset:
-        before = json.loads(dataset.attrs["settings"]).get("class_key", {})
-        if before == plain:
-            return dataset.load()
-    if overwrite:
-        return None
-    differs = sorted(name for name in {*before, *plain} if before.get(name) != plain.get(name))
-    raise SpecentError(
-        f"folder={str(file.parent)!r} holds {file.name} of other settings ({', '.join(differs)}); choose another "
-        "folder, or pass overwrite=True to sample such classes again"
-    )
+    settings: ImageNetSettings
+    folder: Path
+    plans: "Callable[[str], Mapping[str, Plan]]"
+    analyse: "Callable[[Mapping[str, xr.Dataset]], xr.Dataset]"
+    keeps: bool = False
+
+    def profiles(self, numbers: Mapping[str, int]) -> "list[xr.Dataset]":
+        """Profiles of the classes, of which the numbers are given: those in the folder, and new ones."""
+        plans = {label: self.plans(label) for label in numbers}
+        files = {label: self.folder / f"{number:04d}.nc" for label, number in numbers.items()}
+        # what is in the way is said before any work
+        done = {label: self._finished(file, plans[label]) for label, file in files.items()}
+        few = len(numbers) <= FEW_CLASSES
+        for label in tqdm(numbers, desc="classes", unit="class", disable=few):
+            if done[label] is None:
+                done[label] = self._class(files[label], plans[label], shows=few)
+        return [profiles for profiles in done.values() if profiles is not None]
+
+    def _class(self, file: Path, plans: "Mapping[str, Plan]", shows: bool) -> "xr.Dataset":
+        """Sample a class, and write its profiles."""
+        from specent import archive, schema
+
+        folders = {name: file.with_name(f"{file.stem}_{name}") for name in plans}
+        runs = {}
+        for name, plan in plans.items():
+            if self.settings.overwrite:
+                _clear_other(folders[name], plan)
+            runs[name] = sampled(folders[name], plan, **self.settings.engine(progress=shows))
+        profiles = schema.with_settings(self.analyse(runs).load(), class_key=self._key(plans.values()))
+        profiles = mark_tiny(profiles, self.settings.tiny_network)
+        archive.write(profiles, file, overwrite=self.settings.overwrite)
+        for folder in folders.values() if not self.keeps else ():
+            remove_run(folder)
+        return profiles
+
+    def _key(self, plans: "Iterable[Plan]") -> list[dict[str, Any]]:
+        """What decides the profiles of a class."""
+        more = {"replicates": self.settings.replicates}
+        return [{**plan.definition, "samples": plan.samples, **more} for plan in plans]
+
+    def _finished(self, file: Path, plans: "Mapping[str, Plan]") -> "xr.Dataset | None":
+        """The profiles of a class, if there are some of the same plans."""
+        from specent import archive
+        from specent.runs.plan import first_difference
+
+        if not file.exists():
+            return None
+        with archive.open(file) as dataset:
+            before = json.loads(dataset.attrs["settings"]).get("class_key", {})
+            differs = first_difference(before, self._key(plans.values()))
+            if not differs:
+                return dataset.load()
+        if self.settings.overwrite:
+            return None
+        raise SpecentError(
+            f"out={str(file.parent)!r} holds {file.name} of another plan: {differs}; choose another folder, or pass "
+            "overwrite=True to sample such classes again"
+        )
+
+
+def _clear_other(folder: Path, plan: "Plan") -> None:
+    """Remove the run of another plan from its folder."""
+    from specent.archive.run_folder import RECORD, RunFolder
+    from specent.runs.plan import first_difference
+
+    if (folder / RECORD).exists() and first_difference(RunFolder.read(folder).plan, plan.definition):
+        remove_run(folder)
 
 
 def join_classes(profiles: "list[xr.Dataset]") -> "xr.Dataset":

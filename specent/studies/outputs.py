@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from specent.arguments import brief
 from specent.errors import SpecentError
+from specent.files import name_part
 from specent.studies.settings import StudySettings, stored_settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def output_paths(output: Path, *parts: str, overwrite: bool) -> list[Path]:
     output : Path
         The first archive.
     *parts : str
-        What the others hold; it is appended to the name of the first.
+        What the others hold, perhaps labels of classes; it is appended to the name of the first.
     overwrite : bool
         Whether files that exist may be replaced.
 
@@ -38,7 +39,7 @@ def output_paths(output: Path, *parts: str, overwrite: bool) -> list[Path]:
     from specent import archive
 
     first = archive.check_output(output, overwrite=overwrite)
-    beside = [first.with_name(f"{first.stem}_{part}.nc") for part in parts]
+    beside = [first.with_name(f"{first.stem}_{name_part(part)}.nc") for part in parts]
     return [first, *(archive.check_output(path, overwrite=overwrite) for path in beside)]
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def run_folder(settings: ShardedSettings, output: Path) -> Iterator[Path]:
     """The run folder of a study: that of its settings, or one beside the output, which is removed at the end.
 
-    If the ``with`` block fails, or the process is killed, the folder stays, and the same study goes on with it.
+    A study of several plans keeps a run folder of each in it. If the ``with`` block fails, or the process is killed,
+    the folder stays, and the same study goes on with it.
 
     Parameters
     ----------
@@ -38,6 +39,25 @@ def run_folder(settings: ShardedSettings, output: Path) -> Iterator[Path]:
         return
     folder = output.with_name(f"{output.stem}_run")
     yield folder
+    for part in folder.glob("*/run.json"):
+        remove_run(part.parent)
+    remove_run(folder)
+
+
+def remove_run(folder: Path) -> None:
+    """Remove a run from its folder, and the folder if nothing else is in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = Path(name, "run")
+    ...     folder.mkdir()
+    ...     _ = Path(folder, "run.json").write_text("{}")
+    ...     remove_run(folder)
+    ...     folder.exists()
+    False
+    """
     for pattern in ("shard-*.nc", "run.json", ".lock"):
         for file in folder.glob(pattern):
             file.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,30 @@ def test_every_prediction_is_decoded_to_its_place(latents: PipelineModel, runs: 
         wanted = (255 * latents.decode(one)[0]).numpy()
         # rounded to whole numbers; batches of another size differ by rounding in single precision
         assert np.abs(made["preview"].values[place].astype(float) - wanted).max() < 0.501
+
+
+@pytest.mark.parametrize("most", [1, 1 << 30])
+def test_lazy_runs_are_decoded_when_they_are_used(
+    latents: PipelineModel, runs: xr.Dataset, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Block by block, cut where pictures take more memory than a block may; the same as at once."""
+    sizes: list[int] = []
+    decode = PipelineModel.decode
+
+    def counted(self: PipelineModel, x: Tensor) -> Tensor:
+        sizes.append(len(x))
+        return decode(self, x)
+
+    monkeypatch.setattr(PipelineModel, "decode", counted)
+    monkeypatch.setattr(sys.modules[sp.models.previews.__module__], "_BLOCK_BYTES", most)
+    lazy = sp.models.previews(latents, runs.chunk(class_label=1, sample=2), batch_size=3, progress=False)
+    # one of nothing, for the size of a picture
+    assert sizes == [1]
+    once = sp.models.previews(latents, runs, progress=False)
+    sizes.clear()
+    xr.testing.assert_equal(lazy.preview.compute(), once.preview)
+    assert sum(sizes) == np.prod(runs.prediction.shape[:4])
+    assert max(sizes) <= 3
 
 
 def test_nothing_else_changes_but_the_history(latents: PipelineModel, runs: xr.Dataset, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import xarray as xr
 
 import specent as sp
 from specent import command
+from specent.archive import shards
 from specent.errors import SpecentError
 from specent.models.edm2.tiny_networks import write_tiny
+from specent.runs import running
 from specent.studies import recipe
 
 # a handful of trajectories says little
@@ -94,11 +96,13 @@ def test_a_profile_is_that_of_the_class_against_the_null_condition(networks: tup
     assert json.loads(found.attrs["settings"])["null_floor"] == {"2 | null": pytest.approx(0.5409, abs=1e-4)}
 
 
-def test_the_null_condition_is_sampled_once_for_all_settings(networks: tuple[Path, Path]) -> None:
+def test_the_null_condition_is_sampled_once_for_all_settings(networks: tuple[Path, Path], tmp_path: Path) -> None:
     module = recipe("imagenet_guidance")
     settings = module.Settings(tiny=True, **SMALL, scales=(2.0, 3.0), sigma_lo=(0.0, 0.2), sigma_hi=(np.inf, 5.0))
     model = sp.models.edm2(networks[0], null=networks[1])
-    short = module.trajectories(settings, model, "1", progress=False)
+    parts = [sp.run(module.planned(settings, model, "1", guided), tmp_path / str(guided), progress=False)
+             for guided in (False, True)]  # fmt: skip
+    short = module.with_one_null(*map(sp.open, parts))
     plain = sp.sample(
         model, schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(8), samples=6, classes=["1", "null"],
         candidates=["1", "null"], guidance=[sp.Guidance(), *module.guidance_settings(settings)], progress=False,
@@ -112,42 +116,46 @@ def test_the_null_condition_is_sampled_once_for_all_settings(networks: tuple[Pat
         np.testing.assert_allclose(first[name], second[name], atol=2e-3)
 
 
-class Stopped(BaseException):
-    """Stands for an interruption."""
-
-
 @pytest.mark.parametrize("name", ["imagenet_edm2", "imagenet_guidance"])
-def test_a_stopped_study_goes_on_with_the_classes_that_are_missing(
+def test_a_stopped_study_goes_on_with_the_shards_that_are_missing(
     networks: tuple[Path, Path], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more: dict[str, object] = {
-        **LEAST,
-        "classes": ("0", "2"),
-        **({"shown": ("none",)} if name == "imagenet_edm2" else {}),
-    }
-    sampled: list[str] = []
-    first, plain = [True], sp.sample
+    shown = {"shown": ("none",)} if name == "imagenet_edm2" else {}
+    more: dict[str, object] = {**LEAST, "samples": 3, "classes": ("0", "2"), **shown}
+    written: list[str] = []
+    plain = sp.archive.write
+    # shards of two samples of one condition: of a class there are four, six with guidance
+    monkeypatch.setattr(running, "_SHARD_NUMBERS", 1)
+    monkeypatch.setattr(shards, "_SAMPLES", 2)
 
-    def counted(*arguments: object, **options: object) -> xr.Dataset:
-        sampled.append(options["classes"][0])
-        if sampled[-1] == "2" and first:
-            raise Stopped
-        return plain(*arguments, **options)
+    def stopping(dataset: xr.Dataset, path: Path, **options: object) -> Path:
+        if len(written) == 8:
+            raise KeyboardInterrupt
+        written.append(f"{path.parent.name}/{path.name}")
+        return plain(dataset, path, **options)
 
-    monkeypatch.setattr(sp, "sample", counted)
-    with pytest.raises(Stopped):
-        made(name, networks, tmp_path, **more)
+    with monkeypatch.context() as patch:
+        patch.setattr(sp.archive, "write", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            made(name, networks, tmp_path, **more)
     assert [path.name for path in tmp_path.iterdir()] == ["out_classes"]
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out_classes").iterdir()}
-    assert sorted(before) == ["0000.nc"]
-    sampled.clear()
-    first.clear()
-    path, *_ = made(name, networks, tmp_path, **more)
-    assert set(sampled) == {"2"}
-    assert {one.name: one.read_bytes() for one in (tmp_path / "out_classes").iterdir() if one.name in before} == before
-    sampled.clear()
-    made(name, networks, tmp_path, **more, output=tmp_path / "whole.nc", folder=tmp_path / "other")
-    assert {"0", "2"} == set(sampled)
+    folder = tmp_path / "out_classes"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.nc")}
+    assert folder / "0000.nc" in before
+    assert len(before) > 1
+    again: list[Path] = []
+
+    def noting(dataset: xr.Dataset, path: Path, **options: object) -> Path:
+        again.append(path)
+        return plain(dataset, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sp.archive, "write", noting)
+        path, *_ = made(name, networks, tmp_path, **more)
+    # neither the profiles nor the shards that were there are written once more
+    assert not before.keys() & set(again)
+    assert sorted(one.name for one in folder.iterdir()) == ["0000.nc", "0002.nc"]
+    made(name, networks, tmp_path, **more, output=tmp_path / "whole.nc", out=tmp_path / "other")
     np.testing.assert_array_equal(sp.open(path).entropy, sp.open(tmp_path / "whole.nc").entropy)
 
 
@@ -160,6 +168,7 @@ def test_classes_of_other_settings_are_refused_before_work_and_replaced_on_reque
         **LEAST,
         "shown": ("none",),
         "output": tmp_path / "again.nc",
+        # the other name of out
         "folder": tmp_path / "out_classes",
         "seed": 1,
     }
@@ -168,8 +177,8 @@ def test_classes_of_other_settings_are_refused_before_work_and_replaced_on_reque
         raise AssertionError("sampled")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sp, "sample", never)
-        with pytest.raises(SpecentError, match=r"0000.nc of other settings \(seed\)"):
+        patch.setattr(sp.runs, "run", never)
+        with pytest.raises(SpecentError, match=r"0000.nc of another plan: \[0\].seed is 0 there and 1 here"):
             made("imagenet_edm2", networks, tmp_path, **again)
     made("imagenet_edm2", networks, tmp_path, **again, overwrite=True)
     after = sp.open(tmp_path / "again.nc")
@@ -181,9 +190,14 @@ def test_a_damaged_class_is_named(networks: tuple[Path, Path], tmp_path: Path) -
     made("imagenet_edm2", networks, tmp_path, **LEAST, shown=("none",), classes=("0",))
     file = tmp_path / "out_classes" / "0000.nc"
     file.write_bytes(file.read_bytes()[:-100])
-    again = {"output": tmp_path / "b.nc", "folder": file.parent}
+    again = {"output": tmp_path / "b.nc", "out": file.parent}
     with pytest.raises(SpecentError, match=r"0000.nc"):
         made("imagenet_edm2", networks, tmp_path, **LEAST, shown=("none",), **again)
+
+
+def test_one_folder_has_one_name(networks: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(SpecentError, match="are two names of one setting; give out"):
+        made("imagenet_edm2", networks, tmp_path, out=tmp_path / "a", folder=tmp_path / "b")
 
 
 def test_shown_classes_get_more_trajectories_and_all_may_be_kept(networks: tuple[Path, Path], tmp_path: Path) -> None:
@@ -195,13 +209,13 @@ def test_shown_classes_get_more_trajectories_and_all_may_be_kept(networks: tuple
     )  # fmt: skip
     assert sp.open(first).partition.values.tolist() == ["cat | null", "dog | null"]
     folder = tmp_path / "out_classes"
-    counts = [sp.open(folder / f"000{i}_trajectories.nc").sizes["sample"] for i in (0, 1)]
+    counts = [sp.open(folder / f"000{i}_run").sizes["sample"] for i in (0, 1)]
     assert counts == [6, 9]
     pictures = sp.open(second)
     assert pictures.class_label.values.tolist() == ["dog"]
     # the pictures are those of the first trajectories that were counted
-    kept = sp.open(folder / "0001_trajectories.nc")
-    np.testing.assert_allclose(pictures.final[0, 0], kept.final.sel(class_label="dog")[0, :3], atol=1e-3)
+    kept = sp.open(folder / "0001_run")
+    np.testing.assert_allclose(pictures.final[0, 0], kept.final.sel(class_label="dog")[0, :3], atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -248,5 +262,5 @@ def test_bad_guidance_is_refused(settings: dict[str, object], message: str) -> N
 
 def test_a_folder_that_cannot_be_made_is_refused(networks: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpecentError, match=r"folder=.* cannot be created"):
+    with pytest.raises(SpecentError, match=r"out=.* cannot be created"):
         made("imagenet_edm2", networks, tmp_path, shown=("none",), folder=tmp_path / "file" / "classes")

@@ -79,9 +79,9 @@ def test_the_half_entropy_place_is_that_of_speciation(states) -> None:
     assert found[0] == pytest.approx(level, rel=1e-12)
 
 
-def test_paths_of_the_mixture_agree_with_states_and_finer_ones_come_nearer_the_floor() -> None:
+def test_paths_of_the_mixture_agree_with_states_and_finer_ones_come_nearer_the_floor(tmp_path: Path) -> None:
     settings = study.Settings(path_classes=(2,), path_samples=900, steps=24, refinement=6, draws=4000)
-    made, (floor, _) = study.walks(settings)
+    made, (floor, _) = study.walks(settings, tmp_path)
     coarse, fine = (made.sel(partition=name) for name in made.partition.values)
     error = abs(fine.entropy.sel(estimator="mixture") - fine.entropy.sel(estimator="exact")).max()
     # 600 paths and 8000 states: at most 0.4 / sqrt(600) = 0.016 bit at any one of 24 times
@@ -96,8 +96,8 @@ def test_paths_of_the_mixture_agree_with_states_and_finer_ones_come_nearer_the_f
         assert clean(made, "mixture", str(one.partition.item())) < 1e-6
 
 
-def test_the_null_network_of_the_digits_is_not_the_mixture_of_its_classes() -> None:
-    made, (floor,) = study.digits(study.Settings(digits_samples=12, steps=48))
+def test_the_null_network_of_the_digits_is_not_the_mixture_of_its_classes(tmp_path: Path) -> None:
+    made, (floor,) = study.digits(study.Settings(digits_samples=12, steps=48), tmp_path)
     assert floor == pytest.approx(0.2417, abs=1e-3)
     name = "1 of 10 digits"
     # exact: ten draws of the null condition in 12, on average over the classes

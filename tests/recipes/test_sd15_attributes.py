@@ -71,7 +71,8 @@ def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None
         for driver in range(2):
             wanted = model.denoise(x, level, torch.tensor([driver]))[0].numpy()
             found = start.isel(class_label=driver, sample=index).values
-            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+            # predictions are kept with ten bits of the mantissa
+            np.testing.assert_allclose(found, wanted, rtol=2**-11 + 1e-5, atol=1e-4)
 
 
 # five steps of a network that knows nothing: its estimators do not agree, as the run says

@@ -11,7 +11,7 @@ import pytest
 import specent as sp
 from specent.errors import SpecentError
 from specent.runs import running
-from specent.studies import recipe
+from specent.studies import ShardedSettings, recipe, run_folder, sampled
 
 SMALL: dict[str, Any] = {"samples": 4, "steps": 5, "exact_samples": 5, "predictions": 2}
 
@@ -73,3 +73,19 @@ def test_a_run_folder_that_is_named_stays_and_may_grow(tmp_path: Path) -> None:
     assert sp.open(written[0]).sizes["sample"] == sp.open(out).sizes["sample"] == 6
     with pytest.raises(SpecentError, match=r"another plan: time\[0\] is 0.02 there and 0.1 here"):
         study(tmp_path, out=out, overwrite=True, sigma_min=0.1)
+
+
+def test_a_study_of_several_plans_has_a_folder_for_each_and_removes_them_all(tmp_path: Path) -> None:
+    mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
+    plan = sp.Plan(sp.models.mixture(mix), sp.schedules.VE(), sp.schedules.edm_grid(4, 0.02, 100.0), 2)
+    settings = ShardedSettings()
+    with run_folder(settings, tmp_path / "a.nc") as folder:
+        runs = [sampled(folder / name, plan, progress=False) for name in ("one", "two")]
+        assert sorted(os.listdir(folder)) == ["one", "two"]
+        assert runs[0].identical(runs[1])
+        (folder / "two" / "mine.txt").write_text("kept")
+    # what is not of a run is left alone
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")] == ["a_run/two/mine.txt"]
+    with run_folder(ShardedSettings(out=tmp_path / "stays"), tmp_path / "a.nc") as folder:
+        sampled(folder / "one", plan, progress=False)
+    assert sp.archive.status(tmp_path / "stays" / "one").missing == 0
