@@ -30,6 +30,7 @@ HEAVY = {
     "sklearn",
     "PIL",
     "pyarrow",
+    "distributed",
 }
 # what stands outside the floors: the public surface, and the table of names that have moved
 ROOF = {PACKAGE / "__init__.py", PACKAGE / "_retired.py"}
@@ -85,7 +86,7 @@ LIBRARIES = {
     "sampling": {"torch"},
     "quality": {"torch", "transformers"},
     "diagnostics": {"torch"},
-    "runs": {"torch"},
+    "runs": {"distributed", "torch"},
     "plotting": {"holoviews", "bokeh", "panel", "hvplot", "PIL"},
     "studies": {"torch"},
     "command": {"cyclopts"},

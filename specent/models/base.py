@@ -218,6 +218,27 @@ class Model(ABC):
         return self.denoise(x[rows], sigma, conditions)
 
 
+def named_device(device: str | torch.device) -> torch.device:
+    """The torch device of that name, whether or not this machine has it.
+
+    Raises
+    ------
+    SpecentError
+        If the name is neither the processor nor a CUDA GPU.
+
+    Examples
+    --------
+    >>> named_device("cuda:1")
+    device(type='cuda', index=1)
+    """
+    match = (
+        re.fullmatch(r"(cpu(:0)?|cuda(:\d{1,4})?)", str(device)) if isinstance(device, (str, torch.device)) else None
+    )
+    if match is None:
+        raise SpecentError(f"device={brief(device)} cannot be used; use 'cpu', 'cuda' or, for example, 'cuda:0'")
+    return torch.device(device)
+
+
 def resolve_device(device: str | torch.device) -> torch.device:
     """The torch device of that name, after checking that it is there.
 
@@ -231,12 +252,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     >>> resolve_device("cpu")
     device(type='cpu')
     """
-    match = (
-        re.fullmatch(r"(cpu(:0)?|cuda(:\d{1,4})?)", str(device)) if isinstance(device, (str, torch.device)) else None
-    )
-    if match is None:
-        raise SpecentError(f"device={brief(device)} cannot be used; use 'cpu', 'cuda' or, for example, 'cuda:0'")
-    result = torch.device(device)
+    result = named_device(device)
     if result.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:

@@ -100,7 +100,7 @@ def _stoppable() -> Iterator[Stopped]:
         if wished:
             raise KeyboardInterrupt
         wished = True
-        sys.stderr.write("\nspecent: stopping after this shard; interrupt again to stop at once\n")
+        sys.stderr.write("\nspecent: stopping when the shards at work are done; interrupt again to stop at once\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
@@ -15,12 +18,16 @@ from specent.archive.run_lock import locked
 from specent.archive.shards import Shard, ShardGrid, suitable_block
 from specent.errors import SpecentError, SpecentWarning
 from specent.files import as_path
-from specent.runs.carrying_out import carry_out, one_after_the_other
+from specent.models.base import named_device
+from specent.runs.carrying_out import Engine, carry_out, one_after_the_other
 from specent.runs.plan import Plan, first_difference
 from specent.runs.shards import Workload
 from specent.sampling.dataset import trajectories_dataset
 from specent.sampling.sampler import Execution, empty_result, refuse_impossible_result, result_bytes
 from specent.sampling.setup import Setup
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 _SHARD_BYTES = 64 << 20
 # of the network's outputs: a second or more
@@ -32,6 +39,7 @@ def run(
     plan: Plan,
     folder: str | os.PathLike[str],
     *,
+    client: Client | str | None = None,
     shard: int | None = None,
     device: str = "cpu",
     batch_size: int | None = None,
@@ -53,11 +61,15 @@ def run(
         What is sampled.
     folder : str or path-like
         The folder of the run: new, empty, or of the same plan.
+    client : distributed.Client or str, optional
+        A Dask cluster whose workers sample the shards, one task each: a client, the address of its scheduler, or
+        ``"local"`` for processes of this machine. By default this process samples them, one after the other.
     shard : int, optional
         Samples of each class in a shard; of a folder that exists it cannot be changed. By default 50 or more, so that
         there are not many more than a thousand shards.
     device, batch_size, compiled, threads, check, progress
-        As in `specent.sample`. By default a batch is a shard, or what fits into memory of it.
+        As in `specent.sample`. By default a batch is a shard, or what fits into memory of it. With a `client` the
+        device is one of each worker, and the number of threads that of each worker by default.
 
     Returns
     -------
@@ -85,19 +97,40 @@ def run(
     100
     """
     arguments.instance(plan, Plan, "plan", "pass a specent.Plan")
-    setup = plan.setup(device)
+    # the workers of a cluster may have what this machine lacks
+    setup = plan.setup(device if client is None else "cpu")
+    device_type = named_device(device).type
     execution = Execution(batch_size, plan.precision, compiled, threads, check)
     shows = arguments.flag(progress, "progress")
     size = None if shard is None else arguments.whole(shard, "shard", least=1, most=10**9)
-    path = _folder(folder)
-    with locked(path):
-        there = _prepared(path, plan, setup, execution, size)
-        block = setup.part(setup.drivers[: there.grid.block[0]], 0, min(there.grid.block[1], setup.samples))
-        refuse_impossible_result(block, execution, "a shard", "make it smaller, shard=50 or less")
-        wanted = _wanted(there)
-        if wanted:
-            carry_out(Workload(setup, execution, there, wanted), one_after_the_other, shows=shows)
+    with _engine(client, plan, device) as engine:
+        path = _folder(folder)
+        with locked(path):
+            attributes = _attributes(setup, execution, device_type)
+            there = _prepared(path, plan, setup, attributes, size)
+            block = setup.part(setup.drivers[: there.grid.block[0]], 0, min(there.grid.block[1], setup.samples))
+            refuse_impossible_result(block, execution, "a shard", "make it smaller, shard=50 or less")
+            wanted = _wanted(there)
+            try:
+                if wanted:
+                    carry_out(Workload(setup, execution, there, wanted), engine, shows=shows)
+            finally:
+                _sweep(path)
     return path
+
+
+@contextmanager
+def _engine(client: Client | str | None, plan: Plan, device: str) -> Iterator[Engine]:
+    """What samples the shards: this process, or the workers of a cluster."""
+    if client is None:
+        yield one_after_the_other
+        return
+    try:
+        from specent.runs import cluster
+    except ImportError as error:
+        raise SpecentError(f"client: clusters are Dask's ({error}): pip install distributed") from error
+    with cluster.engine(client, plan, device) as engine:
+        yield engine
 
 
 def _folder(folder: str | os.PathLike[str]) -> Path:
@@ -113,11 +146,21 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
     return path.resolve()
 
 
-def _prepared(path: Path, plan: Plan, setup: Setup, execution: Execution, size: int | None) -> RunFolder:
-    """The run folder with a ``run.json`` of this plan, in which leftovers of an interrupted run are swept away."""
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left behind."""
     for leftover in [*path.glob(".shard-*.tmp"), *path.glob(f".{RECORD}.*.tmp")]:
         leftover.unlink(missing_ok=True)
-    attributes = trajectories_dataset(empty_result(setup), setup, execution.settings(setup)).attrs
+
+
+def _attributes(setup: Setup, execution: Execution, device: str) -> dict[str, Any]:
+    """Attributes of the dataset of all shards."""
+    settings = {**execution.settings(setup), "device": device}
+    return trajectories_dataset(empty_result(setup), setup, settings).attrs
+
+
+def _prepared(path: Path, plan: Plan, setup: Setup, attributes: dict[str, Any], size: int | None) -> RunFolder:
+    """The run folder with a ``run.json`` of this plan, in which leftovers of an interrupted run are swept away."""
+    _sweep(path)
     if not (path / RECORD).exists():
         found = _block(setup)
         block = found if size is None else (1, size)
