@@ -19,8 +19,9 @@ from specent.arguments import brief
 from specent.errors import ArchiveError, SpecentError
 from specent.files import as_path
 
-# what netCDF writes of a rounded variable, which says so itself
-_QUANTISED = "_QuantizeBitRoundNumberOfSignificantBits"
+QUANTISED = "_QuantizeBitRoundNumberOfSignificantBits"
+"""Attribute that netCDF writes of a rounded variable, which says so itself."""
+
 _store: Callable[..., Any] = xr.backends.NetCDF4DataStore.open
 
 
@@ -69,6 +70,8 @@ def _loaded(source: Path, sealed: bool) -> xr.Dataset:
         dataset.close()
         raise ArchiveError(f"path={str(source)!r}: its coordinates cannot be read ({error})") from error
     texts = {name: variable.astype(str) for name, variable in coordinates.items() if variable.dtype.kind in "OT"}
+    if not texts:
+        return dataset
     loaded = dataset.assign_coords(texts)
     loaded.set_close(dataset.close)
     return loaded
@@ -107,6 +110,6 @@ def _opened(source: Path, sealed: bool, **options: Any) -> xr.Dataset:
         fill = attributes.get("_FillValue")
         if isinstance(fill, float) and math.isnan(fill):  # xarray's own writer marks every variable of floats so
             del attributes["_FillValue"]
-        attributes.pop(_QUANTISED, None)
+        attributes.pop(QUANTISED, None)
         variable.attrs = attributes
     return dataset

@@ -20,7 +20,9 @@ from specent.archive.values import ValueRules
 from specent.errors import ArchiveError, SpecentError
 from specent.files import output_path, whole_file
 
-_Digests = list[tuple[str, pieces.Region, str]]
+# of what is computed on the way only a digest is kept
+_Pieces = list[tuple[str, pieces.Region, np.ndarray | str]]
+_Layout = dict[str, tuple[Any, ...]]
 
 
 def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -67,9 +69,9 @@ def write(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool 
     rules.check_names()
     try:
         with whole_file(target, overwrite=overwrite, error=ArchiveError) as temporary:
-            digests = _store(rules, temporary)
+            layout, written = _store(rules, temporary)
             sealing.seal(temporary)
-            _compare(dataset, temporary, digests)
+            _compare(dataset, temporary, layout, written)
     except RuntimeError as error:  # what the netCDF library makes of a full disk
         raise ArchiveError(f"path={str(target)!r} could not be written ({error}); is the disk full?") from error
     return target
@@ -104,25 +106,27 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     return output_path(path, ".nc", overwrite=overwrite, error=ArchiveError)
 
 
-def _store(rules: ValueRules, path: Path) -> _Digests:
+def _store(rules: ValueRules, path: Path) -> tuple[_Layout, _Pieces]:
     dataset = rules.dataset
-    digests: _Digests = []
+    written: _Pieces = []
     with LIBRARY:
         file = netCDF4.Dataset(path, "w", format="NETCDF4")
     try:
         with LIBRARY:
             _declare(dataset, file)
+            layout = _layout(file)
         # pieces are computed between the calls of the library, in threads that may need the lock themselves
         for name, region, piece in _with_progress(pieces.in_pieces(dataset), dataset.nbytes):
             rules.check_piece(name, region, piece)
             with LIBRARY:
                 store = file[name]
                 store[region] = _characters(piece, store.shape[-1]) if piece.dtype.kind == "U" else piece
-            digests.append((name, region, _digest(piece)))
+            in_memory = isinstance(dataset.variables[name]._data, np.ndarray)
+            written.append((name, region, piece if in_memory else _digest(piece)))
     finally:
         with LIBRARY:
             file.close()
-    return digests
+    return layout, written
 
 
 def _with_progress(stream: Iterator[pieces.Piece], size: int) -> Iterator[pieces.Piece]:
@@ -187,18 +191,46 @@ def _encoded(texts: np.ndarray) -> list[bytes]:
     return [str(text).encode() or b"\0" for text in texts.flat]
 
 
-def _compare(dataset: xr.Dataset, path: Path, digests: _Digests) -> None:
-    """Read the file back: the contract, the bounds, the attributes and every piece must be those of the dataset."""
-    with reading.open_file(path) as stored:
-        same = stored.attrs == schema.plain_attributes(dataset.attrs) and set(stored.coords) == set(dataset.coords)
-        for name, variable in dataset.variables.items():
-            attributes = schema.plain_attributes(variable.attrs)
-            same = same and stored[name].dims == variable.dims and stored[name].attrs == attributes
-        for name, region, digest in digests:
-            same = same and _digest(np.asarray(stored.variables[name][region].values)) == digest
-        ValueRules(stored).check_bounds()
+def _compare(dataset: xr.Dataset, path: Path, layout: _Layout, written: _Pieces) -> None:
+    """Read the file back: dimensions, attributes and every piece must be those of the dataset, which is validated."""
+    try:
+        with LIBRARY, netCDF4.Dataset(path) as file:
+            same = _layout(file) == layout
+            for name, region, values in written if same else ():
+                piece = file[name][region]
+                if piece.dtype.kind == "S":
+                    piece = netCDF4.chartostring(piece, encoding="utf-8")
+                same = same and _same(piece, values)
+    except (OSError, RuntimeError, LookupError, ValueError) as error:
+        raise ArchiveError(f"the new file cannot be read back ({error}); check the disk") from error
     if not same:
         raise ArchiveError("what was read back from the new file differs from what was written; check the disk")
+    if any(str(name).endswith("_lower") for name in dataset.data_vars):
+        with reading.open_file(path, verify=False) as stored:
+            ValueRules(stored).check_bounds()
+
+
+def _layout(file: netCDF4.Dataset) -> _Layout:
+    """Type, dimensions, shape and attributes of every variable, and the attributes of the file."""
+    layout: _Layout = {"": (schema.plain_attributes(file.__dict__),)}
+    for name, variable in file.variables.items():
+        variable.set_auto_maskandscale(False)
+        if variable.dtype == "S1":
+            variable.set_auto_chartostring(False)
+        attributes = schema.plain_attributes(variable.__dict__)
+        attributes.pop(reading.QUANTISED, None)  # netCDF adds it when the first value is written
+        layout[name] = (variable.dtype, variable.dimensions, variable.shape, attributes)
+    return layout
+
+
+def _same(piece: np.ndarray, values: np.ndarray | str) -> bool:
+    """Whether what was read is what was written, bit by bit."""
+    if isinstance(values, str):
+        return _digest(piece) == values
+    if piece.dtype.kind == "U":
+        return bool(np.array_equal(piece, values))
+    one, other = (np.ascontiguousarray(array, piece.dtype).view(np.uint8) for array in (piece, values))
+    return piece.shape == values.shape and bool(np.array_equal(one, other))
 
 
 def _digest(piece: np.ndarray) -> str:
