@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from specent import schema
-from specent.archive import reading, sealing
+from specent.archive import members, reading, sealing
 from specent.archive.locking import LIBRARY
 from specent.archive.pieces import Region
 from specent.archive.shards import Shard, ShardGrid
@@ -125,12 +125,27 @@ class RunFolder:
 
     def fault(self, shard: Shard) -> str:
         """What is wrong with the file of a shard, which is read as a whole; empty if nothing is."""
+        path, classes = self.file(shard), self.classes[shard.class_start : shard.class_stop]
         try:
-            with reading.open_file(self.file(shard)) as dataset:
+            if self._good and members.resembles(
+                path, self._good[0], classes, range(shard.sample_start, shard.sample_stop),
+                lambda settings: check_plan(path, settings, self.plan_sha256),
+            ):  # fmt: skip
+                return ""
+            with reading.open_file(path) as dataset:
                 self._check_member(shard, dataset)
+            if not self._good:
+                self._good.append(members.pattern(path))
         except ArchiveError as error:
             return str(error)
+        except (OSError, RuntimeError, LookupError, ValueError):  # it has no pattern, so each is opened
+            pass
         return ""
+
+    @cached_property
+    def _good(self) -> list[members.Pattern]:
+        """The pattern of a shard that was opened and found good."""
+        return []
 
     def _check_member(self, shard: Shard, dataset: xr.Dataset) -> None:
         check_plan(self.file(shard), str(dataset.attrs["settings"]), self.plan_sha256)
