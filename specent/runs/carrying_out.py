@@ -85,8 +85,8 @@ def one_after_the_other(work: Workload, stopped: Stopped, *, shows: bool) -> Gen
                 return
             before = bar.n
             outcome = try_shard(sampler, work.folder, shard, bar, looks=number == 0)
-            # of a shard that failed on the way
-            bar.update(before + work.evaluations(shard) - bar.n)
+            if outcome.failure:  # on the way
+                bar.update(before + work.evaluations(shard) - bar.n)
             yield outcome
 
 

@@ -174,6 +174,7 @@ class Plan:
             classes=None if self.classes is None else list(setup.drivers),
             candidates=None if self.candidates is None else list(setup.candidates),
             record=json.loads(json.dumps(asdict(self.record))),
+            scoring=None if self.scoring is None else asdict(self.scoring),
         )
         return write_whole(plan_file.text_of(values, target.suffix), target, overwrite=overwrite)
 

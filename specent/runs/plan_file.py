@@ -25,6 +25,7 @@ from specent.runs.plan_values import (
     named_schedule,
     partitions_of,
     record_of,
+    scoring_of,
     table_at,
     time_of,
 )
@@ -52,6 +53,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "classes": lambda value: value,
     "candidates": lambda value: value,
     "record": record_of,
+    "scoring": scoring_of,
     "shared_noise": lambda value: value,
     "precision": lambda value: value,
 }

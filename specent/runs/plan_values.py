@@ -15,6 +15,7 @@ from specent.guidance import RULES, Guidance, Setting
 from specent.guidance import from_json as guidance_from_json
 from specent.partitions import Partition
 from specent.sampling.record import Record
+from specent.sampling.scoring import Scoring
 from specent.schedules import SCHEDULES, Array, Schedule
 
 MOST_TIMES = 100_000
@@ -160,6 +161,19 @@ def record_of(value: Any) -> Any:
     fields = table_at(value, "record")
     check_keys(fields, "record", dict.fromkeys(inspect.signature(Record).parameters, False))
     return Record(**fields)
+
+
+def scoring_of(value: Any) -> Scoring:
+    """Which candidates are evaluated: a table of the arguments of `specent.Scoring`.
+
+    Examples
+    --------
+    >>> scoring_of({"lag": 0.1})
+    Scoring(drop=0.0004, lag=0.1)
+    """
+    fields = table_at(value, "scoring")
+    check_keys(fields, "scoring", dict.fromkeys(inspect.signature(Scoring).parameters, False))
+    return Scoring(**fields)
 
 
 def _items(value: Any) -> list[Any]:

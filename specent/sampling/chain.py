@@ -76,19 +76,24 @@ def run_batch(
         seen = scorer.seen(i, x, log_likelihood)
         scale = guidance.scale_at(float(setup.noise_level[i]), state)
         predicted = _moving(seen, scale)
-        step = Step(log_likelihood, seen.delta, predicted - seen.driving, own, unguided=not guidance.guided)
-        refuse_infinite_output(step.square, seen, x, setup, i, drivers)
-        if first and i == len(setup.time) - 1:
-            warn_of_informed_start(step.delta, setup)
-        recorder.write(i, step, predicted, scale, seen.rows, scorer.mass)
+        move, noise = (setup.steps[i - 1], _noise(streams, setup)) if i else (None, predicted)
+        increment = torch.zeros_like(log_likelihood)
+        for part in scorer.parts:
+            delta, moved = scorer.delta(seen, part), (predicted - seen.driving)[part]
+            step = Step(log_likelihood[part], delta, moved, own[part], unguided=not guidance.guided)
+            refuse_infinite_output(step.square, seen, x, setup, i, drivers)
+            if first:
+                warn_of_informed_start(delta, setup)
+                first = False
+            recorder.write_step(i, part, step)
+            if move is not None:
+                drift = move.gain * (step.pull - 0.5 * step.square)
+                increment[part] = drift + move.gain**0.5 * (delta @ noise[part, :, None])[..., 0]
+        recorder.write(i, predicted, scale, seen.rows, scorer.mass)
         tick(len(seen.rows))
-        if i == 0:
-            break
-        move, noise = setup.steps[i - 1], _noise(streams, setup)
-        x = move.keep * x + move.pull * predicted + move.spread * noise
-        drift = move.gain * (step.pull - 0.5 * step.square)
-        increment = drift + move.gain**0.5 * (step.delta @ noise[..., None])[..., 0]
-        log_likelihood = log_likelihood + increment
+        if move is not None:
+            x = move.keep * x + move.pull * predicted + move.spread * noise
+            log_likelihood = log_likelihood + increment
         if guidance.needs_null:
             state = guidance.update(state, -increment[:, setup.index[NULL]])
     return recorder.arrays

@@ -16,8 +16,8 @@ from specent.sampling.scorers import Seen, chosen_pairs, every_candidate
 from specent.sampling.scoring import DROPPED, GAIN_BITS, GAIN_SHARE, SPAN, Scoring
 from specent.sampling.setup import Setup
 
-HALF_BYTES, WORKING_BYTES = 2, 40
-"""Bytes that a difference takes while it is held, and while it is worked on in double precision in a few copies."""
+# numbers that are worked on together: so few that a processor keeps them near, so many that a GPU has enough to do
+_TOGETHER, _TOGETHER_ON_GPU = 2**18, 2**26
 
 
 class FewCandidates:
@@ -57,6 +57,9 @@ class FewCandidates:
         # from when every step is evaluated, and signal-to-noise ratio and noise level of the last evaluation
         self._free = torch.full((batch,), scoring.lag == 0, device=device)
         self._gamma, self._level = (torch.full((batch,), value, device=device).double() for value in (0.0, math.inf))
+        self._waits, self._first = torch.zeros_like(self._free), [0] * (batch + 1)
+        step = max(1, (_TOGETHER if device.type == "cpu" else _TOGETHER_ON_GPU) // (count * setup.features))
+        self.parts = [slice(low, min(low + step, batch)) for low in range(0, batch, step)]
         shape = (batch, count, setup.features) if scoring.lag else (batch, 0, 0)
         self._held = torch.zeros(shape, dtype=torch.float16, device=device)
         self._size = torch.zeros(shape[:2], dtype=torch.float64, device=device)
@@ -80,63 +83,91 @@ class FewCandidates:
         return torch.where(self._scored, log_likelihood, DROPPED)
 
     def seen(self, i: int, x: Tensor, log_likelihood: Tensor) -> Seen:
-        """Evaluate what is needed, take the rest from what is held; see `Scorer`."""
-        delta, waits = self._lagging(i, log_likelihood)
-        needed = self._scored & ~waits[:, None]
+        """Evaluate what is needed; see `Scorer`."""
+        self._waits = self._waiting(i, log_likelihood)
+        needed = self._scored & ~self._waits[:, None]
         needed[self._row, self._driver] = True
         if self._null_moves:
             needed[:, self._null] = True
-        if needed.all():
-            denoised = every_candidate(self._setup, i, x)
-            rows, columns = (index.reshape(-1) for index in torch.nonzero(needed, as_tuple=True))
-            flat = denoised.reshape(-1, self._setup.features)
-        else:
-            rows, columns = torch.nonzero(needed, as_tuple=True)
-            flat = chosen_pairs(self._setup, i, x, rows, columns, self._most)
-        # pairs are sorted by trajectory, each of which has its driver once
-        driving = flat[columns == self._driver[rows]]
-        fresh = flat - driving[rows]
+        # sorted by trajectory, each of which has its driver once
+        rows, columns = torch.nonzero(needed, as_tuple=True)
+        denoised = self._denoised(i, x, rows, columns)
+        driving = denoised[columns == self._driver[rows]].double()
+        null = denoised[columns == self._null].double() if self._null_moves else None
+        found = Seen(driving, null, denoised, rows, columns)
+        self._first = torch.searchsorted(rows, torch.arange(len(x) + 1, device=rows.device)).tolist()
+        self._hold(i, found)
+        return found
+
+    def delta(self, seen: Seen, part: slice) -> Tensor:
+        """What was evaluated, and what is held of the trajectories that wait; see `Scorer`."""
+        rows, columns, fresh = self._fresh(seen, part)
+        count = part.stop - part.start
+        if len(rows) == count * len(self._log_prior):
+            return fresh.reshape(count, -1, fresh.shape[1])
+        delta = self._held_of(part) if self._waits[part].any() else self._nothing(count)
         delta[rows, columns] = fresh
-        self._hold(i, waits, rows, columns, fresh)
-        null = flat[columns == self._null] if self._null_moves else None
-        return Seen(delta, driving, null, flat, rows, columns)
+        return delta
+
+    def _denoised(self, i: int, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """What the model returns for the pairs, shape (pairs, features), in calls of moderate size."""
+        count = len(self._log_prior)
+        whole = len(rows) == len(x) * count
+        step = max(1, self._most // count) if whole else self._most
+        outputs = []
+        for low in range(0, len(x) if whole else len(rows), step):
+            some = slice(low, low + step)
+            if whole:
+                output = every_candidate(self._setup, i, x[some]).reshape(-1, x.shape[1])
+            else:
+                output = chosen_pairs(self._setup, i, x, rows[some], columns[some])
+            outputs.append(output)
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def _fresh(self, seen: Seen, part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Trajectories of a part, counted from its first, candidates, and differences of what was evaluated."""
+        pairs = slice(self._first[part.start], self._first[part.stop])
+        rows = seen.rows[pairs]
+        return rows - part.start, seen.columns[pairs], seen.denoised[pairs].double() - seen.driving[rows]
+
+    def _held_of(self, part: slice) -> Tensor:
+        return self._held[part].double() * self._size[part, :, None]
+
+    def _nothing(self, count: int) -> Tensor:
+        shape = (count, len(self._log_prior), self._setup.features)
+        return torch.zeros(shape, dtype=torch.float64, device=self._row.device)
 
     def _log_posterior(self, log_likelihood: Tensor, among: Tensor) -> Tensor:
         joint = torch.where(among, log_likelihood + self._log_prior, -torch.inf)
         return joint - joint.logsumexp(1, keepdim=True)
 
-    def _lagging(self, i: int, log_likelihood: Tensor) -> tuple[Tensor, Tensor]:
-        """The differences that are held, 0 where none are, and the trajectories whose candidates wait."""
-        level = self._setup.noise_level
-        delta = torch.zeros(*self._scored.shape, self._setup.features, dtype=torch.float64, device=self._scored.device)
+    def _waiting(self, i: int, log_likelihood: Tensor) -> Tensor:
+        """The trajectories whose candidates need not be evaluated anew, shape (batch,)."""
         if self._free.all():
-            return delta, torch.zeros_like(self._free)
+            return torch.zeros_like(self._free)
+        level = self._setup.noise_level
         log_posterior = self._log_posterior(log_likelihood, self._scored)
         gained = self._prior_bits - BITS_PER_NAT * evidence.entropy(log_posterior)
         self._free |= gained >= self._enough
         waits = ~self._free & (self._level < SPAN * float(level[i]))
-        some = torch.nonzero(waits)[:, 0]
-        if len(some):
-            held = self._held[some].double() * self._size[some, :, None]
-            posterior = log_posterior[some].exp()
-            mean = (posterior[:, None] @ held)[:, 0]
-            variance = (posterior * (held**2).sum(-1)).sum(1) - (mean**2).sum(1)
-            # at the end of the step that follows
-            gamma = float(level[max(i - 1, 0)]) ** -2
-            pending = 0.5 * BITS_PER_NAT * (gamma - self._gamma[some]) * variance
-            waits[some] = pending < self._scoring.lag
-            delta[some] = held * self._scored[some, :, None]
-        return delta, waits
+        # at the end of the step that follows
+        gain = float(level[max(i - 1, 0)]) ** -2 - self._gamma
+        for part in self.parts:
+            if waits[part].any():
+                held, posterior = self._held_of(part), log_posterior[part].exp()
+                mean = (posterior[:, None] @ held)[:, 0]
+                variance = (posterior * (held**2).sum(-1)).sum(1) - (mean**2).sum(1)
+                waits[part] &= 0.5 * BITS_PER_NAT * gain[part] * variance < self._scoring.lag
+        return waits
 
-    def _hold(self, i: int, waits: Tensor, rows: Tensor, columns: Tensor, fresh: Tensor) -> None:
+    def _hold(self, i: int, seen: Seen) -> None:
         """Keep what was evaluated, in half precision relative to its largest entry, where it may be needed again."""
         level = float(self._setup.noise_level[i])
-        self._gamma = torch.where(waits, self._gamma, level**-2)
-        self._level = torch.where(waits, self._level, level)
-        again = ~self._free[rows]
-        if not again.any():
-            return
-        rows, columns, fresh = rows[again], columns[again], fresh[again]
-        size = fresh.abs().amax(1).clamp_min(torch.finfo(torch.float64).tiny)
-        self._held[rows, columns] = (fresh / size[:, None]).half()
-        self._size[rows, columns] = size
+        self._gamma = torch.where(self._waits, self._gamma, level**-2)
+        self._level = torch.where(self._waits, self._level, level)
+        for part in self.parts:
+            if not self._free[part].all():
+                rows, columns, fresh = self._fresh(seen, part)
+                size = fresh.abs().amax(1).clamp_min(torch.finfo(torch.float64).tiny)
+                self._held[part.start + rows, columns] = (fresh / size[:, None]).half()
+                self._size[part.start + rows, columns] = size

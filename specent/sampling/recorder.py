@@ -29,40 +29,52 @@ class Recorder:
         }
         self._plan = setup
 
-    def write(
-        self, i: int, step: Step, predicted: Tensor, scale: float | Tensor, evaluated: Tensor, mass: Tensor | None
-    ) -> None:
-        """Copy what is kept of the time with index i.
+    def write_step(self, i: int, part: slice, step: Step) -> None:
+        """Copy what is kept of the candidates at the time with index i.
 
         Parameters
         ----------
         i : int
             Index in the grid.
+        part : slice
+            The trajectories.
         step : Step
-            What is known of the candidates then.
+            What is known of their candidates then.
+        """
+        out = self.arrays
+        out["log_likelihood"][part, i] = step.log_likelihood.cpu()
+        if "production" in out:
+            gamma = float(np.exp(self._plan.log_snr[i]))
+            for name, rate in zip(("production", "cross_production"), self._plan.sides.production(step), strict=True):
+                out[name][part, i] = (gamma * rate).cpu()
+        if "denoiser_distance" in out:
+            out["denoiser_distance"][part, i] = _squared_distances(step.delta).float().cpu()
+
+    def write(
+        self, i: int, predicted: Tensor, scale: float | Tensor, evaluated: Tensor, dropped_mass: Tensor | None
+    ) -> None:
+        """Copy what is kept of all trajectories at the time with index i.
+
+        Parameters
+        ----------
+        i : int
+            Index in the grid.
         predicted : Tensor, shape (batch, features)
             The denoised data that move the sample.
         scale : float or Tensor, shape (batch,)
             The guidance scale.
         evaluated : Tensor of int, shape (pairs,)
             The trajectory of every evaluation of the model.
-        mass : Tensor or None, shape (batch,)
+        dropped_mass : Tensor or None, shape (batch,)
             Posterior mass of the candidates that were dropped, if any ever are.
         """
         out = self.arrays
-        out["log_likelihood"][:, i] = step.log_likelihood.cpu()
-        if "production" in out:
-            gamma = float(np.exp(self._plan.log_snr[i]))
-            for name, rate in zip(("production", "cross_production"), self._plan.sides.production(step), strict=True):
-                out[name][:, i] = (gamma * rate).cpu()
-        if "denoiser_distance" in out:
-            out["denoiser_distance"][:, i] = _squared_distances(step.delta).float().cpu()
         if "scale" in out:
             out["scale"][:, i] = scale.cpu() if isinstance(scale, Tensor) else scale
         if "evaluations" in out:
-            out["evaluations"][:, i] = evaluated.bincount(minlength=len(step.driver)).cpu()
-        if "dropped_mass" in out and mass is not None:
-            out["dropped_mass"][:, i] = mass.cpu()
+            out["evaluations"][:, i] = evaluated.bincount(minlength=len(predicted)).cpu()
+        if dropped_mass is not None:
+            out["dropped_mass"][:, i] = dropped_mass.cpu()
         if i in self._plan.prediction_indices:
             out["prediction"][:, self._plan.prediction_indices.index(i)] = predicted.float().cpu()
         if i == 0:

@@ -21,6 +21,8 @@ _MOST = 4096
 _NUMBERS = 2**24
 # of the memory that is free: batches of a network do not need quite the same each, and memory breaks into pieces
 _SHARE = 0.7
+# of the trajectories that fit with every candidate in double precision, which few candidates take a part of
+_MORE = 3
 
 
 def run_batches(
@@ -117,27 +119,50 @@ def _alone(error: Exception) -> SpecentError:
     return ModelError("memory ran out with one trajectory at a time; score fewer candidates, or use another device")
 
 
+def fitting(setup: Setup) -> tuple[int, int]:
+    """How much is worked on at a time.
+
+    Where only some candidates are evaluated, a batch has more trajectories, so that the model is handed many pairs even
+    at steps where most wait, but no more than with every candidate.
+
+    Parameters
+    ----------
+    setup : Setup
+        The run, with its model on its device.
+
+    Returns
+    -------
+    trajectories : int
+        In a batch.
+    pairs : int
+        Of state and candidate that the model is handed at a time.
+    """
+    whole = fitting_batch(setup)
+    pairs = whole * len(setup.candidates)
+    return (whole if setup.scoring is None else min(_MOST, _MORE * whole)), pairs
+
+
 def fitting_batch(setup: Setup) -> int:
-    """Trajectories at a time: by the memory that is free on a GPU, by a fixed amount of numbers elsewhere."""
+    """Trajectories at a time with every candidate: by free memory on a GPU, by a fixed amount of numbers elsewhere."""
     numbers = len(setup.candidates) * math.prod(setup.model.shape)
     if setup.device.type != "cuda":
-        return fitting(_NUMBERS, numbers)
+        return as_many_as_fit(_NUMBERS, numbers)
     try:
         one, two = _needed(setup, 1), _needed(setup, 2)
     except Exception:  # memory that does not hold two, or a broken network: the run itself says which, and where
         return 1
     each = two - one
     if each <= 0:
-        return fitting(_NUMBERS, numbers)
-    return fitting(int(_SHARE * torch.cuda.mem_get_info(setup.device)[0]) - (one - each), each)
+        return as_many_as_fit(_NUMBERS, numbers)
+    return as_many_as_fit(int(_SHARE * torch.cuda.mem_get_info(setup.device)[0]) - (one - each), each)
 
 
-def fitting(free: int, each: int) -> int:
+def as_many_as_fit(free: int, each: int) -> int:
     """How many trajectories fit, at least 1 and at most 4096.
 
     Examples
     --------
-    >>> fitting(1000, 300), fitting(10, 300)
+    >>> as_many_as_fit(1000, 300), as_many_as_fit(10, 300)
     (3, 1)
     """
     return max(1, min(_MOST, free // max(1, each)))

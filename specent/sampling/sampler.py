@@ -21,7 +21,7 @@ from specent.sampling.grid import warn_of_coarse_end
 from specent.sampling.precision import Precision, arithmetic, check_precision, probe
 from specent.sampling.preflight import has_passed, is_worthwhile, preflight, warn_of_findings
 from specent.sampling.preparation import model_on
-from specent.sampling.running import fitting_batch, run_batches
+from specent.sampling.running import fitting, run_batches
 from specent.sampling.setup import Setup
 from specent.sampling.threads import check_threads, limited, suitable
 
@@ -69,12 +69,15 @@ class Sampler:
         Trajectories at a time.
     threads : int
         Threads of the processor.
+    pairs : int, optional
+        Pairs of state and candidate that the model is handed at a time, see `specent.sampling.running.fitting`.
     """
 
     setup: Setup
     execution: Execution
     size: int
     threads: int
+    pairs: int | None = None
 
     def sample(self, part: Setup, bar: tqdm[Any], looks: bool = True) -> xr.Dataset:
         """Sample the whole run, or a part of it, see `Setup.part`.
@@ -88,7 +91,7 @@ class Sampler:
         looks : bool
             Whether to warn of a start that tells the labels apart.
         """
-        arrays, _ = run_batches(part, self.size, bar, looks)
+        arrays, _ = run_batches(part, self.size, bar, looks, self.pairs)
         return trajectories_dataset(arrays, part, {**self.execution.settings(part), "threads": self.threads})
 
     @contextmanager
@@ -108,6 +111,9 @@ class Sampler:
         """The bar over the evaluations of the network, see `progress_bar`."""
         on_processor = self.setup.device.type == "cpu"
         where = f"{self.threads} thread{'s' if self.threads > 1 else ''}" if on_processor else ""
+        batch = min(self.size, trajectories)
+        if (held := held_bytes(self.setup, batch)) > 0:
+            where += f"{', ' if where else ''}{held / 2**20:.3g} MiB for the differences of {batch} at a time"
         return progress_bar(self.setup, evaluations, trajectories, where, shown)
 
 
@@ -185,7 +191,7 @@ def prepared(setup: Setup, execution: Execution) -> Sampler:
     warn_of_coarse_end(setup)
     model = setup.model
     setup = replace(setup, model=model_on(model, setup.device, execution.compiled))
-    size = execution.batch_size or fitting_batch(setup)
+    size, pairs = (execution.batch_size, None) if execution.batch_size else fitting(setup)
     with (
         evaluation_mode(visible_modules(setup.model)),
         limited(execution.threads or suitable_threads(setup, size)) as used,
@@ -194,7 +200,7 @@ def prepared(setup: Setup, execution: Execution) -> Sampler:
             warn_of_findings(preflight(setup))
         if execution.precision != "float32":
             probe(setup, execution.precision)
-    return Sampler(setup, execution, size, used)
+    return Sampler(setup, execution, size, used, pairs)
 
 
 def refuse_impossible_result(setup: Setup, execution: Execution, what: str, hint: str) -> None:
@@ -214,8 +220,26 @@ def refuse_impossible_result(setup: Setup, execution: Execution, what: str, hint
     SpecentError
     """
     memory.check_fits(result_bytes(setup), what, hint)
+    if setup.scoring is not None:
+        size = execution.batch_size or (fitting(setup)[0] if setup.device.type == "cpu" else 1)
+        batch = min(size, setup.trajectories)
+        what = (
+            f"the differences of {batch} trajectories to {len(setup.candidates)} candidates, held by {setup.scoring},"
+        )
+        memory.check_fits(held_bytes(setup, batch), what, "take a smaller batch_size=, or fewer candidates=")
     # a dry run of the last step
     trajectories_dataset(empty_result(setup), setup, execution.settings(setup))
+
+
+def held_bytes(setup: Setup, batch: int) -> int:
+    """How many bytes the differences of so many trajectories take: held in half precision, and as they are evaluated.
+
+    0 if every candidate is evaluated at every step.
+    """
+    if setup.scoring is None:
+        return 0
+    single = 8 if setup.model.exact else 4
+    return batch * len(setup.candidates) * setup.features * (single + (2 if setup.scoring.lag else 0))
 
 
 def result_bytes(setup: Setup) -> int:

@@ -22,23 +22,20 @@ from specent.sampling.setup import Setup
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the model was evaluated for at one step, and what follows.
+    """What the model was evaluated for at one step.
 
     Attributes
     ----------
-    delta : Tensor, shape (batch, candidates, features)
-        Denoised data of the candidates less those of the driver, as they are scored.
     driving : Tensor, shape (batch, features)
-        Denoised data of the driver.
+        Denoised data of the driver, in double precision.
     null : Tensor or None, shape (batch, features)
-        Those of the null condition, where it is among the candidates and was evaluated.
+        Those of the null condition, where it was evaluated.
     denoised : Tensor, shape (pairs, features)
-        All that was evaluated.
+        All that was evaluated, sorted by trajectory.
     rows, columns : Tensor of int, shape (pairs,)
         Its trajectories and candidates.
     """
 
-    delta: Tensor
     driving: Tensor
     null: Tensor | None
     denoised: Tensor
@@ -49,15 +46,22 @@ class Seen:
 class Scorer(Protocol):
     """What the chain asks for the differences of the candidates."""
 
+    @property
+    def parts(self) -> Sequence[slice]:
+        """The trajectories that are worked on together."""
+
+    @property
+    def mass(self) -> Tensor | None:
+        """Posterior mass of what was dropped so far, shape (batch,); None if nothing ever is."""
+
     def dropped(self, log_likelihood: Tensor) -> Tensor:
         """Path log-likelihoods after candidates that cannot matter any more are dropped."""
 
     def seen(self, i: int, x: Tensor, log_likelihood: Tensor) -> Seen:
         """Evaluate what is needed at the states x of the time with index i."""
 
-    @property
-    def mass(self) -> Tensor | None:
-        """Posterior mass of what was dropped so far, shape (batch,); None if nothing ever is."""
+    def delta(self, seen: Seen, part: slice) -> Tensor:
+        """Denoised data of the candidates less the driver's, as they are scored, shape (part, candidates, features)."""
 
 
 class EveryCandidate:
@@ -72,6 +76,7 @@ class EveryCandidate:
     """
 
     mass = None
+    parts = (slice(None),)
 
     def __init__(self, setup: Setup, driver: Tensor) -> None:
         self._setup, self._driver = setup, driver
@@ -86,24 +91,26 @@ class EveryCandidate:
 
     def seen(self, i: int, x: Tensor, log_likelihood: Tensor) -> Seen:
         """Evaluate every candidate; see `Scorer`."""
-        denoised = every_candidate(self._setup, i, x)
-        driving = denoised[self._batch, self._driver]
+        denoised = every_candidate(self._setup, i, x).to(torch.float64)
         index = self._setup.index.get(NULL)
         null = None if index is None else denoised[:, index]
         flat = denoised.reshape(-1, denoised.shape[-1])
-        return Seen(denoised - driving[:, None], driving, null, flat, self._rows, self._columns)
+        return Seen(denoised[self._batch, self._driver], null, flat, self._rows, self._columns)
+
+    def delta(self, seen: Seen, part: slice) -> Tensor:
+        """Every difference; see `Scorer`."""
+        denoised = seen.denoised.reshape(len(seen.driving), -1, seen.denoised.shape[-1])
+        return denoised[part] - seen.driving[part, None]
 
 
 def every_candidate(setup: Setup, i: int, x: Tensor) -> Tensor:
     """The data as denoised under every candidate, shape (batch, candidates, features)."""
     shape = (len(x), len(setup.candidates), *setup.model.shape)
-    state, level = _state(setup, i, x), float(setup.noise_level[i])
-    call = partial(setup.model.candidates, state, level, setup.conditions.clone())
-    denoised = _evaluated(setup, i, x, shape, "candidates", call)
-    return denoised.reshape(*shape[:2], -1).to(torch.float64)
+    call = partial(setup.model.candidates, _state(setup, i, x), float(setup.noise_level[i]), setup.conditions.clone())
+    return _evaluated(setup, i, x, shape, "candidates", call).reshape(*shape[:2], -1)
 
 
-def chosen_pairs(setup: Setup, i: int, x: Tensor, rows: Tensor, columns: Tensor, most: int) -> Tensor:
+def chosen_pairs(setup: Setup, i: int, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """The data as denoised under one candidate for each of the chosen states, shape (pairs, features).
 
     Parameters
@@ -116,17 +123,11 @@ def chosen_pairs(setup: Setup, i: int, x: Tensor, rows: Tensor, columns: Tensor,
         States.
     rows, columns : Tensor of int, shape (pairs,)
         State and candidate of each pair.
-    most : int
-        Pairs that are evaluated at a time.
     """
+    shape = (len(rows), *setup.model.shape)
     state, level = _state(setup, i, x), float(setup.noise_level[i])
-    denoised = torch.empty(len(rows), setup.features, dtype=torch.float64, device=x.device)
-    for low in range(0, len(rows), most):
-        part = slice(low, low + most)
-        call = partial(setup.model.pairs, state, level, rows[part], setup.conditions[columns[part]])
-        shape = (len(rows[part]), *setup.model.shape)
-        denoised[part] = _evaluated(setup, i, x, shape, "pairs", call).reshape(shape[0], -1)
-    return denoised
+    call = partial(setup.model.pairs, state, level, rows, setup.conditions[columns])
+    return _evaluated(setup, i, x, shape, "pairs", call).reshape(len(rows), -1)
 
 
 def _state(setup: Setup, i: int, x: Tensor) -> Tensor:

@@ -235,3 +235,68 @@ def test_lag_alone_goes_with_the_null_condition() -> None:
     )
     one, other = (sp.entropy(runs, estimator="path", progress=False).entropy for runs in (full, few))
     assert abs(one - other).max() < 0.02
+
+
+def test_memory_is_stated_before_the_run_and_refused_if_it_is_not_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, grid = sp.models.mixture(SMALL), sp.schedules.edm_grid(8)
+    options = {**OPTIONS, "time": grid, "scoring": sp.Scoring(), "progress": True, "classes": ["0"]}
+    sp.sample(model, **options)
+    # 2 trajectories, 13 candidates, 4 features, in double and in half precision
+    stated = f"{2 * 13 * 4 * 10 / 2**20:.3g} MiB for the differences of 2 at a time"
+    shown = capsys.readouterr().err
+    assert stated in shown
+    assert "100%" in shown.splitlines()[-1].rpartition("\r")[2]
+    monkeypatch.setattr("specent.memory.total", lambda: 15_000)
+    with pytest.raises(sp.SpecentError, match=r"the differences of 40 trajectories to 13 candidates.*batch_size="):
+        sp.sample(model, **{**options, "classes": ["0"], "samples": 60, "time": grid[[0, 7]], "batch_size": 40})
+
+
+def test_the_model_is_handed_no_more_pairs_than_with_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("specent.sampling.running._NUMBERS", 13 * 4 * 5)  # five trajectories at a time
+    options = {**OPTIONS, "time": sp.schedules.edm_grid(16), "check": False}
+    plain, few = Counted(SMALL), Counted(SMALL)
+    full = sp.sample(as_network(plain), record=BARE, **options)
+    runs = sp.sample(as_network(few), scoring=sp.Scoring(), **options)
+    assert plain.most == few.most == 5 * 13
+    np.testing.assert_allclose(runs.final, full.final, rtol=1e-5, atol=1e-6)
+
+
+def test_memory_that_runs_out_costs_only_a_batch() -> None:
+    class Little(Counted):
+        def __call__(self, x: Tensor, sigma: Tensor, condition: Tensor) -> Tensor:
+            if len(x) > 40:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().__call__(x, sigma, condition)
+
+    options = {**OPTIONS, "time": sp.schedules.edm_grid(16), "check": False, "scoring": sp.Scoring()}
+    plenty, little = (sp.sample(as_network(net(SMALL)), **options) for net in (Counted, Little))
+    np.testing.assert_allclose(little.log_likelihood, plenty.log_likelihood, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(little.evaluations, plenty.evaluations)
+
+
+def test_a_plan_file_keeps_it(tmp_path: Path) -> None:
+    plan = sp.Plan(sp.models.mixture(SMALL), VE, sp.schedules.edm_grid(8), 2, scoring=sp.Scoring(1e-3, 0.1))
+    again = sp.Plan.read(plan.write(tmp_path / "plan.toml"))
+    assert again.scoring == sp.Scoring(1e-3, 0.1)
+    assert again.definition == plan.definition
+
+
+@pytest.mark.parametrize("name", ["mixture", "several", "digits", "finite"])
+def test_chosen_pairs_are_denoised_as_among_all_candidates(name: str) -> None:
+    model = {
+        "mixture": lambda: sp.models.mixture(SMALL),
+        "several": lambda: sp.models.mixture(
+            sp.exact.GaussianMixture([[-2.0, 0], [0, 1], [2, 0]], labels=["a", "b", "a"], variance=[1.0, 2.0, 0.5])
+        ),
+        "digits": sp.models.digits,
+        "finite": lambda: sp.models.finite(np.random.default_rng(0).normal(size=(9, 3)), list("aabbbccdd")),
+    }[name]()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(6, *model.shape, generator=generator, dtype=torch.float64)
+    conditions = torch.arange(len(model.labels) + 1)
+    rows = torch.randint(6, (25,), generator=generator)
+    columns = torch.randint(len(conditions), (25,), generator=generator)
+    every = model.candidates(x, 1.3, conditions)
+    torch.testing.assert_close(model.pairs(x, 1.3, rows, columns), every[rows, columns], rtol=1e-5, atol=1e-5)
