@@ -175,7 +175,7 @@ def study(settings: Settings, model: Model, partition: sp.Partition, folder: Pat
         candidates=names,
         record=sp.Record(distances=False),
     )
-    runs = sampled(folder, plan, device=settings.device, batch_size=settings.batch_size)
+    runs = sampled(folder, plan, settings, batch_size=settings.batch_size)
     # each is written as soon as it is there, so that a later failure costs none
     tiny_network = None if settings.network else "random"
     return sp.entropy(write_results(runs, path, "cifar10_ddpm", settings, tiny_network=tiny_network))

@@ -83,7 +83,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     partitions = partitions_of(model.labels)
     channel = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, settings.sigma_min, settings.sigma_max)
     with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
-        runs = sampled(folder, planned(settings, model, channel, partitions), device=settings.device)
+        runs = sampled(folder, planned(settings, model, channel, partitions), settings)
         write_results(runs, paths[0], "digits", settings)
         write_results(sp.entropy(paths[0]), paths[1], "digits", settings)
         write_results(exact_profiles(settings, channel, partitions), paths[2], "digits", settings)

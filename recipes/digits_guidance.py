@@ -113,7 +113,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
 
     plan = planned(settings, model, [sp.Partition.full(model.labels), *classes])
     with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
-        runs = write(sampled(folder, plan, device=settings.device), paths[0])
+        runs = write(sampled(folder, plan, settings), paths[0])
         profiles = write(sp.entropy(runs), paths[1])
         names = [partition.name for partition in classes]
         write(sp.analysis.differences(profiles.sel(partition=names)), paths[2])

@@ -87,7 +87,7 @@ def main(settings: Settings) -> Path:
     time = sp.schedules.log_snr_grid(schedule, settings.steps, settings.log_snr_min, settings.log_snr_max)
     plan = sp.Plan(sp.models.mixture(mix), schedule, time, settings.samples, partitions, seed=settings.seed)
     with limited_threads(settings.threads), run_folder(settings, path) as folder:
-        runs = sampled(folder, plan, device=settings.device)
+        runs = sampled(folder, plan, settings)
         exact = sp.exact.profiles(mix, schedule, time, partitions)
         profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
         write_results(profiles, path, "gmm_1d", settings)

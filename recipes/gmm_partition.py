@@ -67,7 +67,7 @@ def main(settings: Settings) -> Path:
     schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(settings.steps, sigma_min=0.05, sigma_max=200.0)
     plan = sp.Plan(sp.models.mixture(mix), schedule, time, settings.samples, partitions, seed=settings.seed)
     with limited_threads(settings.threads), run_folder(settings, path) as folder:
-        runs = sampled(folder, plan, device=settings.device)
+        runs = sampled(folder, plan, settings)
         exact = sp.exact.profiles(mix, schedule, time, partitions, seed=settings.seed)
         profiles = sp.analysis.combine(exact, sp.entropy(runs, keep_replicates=False))
         write_results(profiles, path, "gmm_partition", settings)

@@ -148,7 +148,7 @@ def strips(settings: Settings, model: EDM2Model, shown: tuple[str, ...], folder:
         record=sp.Record(np.geomspace(time[0], time[-1], settings.predictions).clip(time[0], time[-1])),
     )
     # a compiled network would have to be compiled again for them
-    runs = sampled(folder, plan, **settings.engine(compiled=False))
+    runs = sampled(folder, plan, settings, batch_size=settings.batch_size)
     if settings.vae is not None:
         runs = sp.models.previews(model, runs, device=settings.device)
     write(runs, path, settings)

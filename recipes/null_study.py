@@ -150,7 +150,7 @@ def walks(settings: Settings, folder: Path) -> Floored:
         exact = by_states(count, settings, time).sel(estimator=["exact"])
         for levels, every in ((time, 1), (fine, cut)):
             plan = planned(model, levels, settings.path_samples // (count + 1), settings.seed)
-            runs = sampled(folder / f"{count} classes {len(levels)} steps", plan)
+            runs = sampled(folder / f"{count} classes {len(levels)} steps", plan, settings)
             ways = three_ways(runs.isel(time=slice(None, None, every)), labels, labels)
             parts.append(xr.concat([exact, ways], "estimator"))
             names[f"1 of {count}, {len(levels)} steps"] = float(sp.exact.null_floor(1 / count))
@@ -165,7 +165,7 @@ def digits(settings: Settings, folder: Path) -> Floored:
     known = evidence(noisy(data, settings, time), labels, data.label_prior, time, data.identity)
     exact = three_ways(known, labels, labels).sel(estimator=["mixture", "shortcut"])
     exact = exact.assign_coords(estimator=["exact", "exact shortcut"])
-    runs = sampled(folder / "digits", planned(network, time, settings.digits_samples, settings.seed))
+    runs = sampled(folder / "digits", planned(network, time, settings.digits_samples, settings.seed), settings)
     ways = three_ways(runs, labels, labels)
     names = {f"1 of {len(labels)} digits": float(sp.exact.null_floor(network.label_prior).mean())}
     both = xr.concat([exact, ways], "estimator")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -140,10 +140,12 @@ def main(settings: Settings) -> tuple[Path, ...]:
             return write_results(dataset, path, "sd15_attributes", public, tiny_network="random" if random else None)
 
         folder = stack.enter_context(run_folder(settings, paths[0]))
-        how: dict[str, Any] = {"device": settings.device, "batch_size": settings.batch_size}
-        runs = write(sampled(folder / "trajectories", trajectories(settings, model, time), **how), paths[0])
+        size = settings.batch_size
+        runs = write(
+            sampled(folder / "trajectories", trajectories(settings, model, time), settings, batch_size=size), paths[0]
+        )
         profiles = write(sp.entropy(runs), paths[1])
-        shown = sampled(folder / "pictures", pictures(settings, model, time), **how)
+        shown = sampled(folder / "pictures", pictures(settings, model, time), settings, batch_size=size)
         write(sp.models.previews(model, shown, device=settings.device), paths[2])
     print_lines(lambda: table(profiles, ordered=not random))
     return tuple(paths)

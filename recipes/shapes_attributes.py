@@ -115,7 +115,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
     channel = schedule, sp.schedules.log_snr_grid(schedule, settings.steps, *ends)
 
     with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
-        runs = sampled(folder, planned(settings, data, channel, partitions), device=settings.device)
+        runs = sampled(folder, planned(settings, data, channel, partitions), settings)
         if settings.predictions:
             # in the grey values of the set, so that pictures of all noise levels compare
             runs = sp.models.previews(data, runs, progress=False)

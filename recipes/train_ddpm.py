@@ -248,7 +248,7 @@ def compare(settings: Settings, data: sp.images.ImageSet, folder: Path, trajecto
         samples=4 * trajectories, seed=settings.seed, device=settings.device,
     )  # fmt: skip
     with run_folder(settings, folder) as run:
-        paths = sp.entropy(sampled(run, plan, device=settings.device), keep_replicates=False)
+        paths = sp.entropy(sampled(run, plan, settings), keep_replicates=False)
         both = sp.analysis.combine(exact, paths)
         both = sp.schema.with_settings(both, recipe="train_ddpm", recipe_settings=stored_settings(settings))
         path = sp.write(mark_tiny(both, _HARDLY if settings.tiny else None), folder / PROFILES, overwrite=True)

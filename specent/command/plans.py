@@ -28,15 +28,7 @@ def plan_app(name: str) -> App:
     App
         Carries the plan out and prints the folder.
     """
-    command_line = App(
-        name=f"specent run {visible(name)}",
-        usage=f"Usage: specent run {visible(name)} --out RUN [--flag value ...]",
-        help_format="plaintext",
-        version_flags=(),
-        result_action="return_value",
-        suppress_keyboard_interrupt=False,
-    )
-    command_line["--help"].group = OPTIONS
+    command_line = _command_line(name)
 
     @command_line.default
     def carry_out(
@@ -49,6 +41,7 @@ def plan_app(name: str) -> App:
         batch_size: int | None = None,
         threads: int | None = None,
         compiled: bool = False,
+        scheduler: str | None = None,
     ) -> None:
         """Carry a plan out in shards, into a run folder. Whatever ended it, the same command goes on with it; more
         samples are added to those that are there.
@@ -71,6 +64,8 @@ def plan_app(name: str) -> App:
             Threads of the processor.
         compiled : bool
             Run the network through torch.compile.
+        scheduler : str
+            Address of a Dask scheduler whose workers sample the shards, or local for processes of this machine.
         """
         from specent import runs
 
@@ -78,8 +73,29 @@ def plan_app(name: str) -> App:
         plan = runs.Plan.read(name)
         plan = replace(plan, **{key: value for key, value in changes.items() if value is not None})
         folder = runs.run(
-            plan, out, shard=shard, device=device, batch_size=batch_size, threads=threads, compiled=compiled
+            plan,
+            out,
+            client=scheduler,
+            shard=shard,
+            device=device,
+            batch_size=batch_size,
+            threads=threads,
+            compiled=compiled,
         )
         print(f"wrote {visible(str(folder))}")
 
+    return command_line
+
+
+def _command_line(name: str) -> App:
+    """An app with the options that every one has."""
+    command_line = App(
+        name=f"specent run {visible(name)}",
+        usage=f"Usage: specent run {visible(name)} --out RUN [--flag value ...]",
+        help_format="plaintext",
+        version_flags=(),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    command_line["--help"].group = OPTIONS
     return command_line

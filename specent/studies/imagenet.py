@@ -134,10 +134,6 @@ class ImageNetSettings(ShardedSettings):
         names = ("samples", "seed", "precision")
         return Plan(model, VE(), self.grid(), **({name: getattr(self, name) for name in names} | options))
 
-    def engine(self, **options: Any) -> dict[str, Any]:
-        """Arguments of `specent.run` that the numbers do not depend on."""
-        return {name: getattr(self, name) for name in ("device", "batch_size", "compiled")} | options
-
 
 def open_networks(settings: ImageNetSettings, stack: ExitStack, vae: str | None = None) -> "EDM2Model":
     """The two networks as a model, random ones for a tiny run without networks.
@@ -246,7 +242,14 @@ class ClassStudy:
         for name, plan in plans.items():
             if self.settings.overwrite:
                 _clear_other(folders[name], plan)
-            runs[name] = sampled(folders[name], plan, **self.settings.engine(progress=shows))
+            runs[name] = sampled(
+                folders[name],
+                plan,
+                self.settings,
+                batch_size=self.settings.batch_size,
+                compiled=self.settings.compiled,
+                progress=shows,
+            )
         profiles = schema.with_settings(self.analyse(runs).load(), class_key=self._key(plans.values()))
         profiles = mark_tiny(profiles, self.settings.tiny_network)
         archive.write(profiles, file, overwrite=self.settings.overwrite)

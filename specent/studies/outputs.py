@@ -86,7 +86,8 @@ def write_results(
     """
     from specent import archive, schema
 
-    dataset = schema.with_settings(dataset, recipe=recipe, recipe_settings=stored_settings(settings))
+    # who computed does not matter to the numbers
+    dataset = schema.with_settings(dataset, recipe=recipe, recipe_settings=stored_settings(settings, "scheduler"))
     dataset = mark_tiny(dataset, tiny_network)
     archive.write(dataset, path, overwrite=settings.overwrite)
     return dataset

@@ -66,7 +66,7 @@ def remove_run(folder: Path) -> None:
         folder.rmdir()
 
 
-def sampled(folder: Path, plan: Plan, **options: Any) -> xr.Dataset:
+def sampled(folder: Path, plan: Plan, settings: ShardedSettings, **options: Any) -> xr.Dataset:
     """Carry a plan out in a run folder, and open it.
 
     Parameters
@@ -75,6 +75,8 @@ def sampled(folder: Path, plan: Plan, **options: Any) -> xr.Dataset:
         The run folder, see `run_folder`.
     plan : Plan
         What is sampled.
+    settings : ShardedSettings
+        With the device and the scheduler.
     **options
         As in `specent.run`.
 
@@ -85,5 +87,5 @@ def sampled(folder: Path, plan: Plan, **options: Any) -> xr.Dataset:
     """
     from specent import archive, runs
 
-    runs.run(plan, folder, **options)
+    runs.run(plan, folder, device=settings.device, client=settings.scheduler, **options)
     return archive.open(folder).isel(sample=slice(plan.samples))

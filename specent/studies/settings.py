@@ -68,9 +68,13 @@ class ShardedSettings(SampledSettings):
     out : Path, optional
         Folder of the run: trajectories are kept in it shard by shard, an interrupted study goes on with it, and it may
         grow. By default one beside the output, which is removed when the study is done.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers sample the shards, or "local" for processes of this machine. By
+        default this process samples them, one after the other.
     """
 
     out: Path | None = None
+    scheduler: str | None = None
 
 
 def stored_settings(settings: DataclassInstance, *without: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from distributed import Client, LocalCluster
 from torch import Tensor
 
 import specent as sp
+from specent import command
 from specent.errors import SpecentError, SpecentWarning
 from specent.runs import cluster
 from specent.runs.worker import ShardWorker
@@ -346,3 +347,27 @@ def test_local_processes_end_with_their_run(
     # nothing to do, nothing to start
     sp.run(small_plan(), folder, client="local")
     assert "dashboard" not in capsys.readouterr().err
+
+
+def test_a_recipe_on_a_scheduler_writes_what_it_writes_alone(
+    tmp_path: Path, processes: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the settings in the file hold the name of the output
+    common = ["run", "gmm_1d", "--steps", "8", "--samples", "60", "--means", "-1", "1", "--output", "gmm.nc"]
+    written = []
+    for name, more in (("alone", []), ("cluster", ["--scheduler", processes.scheduler.address])):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert command.main([*common, *more]) == 0
+        written.append(sp.open("gmm.nc").load())
+    assert differences(*written) == []
+
+
+def test_a_scheduler_that_is_not_there_is_one_line_of_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "gmm.nc"
+    assert command.main(["run", "gmm_1d", "--output", str(output), "--scheduler", "tcp://127.0.0.1:1"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith("specent: client='tcp://127.0.0.1:1': no scheduler was reached there within 5 s")
+    assert not output.exists()

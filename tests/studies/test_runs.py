@@ -80,12 +80,12 @@ def test_a_study_of_several_plans_has_a_folder_for_each_and_removes_them_all(tmp
     plan = sp.Plan(sp.models.mixture(mix), sp.schedules.VE(), sp.schedules.edm_grid(4, 0.02, 100.0), 2)
     settings = ShardedSettings()
     with run_folder(settings, tmp_path / "a.nc") as folder:
-        runs = [sampled(folder / name, plan, progress=False) for name in ("one", "two")]
+        runs = [sampled(folder / name, plan, settings, progress=False) for name in ("one", "two")]
         assert sorted(os.listdir(folder)) == ["one", "two"]
         assert runs[0].identical(runs[1])
         (folder / "two" / "mine.txt").write_text("kept")
     # what is not of a run is left alone
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")] == ["a_run/two/mine.txt"]
     with run_folder(ShardedSettings(out=tmp_path / "stays"), tmp_path / "a.nc") as folder:
-        sampled(folder / "one", plan, progress=False)
+        sampled(folder / "one", plan, settings, progress=False)
     assert sp.archive.status(tmp_path / "stays" / "one").missing == 0
