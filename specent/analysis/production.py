@@ -124,8 +124,9 @@ class Producer:
         """
         stored = self.columns[group[0]]
         if stored is not None:
-            both = [block.arrays[name][drivers][..., [stored]] for name in PRODUCTION]
-            return np.stack(both, axis=-1).astype(np.float64)
+            # the column first: of the others nothing is copied
+            both = [block.arrays[name][..., stored][drivers].astype(np.float64) for name in PRODUCTION]
+            return np.stack(both, axis=-1)[..., None, :]
         weights = np.stack([self.partitions[i].weights for i in group])
         column = np.flatnonzero(weights.any(axis=(0, 1)))
         scale = self._scale(block, drivers)

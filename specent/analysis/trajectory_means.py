@@ -339,7 +339,8 @@ class _Summation:
         bad = np.zeros((self.job.shape[0], block.times.stop - block.times.start), dtype=bool)
         for name, array in block.arrays.items():
             if name in PRODUCTION and self.job.producer is not None:
-                array = array[..., [column for column in self.job.producer.columns if column is not None]]
+                columns = [column for column in self.job.producer.columns if column is not None]
+                array = array if len(set(columns)) == array.shape[-1] else array[..., columns]
             # a sum tells faster than a look at each of the numbers
             with np.errstate(over="ignore", invalid="ignore"):
                 total = array.sum()

@@ -240,10 +240,15 @@ class _Stored:
         low = [int(part.min()) for part in wanted]
         # what lies between the ends is read whole, and thinned out or turned round then
         region = [range(start, int(part.max()) + 1) for start, part in zip(low, wanted, strict=True)]
-        values = np.empty([len(part) for part in region], self.dtype)
-        for shard, own, target in self._pieces(region):
-            values[target] = self._read(shard, own)
-        chosen = values[np.ix_(*[part - start for part, start in zip(wanted, low, strict=True)])]
+        pieces = list(self._pieces(region))
+        if len(pieces) == 1:
+            values = self._read(pieces[0][0], pieces[0][1])
+        else:
+            values = np.empty([len(part) for part in region], self.dtype)
+            for shard, own, target in pieces:
+                values[target] = self._read(shard, own)
+        whole = all(len(part) == len(span) and part[0] == span[0] for part, span in zip(wanted, region, strict=True))
+        chosen = values if whole else values[np.ix_(*[part - i for part, i in zip(wanted, low, strict=True)])]
         return chosen.squeeze(tuple(i for i, part in enumerate(key) if not isinstance(part, slice)))
 
     def _pieces(self, region: Sequence[range]) -> Iterator[tuple[Shard, Region, Region]]:
