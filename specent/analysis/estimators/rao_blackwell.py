@@ -58,6 +58,10 @@ _FREQUENCY = _SPACING * np.arange(int(_HIGHEST / _SPACING) + 1)
 _DECAY = _FREQUENCY**2 / 2 + 1 / 8
 # of every frequency and its negative, in bits
 _WEIGHT = BITS_PER_NAT / 8 * _SPACING / np.cosh(np.pi * _FREQUENCY) * np.where(_FREQUENCY > 0, 2, 1)
+# sums over frequencies for the entropy and for its rate
+_SUMS = np.stack([_WEIGHT, _WEIGHT * _DECAY])
+# states of trajectories, times frequencies, worked on together
+_NUMBERS = 2**18
 
 
 def expected_entropy(log_odds: ArrayLike, variation: ArrayLike) -> Array:
@@ -101,25 +105,29 @@ def conditional_curves(
     entropy, rate : ndarray, shape (..., times)
         In bits, and bits per unit of log_snr.
     """
-    entropy, rate = np.empty(log_odds.shape), np.empty(log_odds.shape)
+    # times first, then all trajectories, whose states of a few times are worked on together
+    odds, deviation = (np.moveaxis(array, -1, 0).reshape(len(log_snr), -1) for array in (log_odds, variation))
+    deviation = deviation - mean[:, None]
+    entropy, rate = np.empty(odds.shape), BITS_PER_NAT / 8 * _sech(odds) ** 2 * deviation
     # what the prior and what deviations from the mean contribute, by frequency
     expected = _modes(np.asarray(prior)) * _WEIGHT
-    carried = np.zeros((len(_FREQUENCY), *log_odds.shape[:-1]))
-    last = carried
-    axes = (slice(None), *[None] * (log_odds.ndim - 1))
-    for i in reversed(range(len(log_snr))):
-        deviation = variation[..., i] - mean[i]
-        modes = _modes(log_odds[..., i]) * deviation
-        if i < len(log_snr) - 1:
-            half = 0.5 * (log_snr[i] - log_snr[i + 1])
-            fading = np.exp(-_DECAY * half * (mean[i] + mean[i + 1]))
-            expected = expected * fading
-            carried = (carried + half * last) * fading[axes] + half * modes
-        entropy[..., i] = (expected / _DECAY).sum() - np.tensordot(_WEIGHT, carried, 1)
-        falling = expected.sum() - np.tensordot(_WEIGHT * _DECAY, carried, 1)
-        rate[..., i] = mean[i] * falling + BITS_PER_NAT / 8 * _sech(log_odds[..., i]) ** 2 * deviation
-        last = modes
-    return entropy, rate
+    carried, last = np.zeros((2, len(_FREQUENCY), odds.shape[1]))
+    step = max(1, _NUMBERS // max(1, last.size))
+    for high in range(len(log_snr), 0, -step):
+        low = max(0, high - step)
+        modes = _modes(odds[low:high]) * deviation[low:high]
+        for i in reversed(range(low, high)):
+            if i < len(log_snr) - 1:
+                half = 0.5 * (log_snr[i] - log_snr[i + 1])
+                fading = np.exp(-_DECAY * half * (mean[i] + mean[i + 1]))
+                expected = expected * fading
+                carried = (carried + half * last) * fading[:, None] + half * modes[:, i - low]
+            last = modes[:, i - low]
+            left, falling = _SUMS @ carried
+            entropy[i] = (expected / _DECAY).sum() - left
+            rate[i] += mean[i] * (expected.sum() - falling)
+    shape = log_odds.shape[-1:] + log_odds.shape[:-1]
+    return np.moveaxis(entropy.reshape(shape), 0, -1), np.moveaxis(rate.reshape(shape), 0, -1)
 
 
 def _sech(log_odds: Array) -> Array:
