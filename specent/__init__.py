@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from specent.runs import run as run
     from specent.sampling import Record as Record
     from specent.sampling import Scoring as Scoring
+    from specent.sampling import Statistics as Statistics
     from specent.sampling import sample as sample
 
 _HOMES = {
@@ -115,6 +116,7 @@ _HOMES = {
     "Plan": "specent.runs:Plan",
     "Record": "specent.sampling:Record",
     "Scoring": "specent.sampling:Scoring",
+    "Statistics": "specent.sampling:Statistics",
     "SpecentError": "specent.errors:SpecentError",
     "SpecentWarning": "specent.errors:SpecentWarning",
 }

@@ -115,7 +115,7 @@ def _rows(kind: str, sizes: dict[str, int], rng: np.random.Generator) -> dict[st
 
 def _table(kind: str, rng: np.random.Generator, steps: int, samples: int) -> xr.Dataset:
     sizes = {"dimension": 3, "estimator": 2, "guidance": 2, "partition": 2, "time": steps, "replicate": samples}
-    sizes |= {"axis": 2}
+    sizes |= {"axis": 2, "class_label": len(LABELS)}
     shared = {**_settings(), **_partitions(), "estimator": ["path", "null"], "dimension": [2.0, 16.0, 2.0**20]}
     if kind == "differences":
         del shared["dimension"]
@@ -123,9 +123,11 @@ def _table(kind: str, rng: np.random.Generator, steps: int, samples: int) -> xr.
         shared["axis"] = ["log_snr", "sigma"]
     if kind == "quality":
         shared = _settings()
-    return xr.Dataset(
-        _rows(kind, sizes, rng), {**shared, **(_time(steps) if kind in ("profiles", "differences") else {})}
-    )
+    if kind == "statistics":
+        shared = {**_settings(), **_partitions(), "class_label": list(LABELS)}
+        shared["label_prior"] = "class_label", [0.5, 0.25, 0.25]
+    times = _time(steps) if kind in ("profiles", "differences", "statistics") else {}
+    return xr.Dataset(_rows(kind, sizes, rng), {**shared, **times})
 
 
 def build(kind: str, seed: int = 0, steps: int = 5, samples: int = 4) -> xr.Dataset:
@@ -138,6 +140,10 @@ def build(kind: str, seed: int = 0, steps: int = 5, samples: int = 4) -> xr.Data
             "seed": 2**63 - 1 - seed, "seed_rule": "none",
         },
         "profiles": {"schedule": VE().to_json(), "rate_axis": "log_snr"},
+        "statistics": {
+            "schedule": VE().to_json(), "model": '{"name": "nöne"}', "guidance_formula": FORMULA, "seed": seed,
+            "seed_rule": "none", "resampling_seed": 0,
+        },
         "speciation": {"missing": 0},
         "scaling": {"law": "sqrt"},
         "differences": {"schedule": VE().to_json(), "rate_axis": "log_snr", "reference": "unguided"},

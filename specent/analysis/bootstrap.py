@@ -27,13 +27,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from specent.arguments import number, whole
+from specent.arguments import whole
 
 Array = NDArray[np.float64]
 
@@ -50,13 +51,16 @@ GROUP = 25
 _STRIDE = 32
 
 
-def check_options(confidence: float, replicates: int, seed: int) -> tuple[float, int, int]:
-    """The options of a bootstrap as plain numbers, or a `SpecentError` that names the one that is unusable."""
-    return (
-        number(confidence, "confidence", above=0, below=1),
-        whole(replicates, "replicates", least=FEWEST, most=MOST),
-        whole(seed, "seed", most=2**256 - 1),
-    )
+class Resampling(NamedTuple):
+    """How trajectories are resampled: the number of replicates, and the seed of their weights."""
+
+    replicates: int
+    seed: int
+
+
+def check_resampling(replicates: int, seed: int) -> Resampling:
+    """The options of the resampling as plain numbers, or a `SpecentError` that names the one that is unusable."""
+    return Resampling(whole(replicates, "replicates", least=FEWEST, most=MOST), whole(seed, "seed", most=2**256 - 1))
 
 
 def distinct_replicates(profiles: xr.Dataset) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from specent.analysis.blocks import each_block
-from specent.analysis.bootstrap import check_options
+from specent.analysis.bootstrap import check_resampling
 from specent.analysis.inputs import checked_runs, refuse_not_finite
 from specent.analysis.posterior import PathEvidence, Statistic, side_log_posterior
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
@@ -107,7 +107,7 @@ def calibration_gap(
     >>> bool((abs(gap.gap) <= 5 * gap.gap_standard_error + 1e-9).all())
     True
     """
-    _, replicates, seed = check_options(0.5, replicates, seed)
+    replicates, seed = check_resampling(replicates, seed)
     runs = checked_runs(runs)
     scored = scored_partitions(runs, partitions)
     job = Job(runs, ["log_likelihood"], scored, STATISTICS, replicates, seed)

@@ -23,12 +23,13 @@ from specent.analysis import agreement, bootstrap
 from specent.analysis.curves import rate_by_differences
 from specent.analysis.estimators import ESTIMATORS, Estimator, Means
 from specent.analysis.estimators.null import null_floors
-from specent.analysis.inputs import checked_runs, refuse_not_finite
+from specent.analysis.inputs import as_dataset, checked_runs, refuse_not_finite
 from specent.analysis.posterior import Statistic
 from specent.analysis.production import production_sources
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
+from specent.analysis.statistics import is_statistics, kept_partitions, kept_resampling, means_of_sums
 from specent.analysis.trajectory_means import Job, trajectory_means
-from specent.arguments import brief, flag, names
+from specent.arguments import brief, flag, names, number
 from specent.axes import check_axis, rate_factor
 from specent.errors import CalibrationWarning, SpecentError
 from specent.schedules import from_json
@@ -48,9 +49,9 @@ def entropy(
     rate: Literal["production", "differences"] = "production",
     rate_axis: str = "log_snr",
     confidence: float = 0.95,
-    replicates: int = 200,
+    replicates: int | None = None,
     keep_replicates: bool = True,
-    seed: int = 0,
+    seed: int | None = None,
     compute: bool = True,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -61,6 +62,7 @@ def entropy(
     runs : Dataset, path, or DataTree
         Kind ``trajectories``, in NumPy or Dask arrays; it is streamed block by block. A path is opened lazily; a tree
         must hold one such dataset. A selection of candidates will do: drivers that are scored no longer are left out.
+        Or kind ``statistics``, for the partitions of which they were kept.
     partitions : Partition, str, or sequence of these, optional
         The partitions, text as in `Partition.parse`. By default those named when `runs` was sampled.
     estimator : str or sequence of str
@@ -74,12 +76,13 @@ def entropy(
     confidence : float
         Nominal coverage of the intervals.
     replicates : int
-        Bootstrap replicates over trajectories, at least 50, stratified by driver. All estimators, guidance settings,
-        partitions and times share the resampling, so differences between replicates are paired.
+        Bootstrap replicates over trajectories, at least 50, stratified by driver; 200 by default. All estimators,
+        guidance settings, partitions and times share the resampling, so differences between replicates are paired.
+        Statistics have theirs already.
     keep_replicates : bool
         Whether replicates are kept in the result, from which `speciation` takes its intervals.
     seed : int
-        Seed of the resampling.
+        Seed of the resampling, 0 by default.
     compute : bool
         If False the result is lazy (Dask), values are not checked for NaN and no warning is issued.
     progress : bool
@@ -133,25 +136,28 @@ def entropy(
     if not isinstance(rate, str) or rate not in ("production", "differences"):
         raise SpecentError(f"rate={brief(rate)} is not known; use 'production' or 'differences'")
     check_axis(rate_axis, "rate_axis")
-    confidence, replicates, seed = bootstrap.check_options(confidence, replicates, seed)
+    confidence = number(confidence, "confidence", above=0, below=1)
     keep_replicates, compute = flag(keep_replicates, "keep_replicates"), flag(compute, "compute")
     shows = flag(progress, "progress") and compute and sys.stderr.isatty()
-    runs = checked_runs(runs)
-    scored = scored_partitions(runs, partitions)
+    runs = as_dataset(runs, "trajectories", "runs")
+    if is_statistics(runs):
+        runs, scored = kept_partitions(runs, partitions)
+        resampling = kept_resampling(runs, replicates, seed)
+    else:
+        runs = checked_runs(runs)
+        scored = scored_partitions(runs, partitions)
+        resampling = bootstrap.check_resampling(200 if replicates is None else replicates, 0 if seed is None else seed)
     chosen, left_out = _chosen(named, runs, scored)
-    sources = _sources(runs, scored, chosen, rate)
     # calibration is tested whatever was chosen, and by the same pass over the data
     checked = list({one.name: one for one in (ESTIMATORS["path"], *chosen)}.values())
-    statistics: list[Statistic] = list({one.name: one for kind in checked for one in kind.statistics}.values())
-    job = Job(runs, sources, scored, statistics, replicates, seed, shows)
-    values = trajectory_means(job, lazy=not compute)
-    if compute:
-        refuse_not_finite(runs, job.reads, values)
-    means = Means(runs, scored, values)
+    if is_statistics(runs):
+        means = means_of_sums(runs, scored, checked)
+    else:
+        means = _averaged(runs, scored, checked, _sources(runs, scored, chosen, rate), resampling, compute, shows)
     settings = {
         "function": "entropy", "estimator": [one.name for one in chosen], "rate": rate, "rate_axis": rate_axis,
-        "replicates": replicates, "confidence": confidence, "seed": seed, "runs": json.loads(runs.attrs["settings"]),
-        **as_settings([one.partition for one in scored]),
+        "replicates": resampling.replicates, "confidence": confidence, "seed": resampling.seed,
+        "runs": json.loads(runs.attrs["settings"]), **as_settings([one.partition for one in scored]),
     }  # fmt: skip
     for one in chosen:
         settings |= one.settings(scored)
@@ -167,6 +173,19 @@ def entropy(
         profiles, texts = agreement.examined(profiles, [one.name for one in chosen if one.agrees])
         _warn(texts)
     return profiles
+
+
+def _averaged(
+    runs: xr.Dataset, scored: list[ScoredPartition], checked: Sequence[Estimator], sources: list[str],
+    resampling: bootstrap.Resampling, compute: bool, shows: bool,
+) -> Means:  # fmt: skip
+    """Means over trajectories, of all that the estimators `checked` need."""
+    statistics: list[Statistic] = list({one.name: one for kind in checked for one in kind.statistics}.values())
+    job = Job(runs, sources, scored, statistics, resampling.replicates, resampling.seed, shows)
+    values = trajectory_means(job, lazy=not compute)
+    if compute:
+        refuse_not_finite(runs, job.reads, values)
+    return Means(runs, scored, values)
 
 
 def _named(estimator: str | Sequence[str]) -> list[Estimator] | None:

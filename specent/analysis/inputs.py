@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from specent import archive, schema
+from specent.analysis.scored import ScoredPartition
 from specent.arguments import brief
 from specent.errors import SpecentError
 
@@ -110,19 +111,33 @@ def _aligned(runs: xr.Dataset) -> xr.Dataset:
     return runs if scored == drivers else runs.sel(class_label=scored)
 
 
-def check_start(runs: xr.Dataset, why: str) -> None:
-    """Raise unless the evidence starts within `runs`: the first sample of every driver tells.
+def check_start(runs: xr.Dataset, partitions: Sequence[ScoredPartition], why: str) -> None:
+    """Raise unless the evidence starts within `runs`.
+
+    Parameters
+    ----------
+    runs : Dataset
+        Kind ``trajectories``, of which the first sample of every driver tells, or ``statistics`` of the partitions,
+        whose mean entropy is that of the prior where there is no evidence.
+    partitions : sequence of ScoredPartition
+        The partitions.
+    why : str
+        What would go wrong, for the message.
 
     Raises
     ------
     SpecentError
         Naming the largest evidence at the last time, if that is beyond rounding.
     """
-    last = runs["log_likelihood"].isel(time=-1, sample=0)
+    if "log_likelihood" in runs:
+        name, last = "log_likelihood", runs["log_likelihood"].isel(time=-1, sample=0)
+    else:
+        mean = runs["posterior_entropy"].isel(time=-1) / runs["trajectories"].values[0]
+        name, last = "what is known of the side in bits", mean - [one.prior_entropy for one in partitions]
     most = float(abs(last).max())
     if most > _ROUNDING:
         raise SpecentError(
-            f"runs: log_likelihood is {most:.3g} at the last time, not 0: the noisy end was cut off, and {why}; keep "
+            f"runs: {name} is {most:.3g} at the last time, not 0: the noisy end was cut off, and {why}; keep "
             "all noisy times in runs and cut the profiles instead, or leave this estimator out"
         )
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from specent import evidence
 from specent.analysis.blocks import TrajectoryBlock
-from specent.analysis.scored import ScoredPartition
+from specent.analysis.scored import ScoredPartition, stored_positions
 from specent.errors import SpecentError
 from specent.partitions import NULL
-from specent.schema.coordinates import guidance_settings, stored_partitions
+from specent.schema.coordinates import guidance_settings
 
 Array = NDArray[np.float64]
 
@@ -194,8 +194,7 @@ def _pairs(array: NDArray[Any], drivers: NDArray[np.intp], column: NDArray[np.in
 
 
 def _stored_positions(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> list[int | None]:
-    """For every partition the position of one of the same sides and prior among those whose production is stored."""
+    """For every partition the position of the one whose production is stored."""
     if not all(name in runs for name in PRODUCTION):
         return [None] * len(partitions)
-    stored = {(partition.sides, partition.prior): i for i, partition in reversed([*enumerate(stored_partitions(runs))])}
-    return [stored.get((scored.partition.sides, scored.partition.prior)) for scored in partitions]
+    return stored_positions(runs, partitions)

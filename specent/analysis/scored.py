@@ -91,6 +91,12 @@ def pair_columns(scored: ScoredPartition) -> tuple[int, int] | None:
     return int(first), int(second)
 
 
+def stored_positions(runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> list[int | None]:
+    """For every partition the position of one of the same sides and prior among the stored ones, or None."""
+    stored = {(partition.sides, partition.prior): i for i, partition in reversed([*enumerate(stored_partitions(runs))])}
+    return [stored.get((scored.partition.sides, scored.partition.prior)) for scored in partitions]
+
+
 def shares(partitions: Sequence[ScoredPartition]) -> xr.DataArray:
     """Weight of each driver in expectations over each partition, dims (class_label, partition)."""
     return xr.DataArray(np.stack([scored.share for scored in partitions], axis=-1), dims=("class_label", "partition"))

@@ -24,7 +24,7 @@ def summarise(
     *,
     progress: bool = True,
 ) -> list[xr.Dataset]:
-    """A dataset, and what follows from it: profiles of trajectories, their speciation, and its scaling.
+    """A dataset, and what follows from it: profiles of trajectories or statistics, their speciation, and its scaling.
 
     Parameters
     ----------
@@ -56,6 +56,8 @@ def summarise(
     if not isinstance(kind, str) or kind not in schema.KINDS:
         raise SpecentError(f"dataset is a {type(dataset).__name__} of no kind that is known; make it with specent")
     datasets = [dataset]
+    if kind == "statistics":
+        datasets.append(entropy(dataset, partitions))
     if kind == "trajectories" and (partitions is not None or "definition" in dataset.coords or not _pictures(dataset)):
         datasets.append(entropy(dataset, partitions))
     if datasets[-1].attrs["specent_kind"] == "profiles" and datasets[-1].sizes["time"] >= 4:

@@ -241,7 +241,7 @@ class _Sums(NamedTuple):
 
 def _partial_sums(job: Job, extents: Sequence[Extent], shows: bool = False) -> _Sums:
     """Sums over some blocks."""
-    sums = _Summation(job)
+    sums = Summation(job)
     for extent in tqdm(extents, desc="entropy", unit="block", disable=not shows, delay=2.0):
         sums.add(read_block(job.runs, job.reads, extent))
     return _Sums(sums.means, sums.totals, sums.damaged)
@@ -262,8 +262,23 @@ def _values(job: Job, sums: _Sums) -> dict[str, Array]:
     return dict(zip(job.means, means, strict=True)) | totals
 
 
-class _Summation:
-    """Weighted sums over the trajectories seen so far."""
+class Summation:
+    """Weighted sums over the trajectories of the blocks that were added so far.
+
+    Parameters
+    ----------
+    job : Job
+        What is averaged. Of its trajectories only the coordinates are used.
+
+    Attributes
+    ----------
+    means : ndarray, shape (quantities, guidance, partitions, times, 1 + replicates)
+        What these blocks add to the means of the job.
+    totals : ndarray, shape (statistics, guidance, partitions, times)
+        What they add to its counts and variances.
+    damaged : ndarray of bool, shape (guidance, times)
+        Where a number that was read is not finite.
+    """
 
     def __init__(self, job: Job) -> None:
         self.job = job

@@ -126,7 +126,9 @@ def validate(dataset_or_path: xr.Dataset | str | os.PathLike[str], kind: str | N
 
 
 def _validate_folder(folder: RunFolder, kind: str | None) -> None:
-    for shard in folder.grid.shards:
+    if missing := folder.missing():
+        raise ArchiveError(f"path={str(folder.path)!r} lacks {missing[0].name}; run it again to go on")
+    for shard in folder.files():
         if fault := folder.fault(shard):
             raise ArchiveError(fault)
         validate(folder.file(shard), kind)

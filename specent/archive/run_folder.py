@@ -12,7 +12,7 @@ import json
 import os
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from specent.archive import members, reading, sealing
 from specent.archive.locking import LIBRARY
 from specent.archive.pieces import Region
 from specent.archive.shards import Shard, ShardGrid
+from specent.archive.sums import summed
 from specent.arguments import brief
 from specent.errors import ArchiveError, SpecentError, SpecentWarning
 from specent.files import as_path, sha256
@@ -38,6 +39,9 @@ RECORD = "run.json"
 
 VERSION = "1"
 """Version of its format."""
+
+TRAJECTORIES, STATISTICS = "trajectories", "statistics"
+"""Kinds of the datasets of a run."""
 
 SET_ASIDE = "damaged"
 """Folder, within that of a run, of shards that were found damaged."""
@@ -90,6 +94,8 @@ class RunFolder:
             attributes = schema.plain_attributes(record["attributes"])
             if not isinstance(plan, dict) or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
                 raise TypeError
+            if attributes["specent_kind"] not in (TRAJECTORIES, STATISTICS):
+                raise TypeError(f"its kind is {attributes['specent_kind']!r}")
         except (KeyError, TypeError, AttributeError) as error:
             raise ArchiveError(f"{str(file)!r} does not describe a run ({error}); it is damaged") from error
         if version != VERSION:
@@ -119,8 +125,37 @@ class RunFolder:
         """Path of a shard."""
         return self.path / shard.name
 
-    def is_there(self, shard: Shard) -> bool:
-        """Whether a file of that name ends in a seal; `fault` says whether the seal is right."""
+    @property
+    def kind(self) -> str:
+        """Kind of its datasets."""
+        return str(self.attributes["specent_kind"])
+
+    def files(self) -> list[Shard]:
+        """What the files that are there hold, in order; whether they are whole is not looked at.
+
+        A file of trajectories holds a shard. One of statistics may hold several that were added up; those that it holds
+        and that are there as well, because whoever added them up was killed, are left out.
+        """
+        present = self._present()
+        if self.kind != STATISTICS:
+            present = [shard for shard in present if len(self.grid.within(shard)) == 1]
+        within = set(self.superfluous())
+        return sorted(set(present) - within, key=lambda shard: (shard.sample_start, shard.class_start))
+
+    def _present(self) -> list[Shard]:
+        names = (Shard.of_name(entry.name) for entry in os.scandir(self.path))
+        return [shard for shard in names if shard is not None and self.grid.within(shard)]
+
+    def superfluous(self) -> list[Shard]:
+        """Files of statistics whose trajectories are in another file, too."""
+        if self.kind != STATISTICS:
+            return []
+        present = self._present()
+        larger = [shard for shard in present if len(self.grid.within(shard)) > 1 and self.is_whole(shard)]
+        return [one for one in present if any(other.holds(one) and other != one for other in larger)]
+
+    def is_whole(self, shard: Shard) -> bool:
+        """Whether the file of a shard ends in a seal; `fault` says whether the seal is right."""
         return sealing.ends_in_seal(self.file(shard))
 
     def fault(self, shard: Shard) -> str:
@@ -149,17 +184,33 @@ class RunFolder:
 
     def _check_member(self, shard: Shard, dataset: xr.Dataset) -> None:
         check_plan(self.file(shard), str(dataset.attrs["settings"]), self.plan_sha256)
-        classes = self.classes[shard.class_start : shard.class_stop]
+        schema.validate(dataset, self.kind)
+        same = dataset["class_label"].values.tolist() == self.classes[shard.class_start : shard.class_stop]
         samples = np.arange(shard.sample_start, shard.sample_stop)
-        if dataset["class_label"].values.tolist() != classes or not np.array_equal(dataset["sample"].values, samples):
+        if self.kind == STATISTICS:
+            counts = dataset["trajectories"].values
+            same = same and parse_json(str(dataset.attrs["settings"])).get("shard") == shard.name
+            same = same and bool((counts == len(samples)).all())
+        else:
+            same = same and np.array_equal(dataset["sample"].values, samples)
+        if not same:
             raise ArchiveError(f"{shard.name} holds other trajectories than its name says")
 
-    def missing(self) -> list[Shard]:
-        """The shards that are not there, in order."""
-        return [shard for shard in self.grid.shards if not self.is_there(shard)]
+    def missing(self, there: Iterable[Shard] | None = None) -> list[Shard]:
+        """The shards that are not there, in order.
+
+        Parameters
+        ----------
+        there : iterable of Shard, optional
+            What is there; by default what the files that end in a seal hold.
+        """
+        files = (file for file in self.files() if self.is_whole(file)) if there is None else there
+        done = {shard for file in files for shard in self.grid.within(file)}
+        return [shard for shard in self.grid.shards if shard not in done]
 
     def open(self) -> xr.Dataset:
-        """All shards as one lazy dataset; of a run that is not finished the samples that all classes have.
+        """All shards as one lazy dataset, or their statistics added up; of a run that is not finished those of the
+        samples that all classes have.
 
         Raises
         ------
@@ -189,7 +240,27 @@ class RunFolder:
                 SpecentWarning,
                 stacklevel=3,
             )
-        return self._lazy(spans)
+        result = self._summed(spans) if self.kind == STATISTICS else self._lazy(spans)
+        try:
+            schema.validate(result, self.kind)
+        except SpecentError as error:
+            raise ArchiveError(
+                f"path={str(self.path)!r}: {RECORD} and the shards do not fit together: {error}"
+            ) from error
+        return result
+
+    def _summed(self, spans: list[tuple[int, int]]) -> xr.Dataset:
+        starts = {start for start, _ in spans}
+        # a file of several shards holds some classes of the same samples, or all classes
+        result = summed(self.read_sums(file for file in self.files() if file.sample_start in starts))
+        return result.assign_attrs(self.attributes)
+
+    def read_sums(self, files: Iterable[Shard]) -> Iterator[xr.Dataset]:
+        """The statistics in some files, one after the other, each verified."""
+        for file in files:
+            with reading.open_file(self.file(file)) as part:
+                self._check_member(file, part)
+                yield part
 
     def _lazy(self, spans: list[tuple[int, int]]) -> xr.Dataset:
         first = next(shard for shard in self.grid.shards if (shard.sample_start, shard.sample_stop) == spans[0])
@@ -213,14 +284,7 @@ class RunFolder:
         for name, values in of_class.items():
             coords[name] = xr.Variable("class_label", values, template[name].attrs)
         coords["sample"] = xr.Variable("sample", samples, template["sample"].attrs)
-        result = xr.Dataset(variables, coords, {**template.attrs, **self.attributes})
-        try:
-            schema.validate(result, "trajectories")
-        except SpecentError as error:
-            raise ArchiveError(
-                f"path={str(self.path)!r}: {RECORD} and the shards do not fit together: {error}"
-            ) from error
-        return result
+        return xr.Dataset(variables, coords, {**template.attrs, **self.attributes})
 
 
 class _Stored:

@@ -7,6 +7,8 @@ number of samples the run once ended with: a run that grows keeps its shards.
 from __future__ import annotations
 
 import itertools
+import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +20,7 @@ MOST_SHARDS = 1_000_000
 """Shards that a run may have."""
 
 _SAMPLES = 50
+_NAME = re.compile(r"shard-c(\d{5,7})-(\d{5,7})-s(\d{7,10})-(\d{7,10})\.nc")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,28 @@ class Shard:
         """Name of its file."""
         classes, samples = f"c{self.class_start:05d}-{self.class_stop:05d}", (self.sample_start, self.sample_stop)
         return f"shard-{classes}-s{samples[0]:07d}-{samples[1]:07d}.nc"
+
+    @classmethod
+    def of_name(cls, name: str) -> Shard | None:
+        """The shard of a file name; None if it is no such name.
+
+        Examples
+        --------
+        >>> Shard.of_name("shard-c00002-00003-s0000050-0000100.nc")
+        Shard(class_start=2, class_stop=3, sample_start=50, sample_stop=100)
+        """
+        match = _NAME.fullmatch(name)
+        shard = None if match is None else cls(*map(int, match.groups()))
+        return shard if shard is not None and shard.name == name else None
+
+    def holds(self, other: Shard) -> bool:
+        """Whether it holds all trajectories of another one."""
+        return (
+            self.class_start <= other.class_start
+            and other.class_stop <= self.class_stop
+            and self.sample_start <= other.sample_start
+            and other.sample_stop <= self.sample_stop
+        )
 
     @property
     def trajectories(self) -> int:
@@ -105,9 +130,31 @@ class ShardGrid:
             for classes in itertools.pairwise(self.class_cuts)
         )
 
+    def within(self, joined: Shard) -> list[Shard]:
+        """The shards that make up `joined`; none if it is not made of whole ones.
+
+        Examples
+        --------
+        >>> grid = ShardGrid(3, (100,), (1, 50))
+        >>> [shard.name for shard in grid.within(Shard(0, 2, 50, 100))]
+        ['shard-c00000-00001-s0000050-0000100.nc', 'shard-c00001-00002-s0000050-0000100.nc']
+        >>> grid.within(Shard(0, 2, 50, 99))
+        []
+        """
+        classes = _positions(self.class_cuts, joined.class_start, joined.class_stop)
+        samples = _positions(self.sample_cuts, joined.sample_start, joined.sample_stop)
+        return [self.shards[i * (len(self.class_cuts) - 1) + k] for i in samples for k in classes]
+
     def grown(self, samples: int) -> ShardGrid:
         """The grid of the run with more samples of each class."""
         return ShardGrid(self.classes, tuple(sorted({*self.sizes, samples})), self.block)
+
+
+def _positions(cuts: tuple[int, ...], start: int, stop: int) -> range:
+    """Which intervals between cuts lie from start to stop; none if these are no cuts."""
+    first, last = bisect_left(cuts, start), bisect_left(cuts, stop)
+    exact = last < len(cuts) and (cuts[first], cuts[last]) == (start, stop)
+    return range(first, last) if exact else range(0)
 
 
 def suitable_block(classes: int, samples: int, least: int, most: int, shards: int) -> tuple[int, int]:

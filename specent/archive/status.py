@@ -92,17 +92,17 @@ def status(folder: str | os.PathLike[str], *, verify: bool = False) -> RunStatus
     there = RunFolder.read(folder)
     reads = flag(verify, "verify")
     done, damaged, times = [], [], []
-    for shard in there.grid.shards:
+    for shard in there.files():
         file = there.file(shard)
         try:
             written = file.stat().st_mtime
         except OSError:
             continue
-        fault = there.fault(shard) if reads else "" if there.is_there(shard) else f"{file.name} was cut short"
+        fault = there.fault(shard) if reads else "" if there.is_whole(shard) else f"{file.name} was cut short"
         if fault:
             damaged.append((shard.name, fault))
         else:
-            done.append(shard)
+            done += there.grid.within(shard)
             times.append(written)
     aside = there.path / SET_ASIDE
     return RunStatus(

@@ -44,9 +44,9 @@ class Section:
     def of(cls, datasets: Sequence[xr.Dataset], axis: str | None, **selection: Names) -> Section:
         """Select from the datasets; a name may be in one of them only, but one that is in none is refused."""
         named = {dim: names for dim, names in selection.items() if names is not None}
-        # trajectories are selected from by the figure that draws them
-        runs = [one for one in datasets if _kind(one) == "trajectories"]
-        parts = [one for one in datasets if _kind(one) != "trajectories"]
+        # trajectories are selected from by the figure that draws them, and of statistics the profiles are drawn
+        runs = [one for one in datasets if _kind(one) in ("trajectories", "statistics")]
+        parts = [one for one in datasets if _kind(one) not in ("trajectories", "statistics")]
         for dim, names in named.items():
             # a table of quality has guidance settings only, whatever else is selected of the curves
             without = [one for one in parts if dim not in one.dims]

@@ -15,7 +15,7 @@ from specent.plotting.style import name_list
 
 
 def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[list[xr.Dataset], Names]:
-    """The datasets, each set of trajectories followed by its profiles, unless these are among them.
+    """The datasets, trajectories and statistics followed by their profiles, unless these are among them.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[lis
     names = partition
     for one in datasets:
         result.append(one)
-        if one.attrs["specent_kind"] != "trajectories" or _given(one, "profiles", datasets):
+        if one.attrs["specent_kind"] not in ("trajectories", "statistics") or _given(one, "profiles", datasets):
             continue
         if _analysed(one, partition, datasets):
             partitions = None if partition is None else [_partition(text, one) for text in names_of(partition)]
@@ -129,4 +129,5 @@ def _partition(text: str | Partition, runs: xr.Dataset) -> Partition:
             f"partition={text!r} is none of those sampled with ({name_list([one.name for one in sampled])}), nor a new "
             "one such as 'full', 'cat | dog' or 'cat | rest'"
         )
-    return Partition.parse(text, [str(name) for name in runs["candidate"].values if name != NULL])
+    scored = runs["candidate" if "candidate" in runs.coords else "class_label"].values
+    return Partition.parse(text, [str(name) for name in scored if name != NULL])

@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Protocol
 
+from specent.archive.folding import fold
+from specent.archive.run_folder import STATISTICS
 from specent.errors import SpecentError
 from specent.runs.shards import ShardOutcome, Workload, try_shard
 from specent.sampling.sampler import ready
@@ -61,6 +63,8 @@ def carry_out(work: Workload, engine: Engine, *, shows: bool) -> None:
             ended += 1
             if outcome.failure:
                 failures[outcome.shard.name] = outcome.failure
+            if work.folder.kind == STATISTICS:
+                fold(work.folder)
     wanted = len(work.shards)
     if ended < wanted:
         done = f"{ended - len(failures)} of {wanted} missing shards were done"
@@ -80,11 +84,12 @@ def one_after_the_other(work: Workload, stopped: Stopped, *, shows: bool) -> Gen
         ready(work.setup, work.execution) as sampler,
         sampler.progress(work.evaluations(), work.trajectories, shows) as bar,
     ):
+        kept = work.keeping(sampler)
         for number, shard in enumerate(work.shards):
             if stopped():
                 return
             before = bar.n
-            outcome = try_shard(sampler, work.folder, shard, bar, looks=number == 0)
+            outcome = try_shard(sampler, kept, work.folder, shard, bar, looks=number == 0)
             if outcome.failure:  # on the way
                 bar.update(before + work.evaluations(shard) - bar.n)
             yield outcome

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from specent.analysis.bootstrap import GROUP
 from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.files import output_path, sha256, write_whole
@@ -23,7 +24,7 @@ from specent.partitions import Partition
 from specent.runs import plan_file
 from specent.sampling.precision import Precision, check_precision
 from specent.sampling.preparation import make_setup
-from specent.sampling.record import Record
+from specent.sampling.record import Record, Statistics
 from specent.sampling.scoring import Scoring
 from specent.sampling.setup import Setup
 from specent.schedules import Schedule
@@ -51,8 +52,9 @@ class Plan:
         Seed of the random streams.
     classes, candidates : sequence of str, optional
         The conditions that drive trajectories, and those that are scored.
-    record : Record
-        What is kept beside the evidence.
+    record : Record, Statistics, "trajectories" or "statistics"
+        What is kept: trajectories, and what of them beside the evidence, or sums over them, of which the number of
+        samples does not decide the size. Statistics need named partitions, and samples in multiples of 25.
     scoring : Scoring, optional
         Which candidates are evaluated; all of them by default.
     shared_noise : bool
@@ -83,14 +85,22 @@ class Plan:
     seed: int = 0
     classes: Sequence[str] | None = None
     candidates: Sequence[str] | None = None
-    record: Record = Record()  # noqa: RUF009  (frozen)
+    record: Record | Statistics | Literal["trajectories", "statistics"] = Record()  # noqa: RUF009  (frozen)
     scoring: Scoring | None = None
     shared_noise: bool = False
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         check_precision(self.precision)
+        object.__setattr__(self, "record", _record(self.record))
         object.__setattr__(self, "_setup", self.setup("cpu"))
+        if self.statistics is not None:
+            _refuse_without_statistics(self._setup)  # type: ignore[attr-defined]
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Which statistics are kept; None if trajectories are."""
+        return self.record if isinstance(self.record, Statistics) else None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, model: Model | Denoiser | None = None) -> Self:
@@ -173,8 +183,8 @@ class Plan:
             model,
             classes=None if self.classes is None else list(setup.drivers),
             candidates=None if self.candidates is None else list(setup.candidates),
-            record=json.loads(json.dumps(asdict(self.record))),
             scoring=None if self.scoring is None else asdict(self.scoring),
+            record=self._kept(setup) if self.statistics else json.loads(json.dumps(asdict(_record(self.record)))),
         )
         return write_whole(plan_file.text_of(values, target.suffix), target, overwrite=overwrite)
 
@@ -182,7 +192,7 @@ class Plan:
         """The run, worked out for a device."""
         return make_setup(
             as_model(self.model), self.schedule, self.time, self.samples, self.partitions, self.guidance, self.seed,
-            device, self.classes, self.candidates, self.record, self.shared_noise,
+            device, self.classes, self.candidates, _kept_per_trajectory(self.record), self.shared_noise,
             self.scoring,
         )  # fmt: skip
 
@@ -204,14 +214,57 @@ class Plan:
             "guidance": [json.loads(setting.to_json()) for setting in setup.guidance],
             "seed": setup.seed,
             "shared_noise": setup.shared_noise,
-            "record": {
-                "predictions": [float(value) for value in np.atleast_1d(setup.record.predictions)],
-                "distances": setup.record.keeps_distances(len(setup.candidates)),
-            },
+            "record": self._kept(setup),
             "precision": self.precision,
             # a plan without it is that of a folder from before there was any
             **({} if setup.scoring is None else {"scoring": {"drop": setup.scoring.drop, "lag": setup.scoring.lag}}),
         }
+
+    def _kept(self, setup: Setup) -> dict[str, Any]:
+        if self.statistics is not None:
+            return {"statistics": {"replicates": self.statistics.replicates, "seed": self.statistics.seed}}
+        return {
+            "predictions": [float(value) for value in np.atleast_1d(setup.record.predictions)],
+            "distances": setup.record.keeps_distances(len(setup.candidates)),
+        }
+
+
+def _record(record: object) -> Record | Statistics:
+    texts: dict[object, Record | Statistics] = {"trajectories": Record(), "statistics": Statistics()}
+    if isinstance(record, str) and record in texts:
+        return texts[record]
+    if isinstance(record, (Record, Statistics)):
+        return record
+    raise SpecentError(
+        f"record={brief(record)}: use 'trajectories', 'statistics', specent.Record(...) or specent.Statistics(...)"
+    )
+
+
+def _kept_per_trajectory(record: object) -> Record:
+    """What a trajectory keeps until its statistics are taken: nothing but what they need."""
+    return record if isinstance(record, Record) else Record(distances=False)
+
+
+def _refuse_without_statistics(setup: Setup) -> None:
+    """Refuse a run of which no statistics can be kept."""
+    if not setup.partitions:
+        raise SpecentError(
+            "record='statistics': statistics are of partitions, and the plan names none; pass partitions=[...], or "
+            "record='trajectories', of which any partition can be analysed later"
+        )
+    if setup.samples % GROUP:
+        raise SpecentError(
+            f"samples={setup.samples}: statistics are kept of groups of {GROUP} samples; take "
+            f"{max(setup.samples // GROUP, 1) * GROUP} or {(setup.samples // GROUP + 1) * GROUP}"
+        )
+    drivers = set(setup.drivers)
+    for partition in setup.partitions:
+        idle = next((label for label in partition.labels if label not in drivers), None)
+        if idle is not None:
+            raise SpecentError(
+                f"record='statistics': the label {idle!r} of partition {partition.name!r} drives no trajectory; name "
+                "it in classes, or leave the partition out"
+            )
 
 
 def _digest(text: str) -> str:

@@ -14,7 +14,7 @@ from specent.errors import SpecentError
 from specent.guidance import RULES, Guidance, Setting
 from specent.guidance import from_json as guidance_from_json
 from specent.partitions import Partition
-from specent.sampling.record import Record
+from specent.sampling.record import Record, Statistics
 from specent.sampling.scoring import Scoring
 from specent.schedules import SCHEDULES, Array, Schedule
 
@@ -151,16 +151,25 @@ def guidance_of(value: Any) -> list[Setting]:
 def record_of(value: Any) -> Any:
     """What is kept: a table of the arguments of `specent.Record`, or a text that `specent.Plan` knows.
 
+    A table with the key ``statistics`` has the arguments of `specent.Statistics` under it.
+
     Examples
     --------
     >>> record_of({"predictions": [0.1, 1.0]})
     Record(predictions=(0.1, 1.0), distances=None)
+    >>> record_of({"statistics": {"replicates": 100}})
+    Statistics(replicates=100, seed=0)
     """
     if isinstance(value, str):
         return value
-    fields = table_at(value, "record")
-    check_keys(fields, "record", dict.fromkeys(inspect.signature(Record).parameters, False))
-    return Record(**fields)
+    fields, where = table_at(value, "record"), "record"
+    kind: type[Record | Statistics] = Record
+    if "statistics" in fields:
+        check_keys(fields, where, {"statistics": True})
+        where, kind = "record: statistics", Statistics
+        fields = table_at(fields["statistics"], where)
+    check_keys(fields, where, dict.fromkeys(inspect.signature(kind).parameters, False))
+    return kind(**fields)
 
 
 def scoring_of(value: Any) -> Scoring:

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
 from specent import arguments, files
-from specent.archive.run_folder import RECORD, SET_ASIDE, RunFolder
+from specent.analysis.bootstrap import GROUP
+from specent.archive.folding import fold
+from specent.archive.run_folder import RECORD, SET_ASIDE, STATISTICS, RunFolder
 from specent.archive.run_lock import locked
-from specent.archive.shards import Shard, ShardGrid, suitable_block
+from specent.archive.shards import Shard, ShardGrid
 from specent.errors import SpecentError, SpecentWarning
 from specent.files import as_path
 from specent.models.base import named_device
 from specent.runs.carrying_out import Engine, carry_out, one_after_the_other
+from specent.runs.keeping import Keeping, keeping
 from specent.runs.plan import Plan, first_difference
 from specent.runs.shards import Workload
-from specent.sampling.dataset import trajectories_dataset
-from specent.sampling.sampler import Execution, empty_result, refuse_impossible_result, result_bytes
-from specent.sampling.setup import Setup
+from specent.sampling.sampler import Execution
 
 if TYPE_CHECKING:
     from distributed import Client
-
-_SHARD_BYTES = 64 << 20
-# of the network's outputs: a second or more
-_SHARD_NUMBERS = 1 << 25
-_MOST_SHARDS = 1000
 
 
 def run(
@@ -53,7 +48,7 @@ def run(
     The folder gets ``run.json``, which says what the run is, and ``shard-*.nc``. A run that was interrupted, however,
     goes on where it stopped when it is called again: shards that are missing, damaged or of another plan are sampled,
     and no others. With more `samples` in the plan, the new ones are added. `specent.open` opens the folder as
-    one lazy dataset, also while it is being written.
+    one lazy dataset, also while it is being written. Statistics of neighbouring shards are added up in one file.
 
     Parameters
     ----------
@@ -66,7 +61,7 @@ def run(
         ``"local"`` for processes of this machine. By default this process samples them, one after the other.
     shard : int, optional
         Samples of each class in a shard; of a folder that exists it cannot be changed. By default 50 or more, so that
-        there are not many more than a thousand shards.
+        there are not many more than a thousand shards. Of a run that keeps statistics a multiple of 25.
     device, batch_size, compiled, threads, check, progress
         As in `specent.sample`. By default a batch is a shard, or what fits into memory of it. With a `client` the
         device is one of each worker, and the number of threads that of each worker by default.
@@ -103,19 +98,22 @@ def run(
     execution = Execution(batch_size, plan.precision, compiled, threads, check)
     shows = arguments.flag(progress, "progress")
     size = None if shard is None else arguments.whole(shard, "shard", least=1, most=10**9)
+    if plan.statistics is not None and size is not None and size % GROUP:
+        raise SpecentError(f"shard={size}: statistics are kept of groups of {GROUP} samples; take a multiple of it")
+    kept = keeping(setup, execution, plan.statistics)
     with _engine(client, plan, device) as engine:
         path = _folder(folder)
         with locked(path):
-            attributes = _attributes(setup, execution, device_type)
-            there = _prepared(path, plan, setup, attributes, size)
-            block = setup.part(setup.drivers[: there.grid.block[0]], 0, min(there.grid.block[1], setup.samples))
-            refuse_impossible_result(block, execution, "a shard", "make it smaller, shard=50 or less")
+            there = _prepared(path, plan, kept, device_type, size)
+            kept.refuse_if_too_large(there.grid.block)
             wanted = _wanted(there)
             try:
                 if wanted:
                     carry_out(Workload(setup, execution, there, wanted), engine, shows=shows)
             finally:
                 _sweep(path)
+            if there.kind == STATISTICS:
+                fold(there, everything=True)
     return path
 
 
@@ -152,18 +150,12 @@ def _sweep(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _attributes(setup: Setup, execution: Execution, device: str) -> dict[str, Any]:
-    """Attributes of the dataset of all shards."""
-    settings = {**execution.settings(setup), "device": device}
-    return trajectories_dataset(empty_result(setup), setup, settings).attrs
-
-
-def _prepared(path: Path, plan: Plan, setup: Setup, attributes: dict[str, Any], size: int | None) -> RunFolder:
+def _prepared(path: Path, plan: Plan, kept: Keeping, device: str, size: int | None) -> RunFolder:
     """The run folder with a ``run.json`` of this plan, in which leftovers of an interrupted run are swept away."""
     _sweep(path)
+    setup, attributes = kept.setup, kept.attributes(device)
     if not (path / RECORD).exists():
-        found = _block(setup)
-        block = found if size is None else (1, size)
+        block = kept.block() if size is None else (1, size)
         grid = ShardGrid(len(setup.drivers), (setup.samples,), block)
         there = RunFolder(path, plan.definition, grid, attributes)
         files.write_whole(there.text(), path / RECORD)
@@ -182,25 +174,16 @@ def _prepared(path: Path, plan: Plan, setup: Setup, attributes: dict[str, Any], 
     return there
 
 
-def _block(setup: Setup) -> tuple[int, int]:
-    """Classes and samples of a shard: seconds of work at least, and no more than a moderate file."""
-    each = math.prod((len(setup.guidance), len(setup.time), len(setup.candidates), setup.features))
-    most = max(1, _SHARD_BYTES // result_bytes(setup.part(setup.drivers[:1], 0, 1)))
-    return suitable_block(len(setup.drivers), setup.samples, _SHARD_NUMBERS // each, most, _MOST_SHARDS)
-
-
 def _wanted(there: RunFolder) -> list[Shard]:
     """The shards that are not there, or not good; a file that is not good is set aside."""
-    wanted = []
+    good = []
     # on a terminal, and only if it takes more than a moment
-    for shard in tqdm(there.grid.shards, desc="checking shards", disable=None, leave=False, delay=2):
-        file = there.file(shard)
-        if not file.exists():
-            wanted.append(shard)
-        elif fault := there.fault(shard):
-            _set_aside(file, fault)
-            wanted.append(shard)
-    return wanted
+    for shard in tqdm(there.files(), desc="checking shards", disable=None, leave=False, delay=2):
+        if fault := there.fault(shard):
+            _set_aside(there.file(shard), fault)
+        else:
+            good.append(shard)
+    return there.missing(good)
 
 
 def _set_aside(file: Path, fault: str) -> None:

@@ -12,6 +12,8 @@ from specent import archive, schema
 from specent.archive.run_folder import RunFolder
 from specent.archive.shards import Shard
 from specent.errors import ModelError
+from specent.runs.keeping import Keeping, keeping
+from specent.sampling.record import Statistics
 from specent.sampling.sampler import Execution, Sampler
 from specent.sampling.setup import Setup
 
@@ -36,6 +38,11 @@ class Workload:
     execution: Execution
     folder: RunFolder
     shards: Sequence[Shard]
+
+    def keeping(self, sampler: Sampler) -> Keeping:
+        """What is kept of the trajectories that a sampler makes."""
+        record = self.folder.plan["record"].get("statistics")
+        return keeping(sampler.setup, sampler.execution, None if record is None else Statistics(**record))
 
     @property
     def trajectories(self) -> int:
@@ -64,22 +71,26 @@ class ShardOutcome:
     failure: str = ""
 
 
-def try_shard(sampler: Sampler, folder: RunFolder, shard: Shard, bar: tqdm[Any], looks: bool) -> ShardOutcome:
+def try_shard(
+    sampler: Sampler, kept: Keeping, folder: RunFolder, shard: Shard, bar: tqdm[Any], looks: bool
+) -> ShardOutcome:
     """Sample a shard into its folder; a network that fails costs this shard and no other."""
     try:
-        sample_shard(sampler, folder, shard, bar, looks)
+        sample_shard(sampler, kept, folder, shard, bar, looks)
     except ModelError as error:
         return ShardOutcome(shard, str(error))
     return ShardOutcome(shard)
 
 
-def sample_shard(sampler: Sampler, folder: RunFolder, shard: Shard, bar: tqdm[Any], looks: bool) -> None:
+def sample_shard(sampler: Sampler, kept: Keeping, folder: RunFolder, shard: Shard, bar: tqdm[Any], looks: bool) -> None:
     """Sample a shard and write it into its folder, whole or not at all.
 
     Parameters
     ----------
     sampler : Sampler
         The run, ready.
+    kept : Keeping
+        What is kept of its trajectories.
     folder : RunFolder
         Where the shard goes.
     shard : Shard
@@ -96,9 +107,7 @@ def sample_shard(sampler: Sampler, folder: RunFolder, shard: Shard, bar: tqdm[An
     ArchiveError
         If the shard cannot be written.
     """
-    drivers = folder.classes[shard.class_start : shard.class_stop]
-    part = sampler.setup.part(drivers, shard.sample_start, shard.sample_stop)
-    dataset = sampler.sample(part, bar, looks)
+    dataset = kept.sample(sampler, shard, bar, looks)
     dataset = schema.with_settings(dataset, plan_sha256=folder.plan_sha256, shard=shard.name)
     # a worker that was given up for lost may have written the same shard since; it holds the same numbers
-    archive.write(schema.compact(dataset), folder.file(shard), overwrite=True)
+    archive.write(dataset, folder.file(shard), overwrite=True)

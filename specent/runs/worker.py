@@ -22,6 +22,7 @@ import specent
 from specent.archive.run_folder import RunFolder
 from specent.archive.shards import Shard
 from specent.errors import ModelError, SpecentError, SpecentWarning
+from specent.runs.keeping import Keeping, keeping
 from specent.runs.plan import Plan
 from specent.runs.shards import ShardOutcome, try_shard
 from specent.sampling.sampler import Execution, Sampler, prepared
@@ -73,7 +74,7 @@ class ShardWorker(WorkerPlugin):
         self.idempotent = False
         self._plan, self._folder, self._plan_sha256 = plan, folder, plan_sha256
         self._execution, self._device = execution, device
-        self._prepared: tuple[Sampler, RunFolder] | None = None
+        self._prepared: tuple[Sampler, Keeping, RunFolder] | None = None
         self._address, self._threads = "", 1
         self._interruption: Any = None
         self.stopping = False
@@ -130,11 +131,11 @@ class ShardWorker(WorkerPlugin):
         with limited(self._threads):
             if self._prepared is None:
                 self._prepared = self._made_ready()
-            sampler, folder = self._prepared
+            sampler, kept, folder = self._prepared
             with sampler.at_work():
-                return try_shard(sampler, folder, shard, tqdm(disable=True), looks)
+                return try_shard(sampler, kept, folder, shard, tqdm(disable=True), looks)
 
-    def _made_ready(self) -> tuple[Sampler, RunFolder]:
+    def _made_ready(self) -> tuple[Sampler, Keeping, RunFolder]:
         folder = self.folder()
         try:
             plan: Plan = cloudpickle.loads(self._plan)
@@ -143,7 +144,8 @@ class ShardWorker(WorkerPlugin):
                 f"the worker {self._address} cannot load the model ({type(error).__name__}: {error}); install there "
                 "what it needs"
             ) from error
-        return prepared(plan.setup(self._device), self._execution), folder
+        sampler = prepared(plan.setup(self._device), self._execution)
+        return sampler, keeping(sampler.setup, self._execution, plan.statistics), folder
 
 
 def sample_on_worker(name: str, shard: Shard, looks: bool) -> WorkerReport:

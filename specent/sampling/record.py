@@ -16,6 +16,41 @@ FEW_CANDIDATES = 16
 
 
 @dataclass(frozen=True)
+class Statistics:
+    """Sums over trajectories are kept of a run, and not the trajectories: for the record of a `specent.Plan`.
+
+    They hold all that `specent.entropy` needs for the partitions of the plan, and for no others. Their size depends on
+    the partitions, times, guidance settings and replicates, and not on the number of samples.
+
+    Parameters
+    ----------
+    replicates : int
+        Bootstrap replicates, at least 50. Each takes 32 bytes per guidance setting, partition and time,
+        and 8 more if the null condition is scored.
+    seed : int
+        Seed of the resampling.
+
+    Raises
+    ------
+    SpecentError
+        If one of them cannot be used.
+
+    Examples
+    --------
+    >>> Statistics(replicates=100)
+    Statistics(replicates=100, seed=0)
+    """
+
+    replicates: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        replicates = arguments.whole(self.replicates, "record: replicates", least=50, most=100_000)
+        object.__setattr__(self, "replicates", replicates)
+        object.__setattr__(self, "seed", arguments.whole(self.seed, "record: seed", most=2**63 - 1))
+
+
+@dataclass(frozen=True)
 class Record:
     """What is kept of a run beside the evidence of its candidates.
 

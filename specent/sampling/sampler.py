@@ -91,7 +91,7 @@ class Sampler:
         looks : bool
             Whether to warn of a start that tells the labels apart.
         """
-        arrays, _ = run_batches(part, self.size, bar, looks, self.pairs)
+        arrays = self.arrays(part, bar, looks)
         return trajectories_dataset(arrays, part, {**self.execution.settings(part), "threads": self.threads})
 
     @contextmanager
@@ -106,6 +106,10 @@ class Sampler:
             arithmetic(self.execution.precision, self.setup.device),
         ):
             yield
+
+    def arrays(self, part: Setup, bar: tqdm[Any], looks: bool = True) -> dict[str, NDArray[Any]]:
+        """The arrays of a part, see `Setup.whole_layout`; arguments as of `sample`."""
+        return run_batches(part, self.size, bar, looks, self.pairs)[0]
 
     def progress(self, evaluations: int, trajectories: int, shown: bool) -> tqdm[Any]:
         """The bar over the evaluations of the network, see `progress_bar`."""

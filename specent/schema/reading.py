@@ -22,8 +22,8 @@ from specent.schema.validation import dimension_order, ordered
 REDUCED = "reduced"
 """Label of a dimension that was averaged away."""
 
-# evidence is of single trajectories: over these nothing can be averaged beforehand
-_SINGLE = ("trajectories",)
+# evidence is of single trajectories, and sums are over given ones: nothing can be averaged beforehand
+_SINGLE = ("trajectories", "statistics")
 
 
 def need(dataset: Any, kind: str, argument: str, variables: Iterable[str] = ()) -> xr.Dataset:

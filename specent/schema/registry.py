@@ -157,6 +157,38 @@ def _trajectories() -> list[Variable]:
     ]  # fmt: skip
 
 
+def _statistics() -> list[Variable]:
+    sums = ("guidance", "partition", "time")
+
+    def summed(name: str, text: str, essential: bool = True, missing: bool = False) -> list[Variable]:
+        meaning = f"sum over trajectories, weighted by the share of the label, of the {text}"
+        return [
+            Variable(name, sums, "float64", "bit", meaning, essential, missing=missing),
+            Variable(
+                f"{name}_replicate", ("replicate", *sums), "float64", "bit",
+                f"bootstrap replicate of the {meaning}", essential, missing=missing,
+            ),
+        ]  # fmt: skip
+
+    return [
+        Variable("trajectories", ("class_label",), "int64", "1", "number of trajectories of the class label"),
+        *summed("posterior_entropy", "entropy of the posterior given the path"),
+        *summed("surprisal", "surprisal of the driving side"),
+        Variable(
+            "surprisal_variance", sums, "float64", "bit2",
+            "sum over trajectories, weighted by the square of the share of the label, of the variance of the surprisal "
+            "under the posterior",
+        ),
+        *summed("production", "production of conditional entropy per unit log_snr", False),
+        *summed("cross_production", "production of the cross-entropy of the driving side per unit log_snr", False),
+        *summed("null_entropy", "entropy with the null condition in place of the other classes", False, True),
+        Variable(
+            "null_clipped", sums, "float64", "1", "number of clipped likelihood ratios of the null estimator", False,
+            missing=True,
+        ),
+    ]  # fmt: skip
+
+
 def _bounded(
     name: str, dims: tuple[str, ...], units: str, long_name: str, axis: str = "", missing: bool = False
 ) -> list[Variable]:
@@ -271,6 +303,7 @@ KINDS: Mapping[str, Mapping[str, Variable]] = {
     kind: {variable.name: variable for variable in variables}
     for kind, variables in {
         "trajectories": _trajectories(),
+        "statistics": _statistics(),
         "profiles": _profiles(),
         "speciation": _speciation(),
         "scaling": _scaling(),
@@ -281,6 +314,7 @@ KINDS: Mapping[str, Mapping[str, Variable]] = {
 
 MAKERS: Mapping[str, str] = {
     "trajectories": "made by specent.sample",
+    "statistics": 'made by specent.run of a plan with record="statistics"',
     "profiles": "made by specent.entropy or specent.exact.profiles",
     "speciation": "made by specent.speciation",
     "scaling": "made by specent.fit_scaling",
@@ -306,6 +340,14 @@ KIND_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
         "guidance_formula": "how the guidance scale enters",
         "seed": "seed of the random streams",
         "seed_rule": "how the streams follow from the seed",
+    },
+    "statistics": {
+        "schedule": "noise schedule as JSON text",
+        "model": "identity of the model as JSON text, with the SHA-256 of its checkpoint",
+        "guidance_formula": "how the guidance scale enters",
+        "seed": "seed of the random streams",
+        "seed_rule": "how the streams follow from the seed",
+        "resampling_seed": "seed of the bootstrap",
     },
     "profiles": {
         "schedule": "noise schedule as JSON text",

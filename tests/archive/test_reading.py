@@ -195,7 +195,7 @@ def test_validate_names_the_file_and_the_kind(path):
 
 @pytest.mark.parametrize("kind", [[], 3, "weather"])
 def test_validate_refuses_a_kind_there_is_none_of(make_dataset, kind):
-    with pytest.raises(ArchiveError, match=r"kind=.* is not one of trajectories, profiles"):
+    with pytest.raises(ArchiveError, match=r"kind=.* is not one of trajectories, statistics, profiles"):
         archive.validate(make_dataset("scaling"), kind)
 
 

@@ -28,4 +28,4 @@ class DenoiserGap(Estimator):
         return means.prior_entropy - integrated(means["production"], means.log_snr)
 
     def refuse(self, runs: xr.Dataset, partitions: Sequence[ScoredPartition]) -> None:
-        check_start(runs, "estimator 'denoiser_gap' would lack what was produced there")
+        check_start(runs, partitions, "estimator 'denoiser_gap' would lack what was produced there")

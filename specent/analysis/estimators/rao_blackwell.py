@@ -286,4 +286,4 @@ class RaoBlackwell(Estimator):
                 "estimator 'rao_blackwell' needs denoiser_distance, which runs lacks: sample again with "
                 "record=specent.Record(distances=True), or leave this estimator out"
             )
-        check_start(runs, "estimator 'rao_blackwell' would lack what was gained there")
+        check_start(runs, partitions, "estimator 'rao_blackwell' would lack what was gained there")
