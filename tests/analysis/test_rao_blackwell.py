@@ -11,7 +11,7 @@ from scipy.stats import binom
 import specent as sp
 from specent.analysis import bootstrap
 from specent.analysis.estimators import ESTIMATORS, Means
-from specent.analysis.estimators.rao_blackwell import conditional_curves, expected_entropy
+from specent.analysis.estimators.rao_blackwell import conditional_curves, expected_entropy, unsteadiness
 from specent.analysis.scored import scored_partitions
 from specent.analysis.trajectory_means import Job, trajectory_means
 from specent.errors import SpecentError
@@ -132,6 +132,26 @@ def test_any_mean_gives_the_same_entropy(unequal):
         error = np.hypot(entropies[factor][1], entropies[1.0][1])
         assert np.all(abs(entropies[factor][0] - entropies[1.0][0]) < 4 * error + 0.01)
         assert error.max() > entropies[1.0][1].max()
+
+
+def test_replicates_of_the_mean_move_the_curves_as_another_mean_does():
+    # of finite steps no mean is without effect; what it changes is known to first order, and intervals count it
+    runs = _sampled(_mixture(1.0, 1), 4000, sp.schedules.edm_grid(24, 0.05, 80.0))
+    odds = runs.log_likelihood.sel(candidate="a") - runs.log_likelihood.sel(candidate="b")
+    gap = runs.denoiser_distance.sel(candidate="a", other_candidate="b")
+    log_odds, variation = np.concatenate(odds.values[0]), np.concatenate(gap.values[0]) / runs.sigma.values**2
+    log_snr, mean = runs.log_snr.values, variation.mean(axis=0)
+    for change in (0.02 * mean, 0.02 * mean * np.cos(np.arange(24) / 4)):
+        both = [conditional_curves(log_odds, variation, one, log_snr, 0.0) for one in (mean, mean + change)]
+        predicted = unsteadiness(np.stack([mean, mean + change], axis=-1), log_snr, np.zeros(()))
+        for first, second, expected in zip(*both, predicted, strict=True):
+            assert np.all(expected[:, 0] == 0)
+            difference = second - first
+            noise = difference.std(axis=0) / len(difference) ** 0.5
+            # what is left is of second order in steps that gain up to 0.7 in log_snr
+            room = 5 * noise + 0.25 * abs(expected[:, 1]).max()
+            assert np.all(abs(difference.mean(axis=0) - expected[:, 1]) < room)
+            assert abs(expected[:, 1]).max() > 3 * noise.max()
 
 
 def test_intervals_cover():
