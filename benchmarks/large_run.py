@@ -1,6 +1,6 @@
 """What the analysis of a large run costs: memory, its rate beside that of reading, workers, and how it grows.
 
-Usage: python benchmarks/large_run.py [GB ...]; 1 and 4 GB of values by default, as `make bench` does. 20 GB take 9 GB
+Usage: python benchmarks/large_run.py [GB ...]; 1 and 2 GB of values by default, as `make bench` does. 20 GB take 9 GB
 of disk and some minutes. One shard of ten classes is sampled, and its values are used for all samples: copies with
 other numbers, sealed again. The baseline is the rate at which the variables that the analysis uses are read from the
 same shards and unpacked, in the same run; memory is the largest that the process of the analysis had.
@@ -36,7 +36,7 @@ USED = ("log_likelihood", "production", "cross_production")
 
 def main() -> None:
     """Print a line for each size, and what two workers gain on the largest."""
-    sizes = [float(text) for text in sys.argv[1:]] or [1.0, 4.0]
+    sizes = [float(text) for text in sys.argv[1:]] or [1.0, 2.0]
     titles = ("GB", "shards", "read, s", "analysed, s", "of the rate", "s per GB", "peak, GB")
     print(" ".join(f"{title:>11}" for title in titles))
     with tempfile.TemporaryDirectory() as scratch:

@@ -15,6 +15,8 @@ from specent.sampling.setup import Setup
 START_BITS = 0.05
 """Information of the label at the start of the chain, in bits, beyond which a warning is given."""
 
+_LOOKED_AT = 32
+
 LAST_GAIN = 4.0
 """Gain in log-SNR of the last step beyond which it is coarse: the noise falls by a factor of more than seven."""
 
@@ -54,7 +56,8 @@ def warn_of_informed_start(delta: Tensor, setup: Setup) -> None:
     labels = [i for i, name in enumerate(setup.candidates) if name != NULL]
     if len(labels) < 2:
         labels = list(range(len(setup.candidates)))
-    variance = delta[:, labels].var(1, correction=0).sum(-1)
+    # a mean over some trajectories tells as well whether the grid ends too early, and costs nothing
+    variance = delta[:: max(len(delta) // _LOOKED_AT, 1), labels].var(1, correction=0).sum(-1)
     known = 0.5 * float(np.exp(setup.log_snr[-1])) * float(variance.mean()) * BITS_PER_NAT
     if known > START_BITS:
         warnings.warn(
