@@ -8,7 +8,7 @@ whole, in any order and grouping, intervals included, and their size does not de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeGuard
@@ -83,8 +83,9 @@ def _of_some(statistic: Statistic, served: frozenset[ScoredPartition], path: Pat
 
 
 def statistics_dataset(
-    summation: Summation, classes: slice, samples: int, title: str, settings: dict[str, Any]
-) -> xr.Dataset:
+    summation: Summation, classes: slice, samples: int, spent: Mapping[str, NDArray[Any]], title: str,
+    settings: dict[str, Any],
+) -> xr.Dataset:  # fmt: skip
     """What was summed, as a labelled dataset.
 
     Parameters
@@ -95,6 +96,8 @@ def statistics_dataset(
         The classes whose trajectories were added.
     samples : int
         How many of each.
+    spent : mapping of ndarray, shape (guidance, times)
+        Of a run that does not evaluate all candidates, the sums over trajectories of what it keeps of that, by name.
     title, settings : str, dict
         What the dataset holds, and what decided its numbers.
 
@@ -105,7 +108,7 @@ def statistics_dataset(
     """
     job, template = summation.job, summation.job.runs
     count = template.sizes["sample"]
-    variables: dict[str, Any] = {}
+    variables: dict[str, Any] = {name: (("guidance", "time"), total) for name, total in spent.items()}
     # the job averages over all samples of the run, which may grow: sums know nothing of their number
     for name, values in zip(job.means, summation.means, strict=True):
         variables[name] = _DIMS, values[..., 0] * count
@@ -115,7 +118,7 @@ def statistics_dataset(
     coords = template[[name for name in _COORDINATES if name in template.coords]].coords
     dataset = xr.Dataset(variables, coords).isel(class_label=classes)
     dataset["trajectories"] = "class_label", np.full(dataset.sizes["class_label"], samples)
-    attributes = {name: template.attrs[name] for name in _ATTRIBUTES}
+    attributes = {name: template.attrs[name] for name in (*_ATTRIBUTES, "scoring") if name in template.attrs}
     return schema.finish(dataset, KIND, title=title, settings=settings, resampling_seed=job.seed, **attributes)
 
 

@@ -34,6 +34,8 @@ _SHARD_BYTES = 64 << 20
 _WORK = 128
 # of trajectories that are in memory at a time until they are added up
 _BYTES = 192 << 20
+# of what a run spent on a trajectory, where it does not evaluate all candidates
+_SPENT = {"evaluations", "dropped_mass"}
 # a sum, what a shard is sampled into, and one that is read to be added
 _COPIES = 4
 
@@ -155,17 +157,21 @@ class Sums(Keeping):
 
     def sample(self, sampler: Sampler, shard: Shard, bar: tqdm[Any], looks: bool) -> xr.Dataset:
         summation = Summation(self.job)
+        spent: dict[str, NDArray[Any]] = {}
         times = slice(0, len(self.setup.time))
         for drivers, numbers in self._portions(shard):
             part = sampler.setup.part(self.setup.drivers[drivers], numbers.start, numbers.stop)
             arrays = sampler.arrays(part, bar, looks)
             read = {name: _by_trajectory(arrays[name]) for name in self.job.sources}
             summation.add(TrajectoryBlock(drivers, numbers, times, read))
+            for name in _SPENT & arrays.keys():
+                total = arrays[name].sum(axis=(1, 2), dtype=np.float64 if arrays[name].dtype.kind == "f" else np.int64)
+                spent[name] = spent.get(name, 0) + total
             looks = False
         classes = slice(shard.class_start, shard.class_stop)
         whole = self.part(shard)
         settings = {**self.execution.settings(whole), "replicates": self.statistics.replicates}
-        return statistics_dataset(summation, classes, whole.samples, self._title, settings)
+        return statistics_dataset(summation, classes, whole.samples, spent, self._title, settings)
 
     def _portions(self, shard: Shard) -> Iterator[tuple[slice, slice]]:
         """Classes and samples of a shard that are in memory at a time: whole groups."""

@@ -186,6 +186,14 @@ def _statistics() -> list[Variable]:
             "null_clipped", sums, "float64", "1", "number of clipped likelihood ratios of the null estimator", False,
             missing=True,
         ),
+        Variable(
+            "evaluations", ("guidance", "time"), "int64", "1",
+            "number of candidates that were evaluated at this time, summed over trajectories", essential=False,
+        ),
+        Variable(
+            "dropped_mass", ("guidance", "time"), "float64", "1",
+            "posterior mass of the candidates dropped so far, summed over trajectories", essential=False,
+        ),
     ]  # fmt: skip
 
 

@@ -217,6 +217,24 @@ def test_the_folder_merges_validates_is_described_and_drawn(tmp_path: Path, fini
     assert [one.attrs["specent_kind"] for one in summary] == ["statistics", "profiles", "speciation"]
 
 
+def test_what_was_not_evaluated_is_summed_too(tmp_path: Path) -> None:
+    scoring = sp.Scoring(drop=0.05, lag=0.5)
+    kept = carried_out(planned(25, scoring=scoring, guidance=1.0), tmp_path / "run")
+    runs = sp.sample(
+        sp.models.mixture(MIX), schedule=VE, time=GRID, samples=25, partitions=PARTITIONS, seed=3, scoring=scoring,
+        progress=False,
+    )  # fmt: skip
+    same_profiles(sp.entropy(kept), sp.entropy(runs))
+    assert kept["evaluations"].values.tolist() == runs["evaluations"].sum(("class_label", "sample")).values.tolist()
+    # of 75 trajectories with four candidates each
+    assert 75 <= int(kept["evaluations"].min()) < 300
+    dropped = runs["dropped_mass"].astype(float).sum(("class_label", "sample"))
+    np.testing.assert_allclose(kept["dropped_mass"].values, dropped.values, rtol=1e-12)
+    assert float(kept["dropped_mass"].max()) > 0
+    assert kept.attrs["scoring"] == runs.attrs["scoring"]
+    assert sp.validate(tmp_path / "run") == "2"
+
+
 def test_batches_and_portions_change_nothing(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "_BYTES", 100_000)
     runs = carried_out(planned(), tmp_path / "run", batch_size=7, shard=50)
