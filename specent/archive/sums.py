@@ -68,7 +68,7 @@ def _labelled(
     variables["trajectories"] = ("class_label",), np.array(list(counts.values()))
     coords = {"class_label": list(counts), "label_prior": ("class_label", list(priors.values()))}
     result = xr.Dataset(variables, {**first.coords, **coords}, first.attrs)
-    for name in result.variables:
+    for name in (*variables, *coords):
         result[name].attrs = known[str(name)].attributes(first.attrs)
     schema.validate(result, "statistics")
     return result
