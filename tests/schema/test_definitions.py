@@ -167,3 +167,14 @@ def test_a_small_file_cannot_ask_for_many_labels() -> None:
     texts = [text[0].replace("full", f"p{i}") for i in range(1501)]
     with pytest.raises(PartitionError, match="more than 30000000 labels"):
         definitions.from_texts(texts, labels)
+
+
+@pytest.mark.parametrize("record", ["statistics", "trajectories"])
+def test_run_folders_keep_them(record: str, tmp_path) -> None:
+    mix = sp.exact.GaussianMixture(np.arange(40.0)[:, None], labels=LABELS)
+    partitions = [sp.Partition.full(LABELS), *(sp.Partition.one_vs_rest(label, LABELS) for label in LABELS[:2])]
+    plan = sp.Plan(sp.models.mixture(mix), SCHEDULE, GRID, 2, partitions=partitions, record=record)
+    sp.run(plan, tmp_path / "run", progress=False)
+    with sp.open(tmp_path / "run") as runs:
+        assert coordinates.stored_partitions(runs) == partitions
+    sp.validate(tmp_path / "run")
