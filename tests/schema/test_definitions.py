@@ -173,7 +173,7 @@ def test_a_small_file_cannot_ask_for_many_labels() -> None:
 def test_run_folders_keep_them(record: str, tmp_path) -> None:
     mix = sp.exact.GaussianMixture(np.arange(40.0)[:, None], labels=LABELS)
     partitions = [sp.Partition.full(LABELS), *(sp.Partition.one_vs_rest(label, LABELS) for label in LABELS[:2])]
-    plan = sp.Plan(sp.models.mixture(mix), SCHEDULE, GRID, 2, partitions=partitions, record=record)
+    plan = sp.Plan(sp.models.mixture(mix), SCHEDULE, GRID, 25, partitions=partitions, record=record)
     sp.run(plan, tmp_path / "run", progress=False)
     with sp.open(tmp_path / "run") as runs:
         assert coordinates.stored_partitions(runs) == partitions
