@@ -18,7 +18,7 @@ from specent.guidance import Guidance, Setting
 from specent.models.base import Model, resolve_device
 from specent.models.outputs import reason
 from specent.partitions import NULL, Partition, parse_all
-from specent.sampling.record import Record
+from specent.sampling.record import Record, Statistics
 from specent.sampling.scoring import Scoring
 from specent.sampling.setup import Setup
 from specent.schedules import Schedule, check_grid
@@ -169,6 +169,7 @@ def make_setup(
     scored = check_conditions("candidates", candidates, conditions)
     parts = parse_all(partitions, model.labels)
     check_candidates(scored, drivers, parts, settings)
+    _refuse_statistics(record)
     arguments.instance(record, Record, "record", "use specent.Record(predictions=[...], distances=True)")
     record.prediction_indices(grid)
     scoring, record = check_scoring(scoring, record, drivers, parts)
@@ -179,3 +180,11 @@ def make_setup(
         record=record, samples=samples, seed=seed, shared_noise=shared, device=resolve_device(device),
         scoring=scoring,
     )  # fmt: skip
+
+
+def _refuse_statistics(record: object) -> None:
+    if isinstance(record, Statistics) or record == "statistics":
+        raise SpecentError(
+            "record='statistics': sample returns trajectories; statistics are kept by specent.run(specent.Plan(..., "
+            "record='statistics'), folder)"
+        )

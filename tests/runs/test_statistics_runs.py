@@ -279,6 +279,12 @@ def test_bad_options_of_statistics_are_refused(options: dict[str, Any]) -> None:
         sp.Statistics(**options)
 
 
+@pytest.mark.parametrize("record", ["statistics", sp.Statistics()])
+def test_sample_says_where_statistics_are_kept(record: Any) -> None:
+    with pytest.raises(SpecentError, match=r"statistics are kept by specent.run\(specent.Plan"):
+        sp.sample(sp.models.mixture(MIX), schedule=VE, time=GRID, samples=25, record=record)
+
+
 def test_shards_are_cut_between_groups(tmp_path: Path) -> None:
     with pytest.raises(SpecentError, match="shard=30: statistics are kept of groups of 25"):
         sp.run(planned(), tmp_path / "run", shard=30)
