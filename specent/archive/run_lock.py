@@ -6,10 +6,12 @@ what stands in the file is for people.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     True
     """
     try:
-        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _opened(folder, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SpecentError(
             f"folder={str(folder)!r} cannot be written to ({error.strerror}); choose another folder"
@@ -66,6 +68,15 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _opened(folder: Path, flags: int) -> int:
+    """The file of the lock: neither a link, which may lead to a file of somebody else, nor a pipe, which may block."""
+    descriptor = os.open(folder / NAME, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{NAME} is no regular file", str(folder / NAME))
+    return descriptor
+
+
 def _holder(descriptor: int) -> str:
     """Who wrote the note, in words."""
     try:
@@ -78,7 +89,7 @@ def _holder(descriptor: int) -> str:
 def is_held(folder: Path) -> bool:
     """Whether a process is carrying out the run of a folder now."""
     try:
-        descriptor = os.open(folder / NAME, os.O_RDONLY)
+        descriptor = _opened(folder, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -68,7 +68,7 @@ def check_seal(path: Path) -> None:
 def ends_in_seal(path: Path) -> bool:
     """Whether a file is there and ends as a sealed one does; not whether the seal is right, which takes longer."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(-LENGTH, os.SEEK_END)
             return file.read().startswith(_PREFIX)
     except OSError:

@@ -105,7 +105,7 @@ class Trajectories(Keeping):
         return suitable_block(classes, self.setup.samples, _NUMBERS // self._each, most, _MOST_SHARDS)
 
     def refuse_if_too_large(self, block: tuple[int, int]) -> None:
-        part = self.setup.part(self.setup.drivers[: block[0]], 0, min(block[1], self.setup.samples))
+        part = self.setup.part(self.setup.drivers[: block[0]], 0, block[1])
         refuse_impossible_result(part, self.execution, "a shard", "make it smaller, shard=50 or less")
 
     def sample(self, sampler: Sampler, shard: Shard, bar: tqdm[Any], looks: bool) -> xr.Dataset:

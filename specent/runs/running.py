@@ -105,8 +105,10 @@ def run(
         path = _folder(folder)
         with locked(path):
             there = _prepared(path, plan, kept, device_type, size)
-            kept.refuse_if_too_large(there.grid.block)
-            wanted = _wanted(there)
+            wanted = _wanted(there, setup.samples)
+            if wanted:
+                classes = max(shard.class_stop - shard.class_start for shard in wanted)
+                kept.refuse_if_too_large((classes, max(shard.sample_stop - shard.sample_start for shard in wanted)))
             try:
                 if wanted:
                     carry_out(Workload(setup, execution, there, wanted), engine, shows=shows)
@@ -136,9 +138,17 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
     path = as_path(folder, "folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        foreign = not (path / RECORD).exists() and any(not name.startswith(".") for name in os.listdir(path))
+        with os.scandir(path) as entries:
+            is_link = {entry.name: entry.is_symlink() for entry in entries}
+        foreign = not (path / RECORD).exists() and any(not name.startswith(".") for name in is_link)
     except OSError as error:
         raise SpecentError(f"folder={str(path)!r} cannot be made ({error.strerror}); choose another") from error
+    link = next((name for name in is_link if is_link[name]), None)
+    if link is not None:
+        raise SpecentError(
+            f"folder={str(path)!r} holds a symbolic link, {link!r}, through which files elsewhere could be written; "
+            "remove it"
+        )
     if foreign:
         raise SpecentError(f"folder={str(path)!r} holds other files and no run; choose a new folder, or an empty one")
     return path.resolve()
@@ -174,8 +184,8 @@ def _prepared(path: Path, plan: Plan, kept: Keeping, device: str, size: int | No
     return there
 
 
-def _wanted(there: RunFolder) -> list[Shard]:
-    """The shards that are not there, or not good; a file that is not good is set aside."""
+def _wanted(there: RunFolder, samples: int) -> list[Shard]:
+    """The shards of so many samples that are not there, or not good; a file that is not good is set aside."""
     good = []
     # on a terminal, and only if it takes more than a moment
     for shard in tqdm(there.files(), desc="checking shards", disable=None, leave=False, delay=2):
@@ -183,12 +193,15 @@ def _wanted(there: RunFolder) -> list[Shard]:
             _set_aside(there.file(shard), fault)
         else:
             good.append(shard)
-    return there.missing(good)
+    return [shard for shard in there.missing(good) if shard.sample_start < samples]
 
 
 def _set_aside(file: Path, fault: str) -> None:
     aside = file.parent / SET_ASIDE
-    aside.mkdir(exist_ok=True)
+    try:
+        aside.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SpecentError(f"{str(aside)!r} is needed for shards that are damaged, but {error.strerror}") from error
     number = next(i for i in range(1, 10**6) if not (aside / f"{file.stem}.{i}.nc").exists())
     files.move(file, aside / f"{file.stem}.{number}.nc")
     files.write_whole(fault + "\n", aside / f"{file.stem}.{number}.txt")

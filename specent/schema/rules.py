@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -79,7 +78,8 @@ def validate_attributes(attributes: Mapping[Any, Any], owner: str) -> None:
             )
         if isinstance(value, str):
             _refuse_unwritable(value, f"attribute {name!r} of {owner}")
-        elif not (math.isfinite(value) and -(2**63) <= value < 2**63):
+        # NaN and infinity are in no range
+        elif not -(2**63) <= value < 2**63:
             raise ArchiveError(f"attribute {name!r} of {owner} is {value!r}; it must be finite and fit into 64 bits")
 
 
