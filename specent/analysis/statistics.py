@@ -60,7 +60,7 @@ def statistics_job(template: xr.Dataset, replicates: int, seed: int) -> Job:
     partitions = scored_partitions(template, None)
     statistics: dict[str, Statistic] = {}
     for estimator in ESTIMATORS.values():
-        if all(one.name in _SUMS for one in estimator.statistics):
+        if estimator.statistics and all(one.name in _SUMS for one in estimator.statistics):
             served = frozenset(one for one in partitions if _serves(estimator, template, one))
             whole = len(served) == len(partitions)
             for one in estimator.statistics if served else ():
