@@ -153,10 +153,16 @@ def test_every_command_that_is_shown_has_help(name: str, capsys: pytest.CaptureF
     assert "specent" in capsys.readouterr().out
 
 
-def test_every_toml_example_holds_settings_of_its_recipe() -> None:
+def test_every_toml_example_is_a_plan_or_holds_settings_of_its_recipe(tmp_path: Path) -> None:
     examples = [block for page in PAGES for block in blocks(page, "toml")]
-    assert examples
-    for block in examples:
+    plans = [block for block in examples if "specent_plan" in block]
+    assert plans
+    for block in plans:
+        (tmp_path / "plan.toml").write_text(block, encoding="utf-8")
+        assert sp.Plan.read(tmp_path / "plan.toml").samples > 0
+    settings = [block for block in examples if block not in plans]
+    assert settings
+    for block in settings:
         name = block.splitlines()[0].removeprefix("# ")
         assert set(tomllib.loads(block)) <= {field.name for field in fields(studies.recipe(name).Settings)}
 
