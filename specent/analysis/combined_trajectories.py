@@ -53,7 +53,7 @@ def combined_trajectories(datasets: Sequence[xr.Dataset], along: str) -> xr.Data
         prior = np.concatenate([part["label_prior"].values for part in parts])
         joined = joined.assign_coords(label_prior=("class_label", prior))
     seeds = list(dict.fromkeys(seed for part in parts for seed in _seeds(part)))
-    same = ("schedule", "model", "seed_rule")
+    same = [name for name in ("schedule", "model", "seed_rule", "scoring") if name in first.attrs]
     return schema.finish(
         joined,
         "trajectories",
@@ -111,6 +111,7 @@ def _refuse_misfit(part: xr.Dataset, first: xr.Dataset, i: int, along: str) -> N
         ("model", "trajectories of different models cannot be one; compare their profiles, specent.compare"),
         ("schedule", "put them on one schedule, specent.on_schedule"),
         ("seed_rule", "sample both with the same shared_noise"),
+        ("scoring", "sample both with the same scoring"),
     ):
         if str(part.attrs.get(name)) != str(first.attrs.get(name)):
             raise SpecentError(

@@ -64,7 +64,9 @@ def scored_partitions(runs: xr.Dataset, partitions: Partitions) -> list[ScoredPa
     Raises
     ------
     SpecentError
-        If there is none, a label is unknown or drove no trajectory, or two partitions have one name.
+        If there is none, a label is unknown or drove no trajectory, or two partitions have one name; or one holds the
+        null condition although labels were dropped, see `specent.Scoring`: the bound on what dropping changes is one
+        for labels.
     """
     candidates = [str(name) for name in runs["candidate"].values]
     drivers = [str(name) for name in runs["class_label"].values]
@@ -72,6 +74,12 @@ def scored_partitions(runs: xr.Dataset, partitions: Partitions) -> list[ScoredPa
     resolved = _resolved(stored_partitions(runs), partitions, [name for name in candidates if name != NULL])
     names: set[str] = set()
     for partition in resolved:
+        if "dropped_mass" in runs and NULL in partition.labels:
+            raise PartitionError(
+                f"partition {partition.name!r} holds the null condition, but labels were dropped from runs by their "
+                "posterior among all labels: what they weigh against the null condition is not known; sample with "
+                "scoring=specent.Scoring(drop=0)"
+            )
         if partition.name in names:
             raise PartitionError(
                 f"partitions: the name {partition.name!r} stands for two of them; give each a name of its own"

@@ -1,5 +1,6 @@
 """Candidates that can no longer matter are not evaluated: what that saves, what it changes, and what is recorded."""
 
+import io
 import json
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import pytest
 import torch
 import xarray as xr
 from torch import Tensor
+from tqdm.auto import tqdm
 
 import specent as sp
+from specent.sampling.preparation import make_setup
+from specent.sampling.running import run_batches
 from specent.sampling.scoring import DROPPED
 
 VE = sp.schedules.VE()
@@ -300,3 +304,37 @@ def test_chosen_pairs_are_denoised_as_among_all_candidates(name: str) -> None:
     columns = torch.randint(len(conditions), (25,), generator=generator)
     every = model.candidates(x, 1.3, conditions)
     torch.testing.assert_close(model.pairs(x, 1.3, rows, columns), every[rows, columns], rtol=1e-5, atol=1e-5)
+
+
+def test_what_dropping_does_to_the_null_condition_is_not_guessed() -> None:
+    options = {**OPTIONS, "time": sp.schedules.edm_grid(8)}
+    runs = sp.sample(sp.models.mixture(SMALL), partitions="full", scoring=sp.Scoring(), **options)
+    with pytest.raises(sp.SpecentError, match=r"estimator 'null': labels were dropped.*scoring=specent\.Scoring"):
+        sp.entropy(runs, estimator="null", progress=False)
+    with pytest.raises(sp.SpecentError, match="holds the null condition, but labels were dropped"):
+        sp.entropy(runs, sp.Partition.pair("0", "null"), progress=False)
+
+
+def test_runs_of_one_scoring_are_combined_and_those_of_two_are_not() -> None:
+    options = {**OPTIONS, "time": sp.schedules.edm_grid(8), "classes": ["0", "1"]}
+    model = sp.models.mixture(SMALL)
+    one, two, other = (
+        sp.sample(model, seed=seed, scoring=scoring, **options)
+        for seed, scoring in ((0, sp.Scoring()), (1, sp.Scoring()), (1, sp.Scoring(lag=0.1)))
+    )
+    both = sp.combine([one, two], along="sample")
+    assert both.attrs["scoring"] == one.attrs["scoring"]
+    assert both.evaluations.sizes["sample"] == 4
+    with pytest.raises(sp.SpecentError, match="sample both with the same scoring"):
+        sp.combine([one, other], along="sample")
+
+
+def test_the_bar_ends_where_the_evaluations_do() -> None:
+    model, grid = sp.models.mixture(SMALL), sp.schedules.edm_grid(8)
+    setup = make_setup(
+        model, VE, grid, 3, (), 2.0, 0, "cpu", ["0", "1"], None, sp.Record(), False, sp.Scoring()
+    )  # fmt: skip
+    assert setup.evaluations == 2 * 3 * 8 * 13
+    with tqdm(total=setup.evaluations, disable=False, file=io.StringIO()) as bar:
+        arrays, _ = run_batches(setup, 4, bar)
+    assert bar.n == bar.total == arrays["evaluations"].sum() < setup.evaluations

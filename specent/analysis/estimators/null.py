@@ -85,6 +85,12 @@ class Null(Estimator):
                 "estimator 'null': the null condition is not among the candidates of runs; sample a model that has "
                 "one, or use the estimator 'path'"
             )
+        if "dropped_mass" in runs:
+            raise SpecentError(
+                "estimator 'null': labels were dropped from runs by their posterior among all labels, and what they "
+                "weigh against the null condition is not known; use the estimator 'path', or sample with "
+                "scoring=specent.Scoring(drop=0)"
+            )
         labels = [name for name in candidates if name != NULL]
         for scored in partitions:
             if not (scored.partition.covers(labels) and abs(prior.sum() - 1) < 1e-6):
