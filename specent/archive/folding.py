@@ -28,8 +28,7 @@ def fold(folder: RunFolder, *, everything: bool = False) -> None:
         Also if the files are small.
     """
     files = folder.files()
-    for superfluous in folder.superfluous():
-        folder.file(superfluous).unlink(missing_ok=True)
+    _remove_superfluous(folder)
     size = sum(folder.file(file).stat().st_size for file in files)
     if not everything and size <= _BYTES:
         return
@@ -40,6 +39,12 @@ def fold(folder: RunFolder, *, everything: bool = False) -> None:
         for part in parts:
             if part != joined:
                 folder.file(part).unlink(missing_ok=True)
+    _remove_superfluous(folder)
+
+
+def _remove_superfluous(folder: RunFolder) -> None:
+    for superfluous in folder.superfluous():
+        folder.file(superfluous).unlink(missing_ok=True)
 
 
 def _neighbours(files: Sequence[Shard], classes: int) -> list[tuple[Shard, list[Shard]]]:

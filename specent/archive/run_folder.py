@@ -46,6 +46,9 @@ TRAJECTORIES, STATISTICS = "trajectories", "statistics"
 SET_ASIDE = "damaged"
 """Folder, within that of a run, of shards that were found damaged."""
 
+# at files that a run adds up and removes in the meantime
+_ATTEMPTS = 10
+
 
 @dataclass(frozen=True, eq=False)
 class RunFolder:
@@ -133,26 +136,33 @@ class RunFolder:
     def files(self) -> list[Shard]:
         """What the files that are there hold, in order; whether they are whole is not looked at.
 
-        A file of trajectories holds a shard. One of statistics may hold several that were added up; those that it holds
-        and that are there as well, because whoever added them up was killed, are left out.
+        A file of trajectories holds a shard. One of statistics may hold several that were added up. Of files that hold
+        the same trajectories the largest counts: whoever added up was killed, or two copies of a folder were joined.
         """
-        present = self._present()
-        if self.kind != STATISTICS:
-            present = [shard for shard in present if len(self.grid.within(shard)) == 1]
-        within = set(self.superfluous())
-        return sorted(set(present) - within, key=lambda shard: (shard.sample_start, shard.class_start))
+        return sorted(self._disjoint()[0], key=lambda shard: (shard.sample_start, shard.class_start))
+
+    def _disjoint(self) -> tuple[list[Shard], set[Shard]]:
+        """Files of which no two hold the same trajectories, from the largest, and the shards that they stand for."""
+        chosen, covered = [], set[Shard]()
+        for file in sorted(self._present(), key=lambda shard: (-shard.trajectories, shard.name)):
+            shards = self.grid.within(file)
+            if covered.isdisjoint(shards):
+                chosen.append(file)
+                # a sum that is damaged stands for nothing
+                if len(shards) == 1 or self.is_whole(file):
+                    covered.update(shards)
+        return chosen, covered
 
     def _present(self) -> list[Shard]:
         names = (Shard.of_name(entry.name) for entry in os.scandir(self.path))
-        return [shard for shard in names if shard is not None and self.grid.within(shard)]
+        shards = [(shard, len(self.grid.within(shard))) for shard in names if shard is not None]
+        return [shard for shard, count in shards if count == 1 or (count and self.kind == STATISTICS)]
 
     def superfluous(self) -> list[Shard]:
-        """Files of statistics whose trajectories are in another file, too."""
-        if self.kind != STATISTICS:
-            return []
-        present = self._present()
-        larger = [shard for shard in present if len(self.grid.within(shard)) > 1 and self.is_whole(shard)]
-        return [one for one in present if any(other.holds(one) and other != one for other in larger)]
+        """Files of statistics whose trajectories are in other files, too."""
+        chosen, covered = self._disjoint()
+        others = set(self._present()).difference(chosen)
+        return [one for one in others if covered.issuperset(self.grid.within(one))]
 
     def is_whole(self, shard: Shard) -> bool:
         """Whether the file of a shard ends in a seal; `fault` says whether the seal is right."""
@@ -251,9 +261,17 @@ class RunFolder:
 
     def _summed(self, spans: list[tuple[int, int]]) -> xr.Dataset:
         starts = {start for start, _ in spans}
-        # a file of several shards holds some classes of the same samples, or all classes
-        result = summed(self.read_sums(file for file in self.files() if file.sample_start in starts))
-        return result.assign_attrs(self.attributes)
+        needed = {shard for shard in self.grid.shards if shard.sample_start in starts}
+        for _ in range(_ATTEMPTS):
+            # a file of several shards holds some classes of the same samples, or all classes
+            files = [file for file in self.files() if file.sample_start in starts and self.is_whole(file)]
+            if needed.issubset(shard for file in files for shard in self.grid.within(file)):
+                try:
+                    return summed(self.read_sums(files)).assign_attrs(self.attributes)
+                except ArchiveError:
+                    if all(self.file(file).exists() for file in files):
+                        raise
+        raise ArchiveError(f"path={str(self.path)!r}: a run is adding up its files; open it again in a moment")
 
     def read_sums(self, files: Iterable[Shard]) -> Iterator[xr.Dataset]:
         """The statistics in some files, one after the other, each verified."""

@@ -174,6 +174,52 @@ def test_a_file_within_another_counts_once(tmp_path: Path, parts: list[xr.Datase
     assert [file.name for file in folder.glob("shard-*.nc")] == ["shard-c00000-00003-s0000000-0000050.nc"]
 
 
+def test_files_that_overlap_count_each_trajectory_once(tmp_path: Path) -> None:
+    """As they are if two copies of a folder, which added up different shards, are brought together."""
+    folder = sp.run(planned(75), tmp_path / "run", shard=25, progress=False)
+    whole, (file,) = sp.open(folder).load(), folder.glob("shard-*.nc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("specent.runs.running.fold", lambda *_, **__: None)
+        file.unlink()
+        sp.run(planned(75), folder, progress=False)
+    there = RunFolder.read(folder)
+    shards = there.files()
+    sums = (Shard(0, 3, 0, 50), Shard(0, 3, 25, 75))
+    for joined in sums:
+        members = [shard for shard in shards if joined.holds(shard)]
+        sp.write(sp.schema.with_settings(summed(there.read_sums(members)), shard=joined.name), there.file(joined))
+    # all is there: one sum, and shards beside it
+    same_profiles(sp.entropy(folder), sp.entropy(whole))
+    for shard in shards:
+        there.file(shard).unlink()
+    with pytest.warns(SpecentWarning, match="opened are 50 samples of every class, of 75"):
+        assert sp.open(folder)["trajectories"].values.tolist() == [50, 50, 50]
+    runs = carried_out(planned(75), folder)
+    assert runs["trajectories"].values.tolist() == [75, 75, 75]
+    same_profiles(sp.entropy(runs), sp.entropy(whole))
+    assert [one.name for one in folder.glob("shard-*.nc")] == [file.name]
+
+
+def test_files_that_are_added_up_while_they_are_read_are_read_again(
+    tmp_path: Path, parts: list[xr.Dataset], finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(finished / "run.json", folder)
+    for part in parts:
+        sp.write(part, folder / sp.untrusted.parse_json(part.attrs["settings"])["shard"])
+    read = RunFolder.read_sums
+
+    def adds_up_first(there: RunFolder, files: Any) -> Any:
+        monkeypatch.setattr(RunFolder, "read_sums", read)
+        folding.fold(there, everything=True)
+        return read(there, files)
+
+    monkeypatch.setattr(RunFolder, "read_sums", adds_up_first)
+    same_profiles(sp.entropy(folder), sp.entropy(finished))
+    assert len(list(folder.glob("shard-*.nc"))) == 1
+
+
 def test_of_a_run_that_is_not_finished_the_samples_of_all_classes_are_opened(
     tmp_path: Path, parts: list[xr.Dataset], finished: Path
 ) -> None:
