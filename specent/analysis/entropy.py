@@ -147,6 +147,9 @@ def entropy(
         runs = checked_runs(runs)
         scored = scored_partitions(runs, partitions)
         resampling = bootstrap.check_resampling(200 if replicates is None else replicates, 0 if seed is None else seed)
+    lost = next((name for name in _COORDINATES if name not in runs.coords), None)
+    if lost is not None:
+        raise SpecentError(f"runs: the coordinate {lost!r} is missing; restore it, runs.assign_coords({lost}=...)")
     chosen, left_out = _chosen(named, runs, scored)
     # calibration is tested whatever was chosen, and by the same pass over the data
     checked = list({one.name: one for one in (ESTIMATORS["path"], *chosen)}.values())

@@ -17,13 +17,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import schema
-from specent.analysis.bootstrap import Resampling
+from specent import arguments, schema
+from specent.analysis.bootstrap import FEWEST, Resampling
 from specent.analysis.estimators import ESTIMATORS, Estimator, Means
 from specent.analysis.posterior import PathEvidence, Statistic
 from specent.analysis.production import PRODUCTION
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions, stored_positions
 from specent.analysis.trajectory_means import Job, Summation
+from specent.arguments import brief
 from specent.errors import PartitionError, SpecentError
 from specent.partitions import NULL
 
@@ -140,10 +141,17 @@ def kept_partitions(statistics: xr.Dataset, partitions: Partitions) -> tuple[xr.
     Raises
     ------
     SpecentError
-        If a partition was not named then, or classes have different numbers of trajectories.
+        If a partition was not named then, classes have different numbers of trajectories, or a coordinate is missing.
     """
     runs = schema.need(statistics, KIND, "runs", ["trajectories"])
+    for name in ("class_label", "label_prior"):
+        if name not in runs.coords:
+            raise SpecentError(f"runs: the coordinate {name!r} is missing; restore it, runs.assign_coords({name}=...)")
+    # chunking a dataset chunks its coordinates too
+    runs = runs.assign_coords({name: coord.compute() for name, coord in runs.coords.items() if coord.chunks})
     counts = runs["trajectories"].values
+    if not (counts >= 1).all():
+        raise SpecentError(f"runs: trajectories={brief(counts.tolist())} must be numbers of trajectories, at least 1")
     if (counts != counts[0]).any():
         raise SpecentError(
             f"runs: the classes have different numbers of trajectories, {counts.min()} to {counts.max()}; carry the "
@@ -178,14 +186,20 @@ def kept_resampling(runs: xr.Dataset, replicates: int | None, seed: int | None) 
     Raises
     ------
     SpecentError
-        If another number of replicates or another seed is wanted.
+        If another number of replicates or another seed is wanted, or a selection left too few replicates.
     """
-    own = Resampling(runs.sizes["replicate"], int(runs.attrs["resampling_seed"]))
-    for (name, there), wanted in zip(own._asdict().items(), (replicates, seed), strict=True):
-        if wanted is not None and wanted != there:
+    there, number = runs.sizes.get("replicate", 0), runs.attrs["resampling_seed"]
+    if there < FEWEST:
+        raise SpecentError(
+            f"runs: {there} replicates are too few for intervals; keep all of them, at least {FEWEST}, and all "
+            "variables named *_replicate"
+        )
+    own = Resampling(there, arguments.whole(number, "runs: the attribute resampling_seed"))
+    for (name, kept), wanted in zip(own._asdict().items(), (replicates, seed), strict=True):
+        if wanted is not None and wanted != kept:
             raise SpecentError(
-                f"{name}={wanted}: statistics were resampled when they were sampled, with {name}={there}; leave the "
-                "argument out"
+                f"{name}={brief(wanted)}: statistics were resampled when they were sampled, with {name}={kept}; leave "
+                "the argument out"
             )
     return own
 
@@ -205,7 +219,7 @@ def means_of_sums(runs: xr.Dataset, scored: list[ScoredPartition], checked: Sequ
     Raises
     ------
     SpecentError
-        If an estimator needs more than was kept.
+        If an estimator needs more than was kept, or a sum is not finite.
     """
     needed = [one.name for estimator in checked for one in estimator.statistics]
     needed += [estimator.production for estimator in checked if estimator.production]
@@ -215,7 +229,11 @@ def means_of_sums(runs: xr.Dataset, scored: list[ScoredPartition], checked: Sequ
                 f"runs: statistics keep no {name}, which an estimator in {[one.name for one in checked]} needs; use "
                 'the estimators "path", "cross_entropy" and "denoiser_gap", or sample trajectories'
             )
-    return Means(runs, scored, _values(runs, dict.fromkeys(needed), int(runs["trajectories"][0])))
+    values = _values(runs, dict.fromkeys(needed), int(runs["trajectories"][0]))
+    for label, mean in values.items():
+        if not np.isfinite(mean.values).all():
+            raise SpecentError(f"runs: {label} is not finite; open the statistics again, or sample them again")
+    return Means(runs, scored, values)
 
 
 def _values(runs: xr.Dataset, names: Iterable[str], samples: int) -> xr.Dataset:

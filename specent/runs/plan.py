@@ -253,10 +253,9 @@ def _refuse_without_statistics(setup: Setup) -> None:
             "record='trajectories', of which any partition can be analysed later"
         )
     if setup.samples % GROUP:
-        raise SpecentError(
-            f"samples={setup.samples}: statistics are kept of groups of {GROUP} samples; take "
-            f"{max(setup.samples // GROUP, 1) * GROUP} or {(setup.samples // GROUP + 1) * GROUP}"
-        )
+        whole = setup.samples // GROUP * GROUP
+        choices = f"{whole} or {whole + GROUP}" if whole else str(GROUP)
+        raise SpecentError(f"samples={setup.samples}: statistics are kept of groups of {GROUP} samples; take {choices}")
     drivers = set(setup.drivers)
     for partition in setup.partitions:
         idle = next((label for label in partition.labels if label not in drivers), None)

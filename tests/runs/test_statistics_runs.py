@@ -304,6 +304,24 @@ def test_what_statistics_cannot_say_is_refused(finished: Path) -> None:
         sp.entropy(runs.drop_vars(["production", "production_replicate"]))
 
 
+def test_selections_and_changes_of_statistics_are_refused_or_change_nothing(finished: Path) -> None:
+    runs = sp.open(finished).load()
+    same_profiles(sp.entropy(runs.chunk(time=2)), sp.entropy(runs))
+    refused: dict[str, xr.Dataset] = {
+        "10 replicates are too few": runs.isel(replicate=slice(10)),
+        "1 replicates are too few": runs.isel(replicate=0),
+        "0 replicates are too few": runs.drop_vars([name for name in runs.data_vars if "_replicate" in str(name)]),
+        "trajectories=.* at least 1": runs.assign(trajectories=-runs.trajectories),
+        "production is not finite": runs.assign(production=runs.production.where(runs.time > runs.time[1])),
+        "attribute resampling_seed='x'": runs.assign_attrs(resampling_seed="x"),
+    }
+    for name in ("class_label", "label_prior", "guidance", "guidance_scale", "sigma_lo"):
+        refused[f"the coordinate '{name}' is missing"] = runs.drop_vars(name)
+    for text, changed in refused.items():
+        with pytest.raises(SpecentError, match=text):
+            sp.entropy(changed)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
