@@ -58,7 +58,7 @@ class RunStatus:
         ]
         lines += [f"    {fault}" for _, fault in self.damaged]
         if self.missing and self.rate is not None and self.hours_left is not None:
-            lines.append(f"  rate      about {self.rate:.3g} shards an hour, {_duration(self.hours_left)} left")
+            lines.append(f"  rate      about {_whole(self.rate)} shards an hour, {_duration(self.hours_left)} left")
         if self.missing and not self.running:
             lines.append("  run it again to go on")
         return "\n".join(lines)
@@ -124,14 +124,27 @@ def _rate(times: list[float]) -> float | None:
     return 3600 / middle if middle > 0 else None
 
 
+def _whole(rate: float) -> str:
+    """A rate in three digits or whole numbers, without an exponent.
+
+    Examples
+    --------
+    >>> _whole(7370.4), _whole(6.0), _whole(0.0526)
+    ('7370', '6', '0.0526')
+    """
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
 def _duration(hours: float) -> str:
     """A duration in words.
 
     Examples
     --------
-    >>> _duration(0.5), _duration(30.0), _duration(100.0)
-    ('30 minutes', '30.0 hours', '4.2 days')
+    >>> _duration(0.003), _duration(0.5), _duration(30.0), _duration(100.0)
+    ('less than a minute', '30 minutes', '30.0 hours', '4.2 days')
     """
+    if hours < 1 / 60:
+        return "less than a minute"
     if hours < 1:
         return f"{60 * hours:.0f} minutes"
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

@@ -23,7 +23,7 @@ def validate(*paths: Path) -> None:
     from specent import archive, schema
 
     bad: list[str] = []
-    for path in one_or_more(paths, "validate"):
+    for path in one_or_more(paths):
         try:
             version = archive.validate(path)
         except SpecentError as error:

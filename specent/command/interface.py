@@ -44,8 +44,8 @@ def _version() -> str:
     return str(specent.__version__)
 
 
-def one_or_more(paths: tuple[Path, ...], command: str) -> tuple[Path, ...]:
+def one_or_more(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     """The paths; none at all is wrong usage."""
     if not paths:
-        raise CycloptsError(msg=f"specent {command}: give the path of at least one archive")
+        raise CycloptsError(msg="give the path of at least one archive")
     return paths

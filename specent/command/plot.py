@@ -59,7 +59,7 @@ def plot(
     plotting.figure_path(output, overwrite=overwrite)
     write: Callable[..., Path] = plotting.picture if output.suffix == ".png" else plotting.page
     written = write(
-        [archive.open(path) for path in one_or_more(paths, "plot")],
+        [archive.open(path) for path in one_or_more(paths)],
         output,
         title=title,
         axis=axis,

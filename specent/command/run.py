@@ -49,7 +49,7 @@ def run(
         print(_recipe_list())
         return
     if tokens[0].startswith("-"):
-        raise CycloptsError(msg=f"specent run: the recipe comes first, then its flags; {tokens[0]!r} is a flag")
+        raise CycloptsError(msg=f"the recipe comes first, then its flags; {tokens[0]!r} is a flag")
     name = tokens[0]
     if name.endswith(SUFFIXES):
         plan_app(name)(tokens[1:], exit_on_error=False, print_error=False)

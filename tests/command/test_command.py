@@ -283,7 +283,9 @@ def test_unknown_recipes_are_named_with_those_there_are(capsys: pytest.CaptureFi
     assert command.main(["run", "missing.py"]) == 1
     assert "no such file" in capsys.readouterr().err
     assert command.main(["run", "--steps", "3"]) == 2
-    assert "the recipe comes first" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("specent: the recipe comes first")
+    assert command.main(["validate"]) == 2
+    assert capsys.readouterr().err.startswith("specent: give the path of at least one archive")
 
 
 @pytest.mark.parametrize(

@@ -402,6 +402,16 @@ def test_the_report_is_read_by_people(finished: Path, tmp_path: Path) -> None:
     assert sp.archive.status(folder).rate is None
 
 
+def test_the_report_of_a_quick_run_has_neither_exponents_nor_zero_minutes(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "quick")
+    for i, shard in enumerate(sorted(folder.glob("shard-*.nc"))):
+        if i < 6:
+            os.utime(shard, (1e9 + 0.5 * i, 1e9 + 0.5 * i))
+        else:
+            shard.unlink()
+    assert "about 7200 shards an hour, less than a minute left" in str(sp.archive.status(folder))
+
+
 def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(95, "Operation not supported")
