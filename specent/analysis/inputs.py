@@ -80,6 +80,11 @@ def checked_runs(runs: Any) -> xr.Dataset:
     for name in ("candidate", "candidate_prior", "class_label", "guidance"):
         if name not in runs.coords:
             raise SpecentError(f"runs: the coordinate {name!r} is missing; restore it, runs.assign_coords({name}=...)")
+    if runs["sample"].dtype.kind not in "iu":
+        raise SpecentError(
+            f"runs: the coordinate 'sample' has type {runs['sample'].dtype}, and numbers samples by integers; restore "
+            "it, runs.assign_coords(sample=runs['sample'].astype(int))"
+        )
     twice = [int(label) for label, count in Counter(runs["sample"].values.tolist()).items() if count > 1]
     if twice:
         raise SpecentError(

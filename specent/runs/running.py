@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
-from specent import arguments, files
+from specent import arguments, files, memory
 from specent.analysis.bootstrap import GROUP
 from specent.archive.folding import fold
 from specent.archive.run_folder import RECORD, SET_ASIDE, STATISTICS, RunFolder
@@ -94,6 +94,8 @@ def run(
     arguments.instance(plan, Plan, "plan", "pass a specent.Plan")
     # the workers of a cluster may have what this machine lacks
     setup = plan.setup(device if client is None else "cpu")
+    # whatever is kept of them, their numbers are coordinates
+    memory.check_fits(32 * setup.samples, f"samples={setup.samples}: their numbers", "take fewer")
     device_type = named_device(device).type
     execution = Execution(batch_size, plan.precision, compiled, threads, check)
     shows = arguments.flag(progress, "progress")

@@ -362,6 +362,9 @@ def test_statistics_that_do_not_fit_into_memory_are_refused_early(tmp_path: Path
         patch.setattr(sp.memory, "total", lambda: 10_000_000)
         with pytest.raises(SpecentError, match=r"the statistics of 1 partitions with 100000 replicates would need"):
             kept.refuse_if_too_large((1, 50))
+    for record in ("statistics", "trajectories"):
+        with pytest.raises(SpecentError, match=r"samples=1000000000000: their numbers would need .* GiB"):
+            sp.run(planned(10**12, record=record), tmp_path / "long", progress=False)
 
 
 def test_another_record_is_another_plan(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def test_the_analysis_of_trajectories_of_version_1_gives_the_numbers_it_gave() -
         (lambda d: d.assign_coords(sigma_lo=d.sigma_lo.astype(str)), "'sigma_lo' has type <U.*; convert it"),
         (lambda d: d.assign_coords(label_prior=d.label_prior.astype(str)), "'label_prior' has type <U.*; convert it"),
         (lambda d: d.isel(sample=[0, 1, 0]), "holds sample 0 more than once"),
+        (lambda d: d.assign_coords(sample=d.sample + 0.5), "the coordinate 'sample' has type float64"),
         (lambda d: d.mean("sample"), "average what comes out of the analysis"),
     ],
 )
