@@ -85,7 +85,8 @@ def differences(profiles: xr.Dataset, reference: str = "unguided", *, confidence
     attributes = {name: profiles.attrs[name] for name in ("model", "guidance_formula") if name in profiles.attrs}
     count = profiles.sizes["partition"]
     return schema.finish(
-        xr.Dataset(variables), "differences", title=f"Profiles of {count} partition(s) less the setting {reference}",
+        xr.Dataset(variables), "differences",
+        title=f"Profiles of {count} partition{'s' if count != 1 else ''} less the setting {reference}",
         settings=settings, parents=[profiles], reference=reference, confidence=share,
         rate_axis=profiles.attrs["rate_axis"], schedule=profiles.attrs["schedule"], **attributes,
     )  # fmt: skip

@@ -250,7 +250,7 @@ def _profiles(means: Means, chosen: Sequence[Estimator], options: _Options, sett
         entropy, entropy_rate, prior_entropy=[one.prior_entropy for one in partitions],
         partitions=[one.partition for one in partitions], estimators=[one.name for one in chosen],
         coords=runs[list(_COORDINATES)].coords, extra=extra, settings=settings, parents=[runs],
-        title=f"Entropy profiles of {len(partitions)} partition(s) from trajectories",
+        title=f"Entropy profiles of {len(partitions)} partition{'s' if len(partitions) != 1 else ''} from trajectories",
         rate_axis=options.rate_axis, schedule=runs.attrs["schedule"], model=runs.attrs["model"],
         guidance_formula=runs.attrs["guidance_formula"], confidence=options.confidence,
     )  # fmt: skip

@@ -137,7 +137,8 @@ class Sums(Keeping):
     @property
     def _title(self) -> str:
         count = len(self.setup.partitions)
-        return f"Statistics of trajectories of {self.setup.model.identity['name']} for {count} partition(s)"
+        name = self.setup.model.identity["name"]
+        return f"Statistics of trajectories of {name} for {count} partition{'s' if count != 1 else ''}"
 
     @property
     def numbers(self) -> int:

@@ -254,7 +254,7 @@ def test_a_renamed_file_is_not_counted_twice(tmp_path: Path, finished: Path) -> 
 def test_the_folder_merges_validates_is_described_and_drawn(tmp_path: Path, finished: Path) -> None:
     merged = sp.archive.merge(finished, tmp_path / "sums.nc")
     assert sp.validate(merged, "statistics") == sp.validate(finished) == "2"
-    assert "statistics: Statistics of trajectories of gaussian_mixture for 3 partition(s)" in sp.describe(finished)
+    assert "statistics: Statistics of trajectories of gaussian_mixture for 3 partitions\n" in sp.describe(finished)
     drawn, names = with_profiles([sp.open(merged)], "cat | dog")
     assert [one.attrs["specent_kind"] for one in drawn] == ["statistics", "profiles"]
     assert names == ["cat | dog"]
