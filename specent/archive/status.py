@@ -10,6 +10,10 @@ from specent.archive.run_folder import SET_ASIDE, RunFolder
 from specent.archive.run_lock import is_held
 from specent.arguments import flag
 
+# of a few hundred workers that write at once, two bursts
+_RECENT = 1025
+_PAUSE = 5
+
 
 @dataclass(frozen=True)
 class RunStatus:
@@ -118,10 +122,21 @@ def status(folder: str | os.PathLike[str], *, verify: bool = False) -> RunStatus
 
 
 def _rate(times: list[float]) -> float | None:
-    """Shards an hour from the last ones written: the median of their distances, which forgets pauses."""
-    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(times[-33:]))
-    middle = gaps[len(gaps) // 2] if gaps else 0.0
-    return 3600 / middle if middle > 0 else None
+    """Shards an hour from the last ones written: their number over the time they took, but for pauses.
+
+    Several workers write in bursts, so the usual distance says nothing; but the waits between bursts recur, and what is
+    many times as long as the third longest of them is a pause.
+
+    Examples
+    --------
+    >>> bursts = [600.0 * burst + worker for burst in range(5) for worker in range(4)]
+    >>> round(_rate(bursts) or 0)
+    28
+    """
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times[-_RECENT:])]
+    usual = sorted(gaps)[-3:][0] if gaps else 0.0
+    worked = [gap for gap in gaps if gap <= _PAUSE * usual or usual <= 0]
+    return 3600 * len(worked) / sum(worked) if sum(worked) > 0 else None
 
 
 def _whole(rate: float) -> str:

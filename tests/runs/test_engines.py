@@ -12,16 +12,18 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from distributed import Client, LocalCluster
 from torch import Tensor
 
 import specent as sp
-from specent import command
+from specent import command, studies
 from specent.errors import SpecentError, SpecentWarning
 from specent.runs import cluster
 from specent.runs.worker import ShardWorker
@@ -371,3 +373,41 @@ def test_a_scheduler_that_is_not_there_is_one_line_of_the_command(
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith("specent: client='tcp://127.0.0.1:1': no scheduler was reached there within 5 s")
     assert not output.exists()
+
+
+@pytest.mark.faults
+def test_the_study_of_digits_on_two_processes_killed_and_grown_is_that_of_one_process(
+    tmp_path: Path, processes: Client
+) -> None:
+    """From 50 to 100 samples of a class; on the way workers are killed."""
+    study = studies.recipe("digits")
+    settings = study.Settings()
+    model = sp.models.digits()
+    channel = VE, sp.schedules.edm_grid(settings.steps, settings.sigma_min, settings.sigma_max)
+
+    def plan(samples: int) -> sp.Plan:
+        planned: sp.Plan = study.planned(
+            replace(settings, samples=samples), model, channel, study.partitions_of(model.labels)
+        )
+        return planned
+
+    options: dict[str, Any] = {"threads": 1, "progress": False}
+    cluster_run, done = tmp_path / "cluster", threading.Event()
+    deaths: list[float] = []
+
+    def kill() -> None:
+        for seconds in np.random.default_rng(0).uniform(2, 10, 4):
+            if done.wait(seconds):
+                return
+            deaths.append(seconds)
+            os.kill(min(processes.run(os.getpid, on_error="ignore").values()), signal.SIGKILL)
+            processes.wait_for_workers(2, timeout=60)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    sp.run(plan(50), cluster_run, client=processes, **options)
+    sp.run(plan(100), cluster_run, client=processes, **options)
+    done.set()
+    killer.join()
+    assert deaths
+    same(cluster_run, sp.run(plan(100), tmp_path / "serial", **options))

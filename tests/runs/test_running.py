@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -391,10 +392,10 @@ def test_the_report_is_read_by_people(finished: Path, tmp_path: Path) -> None:
         else:
             os.utime(shard, (1e9 + 600 * i, 1e9 + 600 * i))
     report = sp.archive.status(folder)
-    # one shard in ten minutes, but for where one is missing
-    assert report.rate == pytest.approx(6.0)
-    assert report.hours_left == pytest.approx(0.5)
-    assert "about 6 shards an hour, 30 minutes left" in str(report)
+    # the last five of them took seventy minutes
+    assert report.rate == pytest.approx(5 / (70 / 60))
+    assert report.hours_left == pytest.approx(3 * 70 / 60 / 5)
+    assert "about 4.29 shards an hour, 42 minutes left" in str(report)
     assert "run it again to go on" in str(report)
     # a clock that was set back tells nothing, and harms nothing
     for shard in folder.glob("shard-*.nc"):
@@ -429,3 +430,13 @@ def test_a_shard_of_another_plan_is_known_by_its_digest(finished: Path, tmp_path
     there = RunFolder.read(folder)
     assert "another plan" in there.fault(there.grid.shards[0])
     assert sealing.ends_in_seal(folder / name)
+
+
+@pytest.mark.parametrize("workers", [1, 3, 20])
+def test_the_rate_of_several_workers_is_that_of_all_together(workers: int) -> None:
+    """Workers that take a minute a shard, and end within a second of each other; there was a night between."""
+    rate = import_module("specent.archive.status")._rate
+    bursts, ends = np.divmod(np.arange(900), workers)
+    times = 60.0 * bursts + ends / workers + 30_000 * (np.arange(900) >= 500)
+    # a burst at the end belongs to a minute that is not seen, and the night hides another
+    assert rate(times.tolist()) == pytest.approx(60 * workers, rel=0.06)
