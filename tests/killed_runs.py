@@ -25,8 +25,6 @@ from specent.archive import folding
 
 CLASSES, SHARD = 4, {"trajectories": 5, "statistics": 25}
 SAMPLES = {"trajectories": 60, "statistics": 200}
-# of statistics: less than two files have, so they are added up all the time
-folding._BYTES = 1000
 
 
 def plan(record: Any = "trajectories") -> sp.Plan:
@@ -86,6 +84,8 @@ def same(one: xr.DataArray, other: xr.DataArray) -> bool:
 
 def main(folder: Path, kills: int, record: str) -> None:
     """Kill, go on, compare."""
+    # less than two files of statistics have, so they are added up all the time
+    folding._BYTES = 1000
     torch.set_num_threads(1)
     whole, disturbed = folder / "whole", folder / "disturbed"
     start = time.monotonic()

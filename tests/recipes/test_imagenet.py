@@ -15,7 +15,7 @@ from specent import command
 from specent.archive import shards
 from specent.errors import SpecentError
 from specent.models.edm2.tiny_networks import write_tiny
-from specent.runs import running
+from specent.runs import keeping
 from specent.studies import recipe
 
 # a handful of trajectories says little
@@ -125,7 +125,7 @@ def test_a_stopped_study_goes_on_with_the_shards_that_are_missing(
     written: list[str] = []
     plain = sp.archive.write
     # shards of two samples of one condition: of a class there are four, six with guidance
-    monkeypatch.setattr(running, "_SHARD_NUMBERS", 1)
+    monkeypatch.setattr(keeping, "_NUMBERS", 1)
     monkeypatch.setattr(shards, "_SAMPLES", 2)
 
     def stopping(dataset: xr.Dataset, path: Path, **options: object) -> Path:

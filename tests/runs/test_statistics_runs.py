@@ -27,10 +27,8 @@ VE, GRID = sp.schedules.VE(), sp.schedules.edm_grid(5, 0.02, 100.0)
 PARTITIONS = ["full", "cat|dog", "car|rest"]
 ALL = ("path", "cross_entropy", "denoiser_gap", "null")
 
-pytestmark = [
-    # five steps are too few for the estimators to agree, and are enough for what is compared here
-    pytest.mark.filterwarnings("ignore::specent.errors.CalibrationWarning"),
-]
+# five steps are too few for the estimators to agree, and are enough for what is compared here
+pytestmark = pytest.mark.filterwarnings("ignore::specent.errors.CalibrationWarning")
 
 
 def planned(samples: int = 50, **changes: Any) -> sp.Plan:

@@ -10,7 +10,7 @@ import pytest
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.runs import running
+from specent.runs import keeping
 from specent.studies import ShardedSettings, recipe, run_folder, sampled
 
 SMALL: dict[str, Any] = {"samples": 4, "steps": 5, "exact_samples": 5, "predictions": 2}
@@ -29,7 +29,7 @@ def test_a_study_that_was_interrupted_goes_on_and_leaves_no_folder(
     done: list[str] = []
     write = sp.archive.write
     # a shard of every class, as a study of the usual size has them
-    monkeypatch.setattr(running, "_SHARD_NUMBERS", 1)
+    monkeypatch.setattr(keeping, "_NUMBERS", 1)
 
     def broken(dataset: Any, path: Any, **options: Any) -> Path:
         if Path(path).name.startswith("shard-"):
