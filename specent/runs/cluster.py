@@ -119,11 +119,11 @@ def _outcomes(
     client: Client, name: str, tasks: dict[Future[WorkerReport], Shard], stopped: Stopped
 ) -> Iterator[ShardOutcome]:
     """What came of the tasks, as they end; after a wish to stop, of those that were begun before."""
-    completed, told, seen = as_completed(list(tasks), loop=client.loop), False, set[tuple[type, str]]()
+    completed, announced, seen = as_completed(list(tasks), loop=client.loop), False, set[tuple[type, str]]()
     last = time.monotonic()
     while not completed.is_empty():
-        if stopped() and not told:
-            told = True
+        if stopped() and not announced:
+            announced = True
             client.run(stop_worker, name, on_error="ignore")
         batch = completed.next_batch(block=False)
         if not batch:
@@ -309,12 +309,16 @@ def local_client(device: str, threads: int | None, most: int, shows: bool) -> It
         Whether to print the address of the dashboard.
     """
     workers = max(1, min(most, CPU_COUNT // (threads or 1)))
-    with (
-        LocalCluster(
+    try:
+        started = LocalCluster(
             n_workers=workers, threads_per_worker=threads or 1, processes=True, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+        )
+    except RuntimeError as error:
+        raise SpecentError(
+            f"client='local': no process could be started ({error}); processes begin by importing a script, so "
+            "in one call run under: if __name__ == '__main__'"
+        ) from error
+    with started as cluster, Client(cluster, set_as_default=False) as client:
         if shows:
             processes = "1 process" if workers == 1 else f"{workers} processes"
             sys.stderr.write(f"specent: {processes}; dashboard at {cluster.dashboard_link}\n")

@@ -63,7 +63,9 @@ def kind_of(dataset: xr.Dataset, kind: str | None) -> str:
             "through specent.schema.migrate; use the version of specent named in the attribute 'versions'"
         )
     if kind is not None and own != kind:
-        raise ArchiveError(f"a dataset of kind {kind!r} is needed, this one is of kind {own!r} ({MAKERS[kind]})")
+        raise ArchiveError(
+            f"a dataset of kind {kind!r} is needed, this one is of kind {own!r}; what is needed is {MAKERS[kind]}"
+        )
     return own
 
 

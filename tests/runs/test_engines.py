@@ -339,6 +339,17 @@ def test_an_error_that_is_no_shards_own_ends_the_run(
     assert sp.archive.status(tmp_path / "run").missing == 0
 
 
+def test_local_processes_that_cannot_start_are_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a script that calls run wherever it is imported."""
+
+    def failing(**_options: Any) -> LocalCluster:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(cluster, "LocalCluster", failing)
+    with pytest.raises(SpecentError, match=r"client='local': no process could be started \(Nanny.*__main__"):
+        sp.run(small_plan(), tmp_path / "run", client="local", progress=False)
+
+
 def test_local_processes_end_with_their_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
