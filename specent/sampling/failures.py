@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # beyond what data and noise of any grid add up to
 _VAST = 1e30
+# files keep single precision
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def step_text(setup: Setup, i: int) -> str:
@@ -55,8 +57,8 @@ def refuse_infinite_output(
 def refuse_infinite_results(
     name: str, value: NDArray[Any], setup: Setup, guidance: Setting, keys: Sequence[tuple[str, int]]
 ) -> None:
-    """Refuse a batch of results that holds a NaN or an infinity, naming where."""
-    finite = np.isfinite(value)
+    """Refuse a batch of results that holds a NaN, or a number too large for single precision, naming where."""
+    finite = (value >= -_LARGEST) & (value <= _LARGEST)
     if finite.all():
         return
     row, *inner = (int(index) for index in np.unravel_index(np.argmin(finite), value.shape))

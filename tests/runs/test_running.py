@@ -440,3 +440,22 @@ def test_the_rate_of_several_workers_is_that_of_all_together(workers: int) -> No
     times = 60.0 * bursts + ends / workers + 30_000 * (np.arange(900) >= 500)
     # a burst at the end belongs to a minute that is not seen, and the night hides another
     assert rate(times.tolist()) == pytest.approx(60 * workers, rel=0.06)
+
+
+class VastInOneClass(torch.nn.Module):
+    """Its outputs for the third class are finite, and their squares too large for single precision."""
+
+    def forward(self, x: Tensor, sigma: Tensor, label: Tensor) -> Tensor:
+        return torch.where(label[:, None] == 2, 1e30, 0.0) * torch.ones_like(x)
+
+
+@pytest.mark.filterwarnings("ignore:time ends at noise level")
+@pytest.mark.parametrize("scoring", [None, sp.Scoring()], ids=["all", "few"])
+def test_numbers_too_large_for_a_file_are_named_before_it_is_written(tmp_path: Path, scoring: Any) -> None:
+    model = sp.models.network(VastInOneClass(), list(MIX.labels), (2,), prediction="data", null=False)
+    plan = sp.Plan(model, VE, GRID, 4, "full", record=sp.Record(distances=False), scoring=scoring)
+    with pytest.raises(
+        SpecentError, match=r"shards failed.*(log_likelihood|production) is -?[\d.e+]+ at step.*too large"
+    ):
+        sp.run(plan, tmp_path / "run", check=False, progress=False)
+    assert list((tmp_path / "run").glob("shard-*.nc")) == []
