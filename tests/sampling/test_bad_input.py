@@ -298,8 +298,11 @@ def test_an_output_that_requires_a_gradient_is_detached() -> None:
 @pytest.mark.filterwarnings("ignore:time ends at:specent.errors.SpecentWarning")  # so large from the start
 def test_results_too_large_to_be_kept_are_refused_with_their_place() -> None:
     model = sp.models.network(lambda x, t, c: 1e37 * (c == 1)[:, None] + 0 * x, ["a", "b"], (1,), prediction="data")
-    where = r"denoiser_distance is inf at step 0|denoiser_distance is inf at step 5"
-    with pytest.raises(ModelError, match=rf"({where}) of 6 .*guidance 'unguided', class 'a', sample 0"):
+    # half the gain of the grid's last noise level, 0.002, times the square of 1e37
+    with pytest.raises(
+        ModelError,
+        match=r"log_likelihood is -1\.2499\d*e\+79 at step 5 of 6 .*guidance 'unguided', class 'a', sample 0",
+    ):
         sp.sample(model, **GOOD)
 
 
