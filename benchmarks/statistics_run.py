@@ -52,12 +52,11 @@ def main() -> None:
 
 def some_shards(plan: sp.Plan, path: Path, measured: int, samples: int) -> tuple[float, xr.Dataset, int]:
     """Processor seconds of the shards of the first classes, their statistics, and the bytes of these."""
-    execution = Execution(check=False, threads=1)
-    setup = plan.setup("cpu")
-    folder = _prepared(path, plan, keeping(setup, execution, plan.statistics), "cpu", samples)
+    kept = keeping(plan.setup("cpu"), Execution(check=False, threads=1), plan.statistics)
+    folder = _prepared(path, plan, kept, "cpu", samples)
     shards = [shard for shard in folder.grid.shards if shard.class_stop <= measured and shard.sample_stop <= samples]
     start = time.process_time()
-    carry_out(Workload(setup, execution, folder, shards), one_after_the_other, shows=sys.stderr.isatty())
+    carry_out(Workload(kept, folder, shards), one_after_the_other, shows=sys.stderr.isatty())
     seconds = time.process_time() - start
     there = RunFolder.read(path)
     statistics = sp.archive.sums.summed(there.read_sums(there.files())).load()

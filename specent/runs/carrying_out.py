@@ -84,12 +84,11 @@ def one_after_the_other(work: Workload, stopped: Stopped, *, shows: bool) -> Gen
         ready(work.setup, work.execution) as sampler,
         sampler.progress(work.evaluations(), work.trajectories, shows) as bar,
     ):
-        kept = work.keeping(sampler)
         for number, shard in enumerate(work.shards):
             if stopped():
                 return
             before = bar.n
-            outcome = try_shard(sampler, kept, work.folder, shard, bar, looks=number == 0)
+            outcome = try_shard(sampler, work.kept, work.folder, shard, bar, looks=number == 0)
             if outcome.failure:  # on the way
                 bar.update(before + work.evaluations(shard) - bar.n)
             yield outcome

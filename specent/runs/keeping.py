@@ -84,11 +84,6 @@ class Keeping(ABC):
             Whether to warn of a start that tells the labels apart.
         """
 
-    def part(self, shard: Shard) -> Setup:
-        """The trajectories of a shard."""
-        drivers = self.setup.drivers[shard.class_start : shard.class_stop]
-        return self.setup.part(drivers, shard.sample_start, shard.sample_stop)
-
     @property
     def _each(self) -> int:
         """Numbers that the network gives out for a trajectory."""
@@ -109,7 +104,7 @@ class Trajectories(Keeping):
         refuse_impossible_result(part, self.execution, "a shard", "make it smaller, shard=50 or less")
 
     def sample(self, sampler: Sampler, shard: Shard, bar: tqdm[Any], looks: bool) -> xr.Dataset:
-        return schema.compact(sampler.sample(self.part(shard), bar, looks))
+        return schema.compact(sampler.sample(_part(sampler, shard), bar, looks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +165,7 @@ class Sums(Keeping):
                 spent[name] = spent.get(name, 0) + total
             looks = False
         classes = slice(shard.class_start, shard.class_stop)
-        whole = self.part(shard)
+        whole = _part(sampler, shard)
         settings = {**self.execution.settings(whole), "replicates": self.statistics.replicates}
         return statistics_dataset(summation, classes, whole.samples, spent, self._title, settings)
 
@@ -191,6 +186,12 @@ class Sums(Keeping):
 def keeping(setup: Setup, execution: Execution, statistics: Statistics | None) -> Keeping:
     """What a run keeps."""
     return Trajectories(setup, execution) if statistics is None else Sums(setup, execution, statistics)
+
+
+def _part(sampler: Sampler, shard: Shard) -> Setup:
+    """The trajectories of a shard, with the model where the sampler has it."""
+    drivers = sampler.setup.drivers[shard.class_start : shard.class_stop]
+    return sampler.setup.part(drivers, shard.sample_start, shard.sample_stop)
 
 
 def _by_trajectory(array: NDArray[Any]) -> NDArray[Any]:

@@ -113,7 +113,7 @@ def run(
                 kept.refuse_if_too_large((classes, max(shard.sample_stop - shard.sample_start for shard in wanted)))
             try:
                 if wanted:
-                    carry_out(Workload(setup, execution, there, wanted), engine, shows=shows)
+                    carry_out(Workload(kept, there, wanted), engine, shows=shows)
             finally:
                 _sweep(path)
             if there.kind == STATISTICS:

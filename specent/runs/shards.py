@@ -12,8 +12,7 @@ from specent import archive, schema
 from specent.archive.run_folder import RunFolder
 from specent.archive.shards import Shard
 from specent.errors import ModelError
-from specent.runs.keeping import Keeping, keeping
-from specent.sampling.record import Statistics
+from specent.runs.keeping import Keeping
 from specent.sampling.sampler import Execution, Sampler
 from specent.sampling.setup import Setup
 
@@ -24,25 +23,27 @@ class Workload:
 
     Attributes
     ----------
-    setup : Setup
-        The whole run.
-    execution : Execution
-        How it is computed.
+    kept : Keeping
+        What is kept of the run, and with it the whole run and how it is computed.
     folder : RunFolder
         Where the shards go.
     shards : sequence of Shard
         The shards that are not there yet, in the order in which they are begun.
     """
 
-    setup: Setup
-    execution: Execution
+    kept: Keeping
     folder: RunFolder
     shards: Sequence[Shard]
 
-    def keeping(self, sampler: Sampler) -> Keeping:
-        """What is kept of the trajectories that a sampler makes."""
-        record = self.folder.plan["record"].get("statistics")
-        return keeping(sampler.setup, sampler.execution, None if record is None else Statistics(**record))
+    @property
+    def setup(self) -> Setup:
+        """The whole run."""
+        return self.kept.setup
+
+    @property
+    def execution(self) -> Execution:
+        """How it is computed."""
+        return self.kept.execution
 
     @property
     def trajectories(self) -> int:

