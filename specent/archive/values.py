@@ -13,7 +13,10 @@ from specent.schema import KINDS, definitions
 
 # an entropy is a mean of sums of P log P: it may leave its range by rounding only
 _ROUNDING = 1e-6
-_NOT_NEGATIVE = ("denoiser_distance", "clipped_ratios", "discretisation_bias", "frechet_distance", "scale")
+_NOT_NEGATIVE = (
+    "denoiser_distance", "clipped_ratios", "discretisation_bias", "frechet_distance", "scale", "trajectories",
+    "evaluations", "dropped_mass", "null_clipped",
+)  # fmt: skip
 _SHARES = ("precision", "recall", "accuracy")
 
 

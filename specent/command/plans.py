@@ -26,7 +26,7 @@ def plan_app(name: str) -> App:
     Returns
     -------
     App
-        Carries the plan out and prints the folder.
+        Carries the plan out and prints how far the run is.
     """
     command_line = _command_line(name)
 
@@ -67,7 +67,7 @@ def plan_app(name: str) -> App:
         scheduler : str
             Address of a Dask scheduler whose workers sample the shards, or local for processes of this machine.
         """
-        from specent import runs
+        from specent import archive, runs
 
         changes: dict[str, Any] = {"samples": samples, "seed": seed}
         plan = runs.Plan.read(name)
@@ -82,7 +82,7 @@ def plan_app(name: str) -> App:
             threads=threads,
             compiled=compiled,
         )
-        print(f"wrote {visible(str(folder))}")
+        print("\n".join(map(visible, str(archive.status(folder)).splitlines())))
 
     return command_line
 

@@ -174,6 +174,9 @@ def _prepared(path: Path, plan: Plan, kept: Keeping, device: str, size: int | No
         return there
     there = RunFolder.read(path)
     difference = first_difference(there.plan, plan.definition)
+    kind = str(attributes["specent_kind"])
+    if there.kind != kind:
+        difference = f"record is {there.kind!r} there and {kind!r} here"
     if difference:
         raise SpecentError(
             f"folder={str(path)!r} holds the run of another plan: {difference}; choose another folder, or the same plan"

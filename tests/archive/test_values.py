@@ -84,6 +84,16 @@ def test_values_that_cannot_be_are_named(make_dataset, kind, change, message, la
         archive.validate(dataset.chunk({"sample": 3} if kind == "trajectories" else {"time": 2}) if lazy else dataset)
 
 
+@pytest.mark.parametrize("name", ["trajectories", "evaluations", "dropped_mass"])
+def test_counts_and_masses_of_statistics_are_not_negative(make_dataset, name):
+    dataset = make_dataset("statistics")
+    assert name in dataset
+    archive.validate(dataset)
+    dataset[name][dict.fromkeys(dataset[name].dims, 0)] = -1
+    with pytest.raises(ArchiveError, match=f"{name}=-1.* at .* is negative, which it cannot be"):
+        archive.validate(dataset)
+
+
 def test_the_null_estimator_may_stray_and_the_full_set_may_exceed_one_bit(make_dataset):
     dataset = make_dataset("profiles")
     for name in ("entropy", "entropy_lower", "entropy_upper"):

@@ -307,7 +307,8 @@ def test_the_command_carries_a_plan_out_and_lets_it_grow(tmp_path: Path, capsys:
     file, out = plan.write(tmp_path / "plan.toml"), tmp_path / "run"
     line = ["run", str(file), "--out", str(out)]
     assert command.main(line) == 0
-    assert capsys.readouterr().out == f"wrote {out}\n"
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{out}: finished\n  done      1 of 1 shards, 12 trajectories")
     runs = sp.sample(
         sp.models.mixture(MIX), schedule=sp.schedules.VE(), time=plan.time, samples=4, partitions="full", seed=3,
         progress=False,

@@ -376,8 +376,9 @@ def test_statistics_that_do_not_fit_into_memory_are_refused_early(tmp_path: Path
 
 def test_another_record_is_another_plan(tmp_path: Path) -> None:
     sp.run(planned(25), tmp_path / "run", progress=False)
-    for record in (sp.Record(), sp.Statistics(60)):
-        with pytest.raises(SpecentError, match="holds the run of another plan: record"):
+    others = {"statistics' there and 'trajectories' here": sp.Record(), "replicates is 200 there": sp.Statistics(60)}
+    for difference, record in others.items():
+        with pytest.raises(SpecentError, match=f"holds the run of another plan: record.*{difference}"):
             sp.run(planned(25, record=record), tmp_path / "run", progress=False)
 
 
