@@ -19,7 +19,8 @@ from torch import Tensor
 from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
-from specent.models.network import NetworkModel, check_weights
+from specent.models.modules import check_weights
+from specent.models.network import NetworkModel
 from specent.models.outputs import reason
 from specent.models.protocol import moved_object, state_type
 from specent.schedules import Array, Schedule

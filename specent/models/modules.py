@@ -140,3 +140,12 @@ def _attributes(thing: object) -> list[Any]:
     if isinstance(thing, (list, tuple)):
         return list(thing)
     return list(getattr(thing, "__dict__", {}).values())
+
+
+def check_weights(net: object) -> None:
+    """Refuse a torch module with weights that are not finite."""
+    if not isinstance(net, nn.Module):
+        return
+    for key, value in net.state_dict().items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            raise ModelError(f"weight {key!r} of the network holds a NaN or an infinity")

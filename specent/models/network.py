@@ -21,7 +21,7 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError, ScheduleError
 from specent.models.base import Model
-from specent.models.modules import copied_to, evaluation_mode, visible_modules
+from specent.models.modules import check_weights, copied_to, evaluation_mode, visible_modules
 from specent.models.outputs import checked, reason
 from specent.models.predictions import Prediction, check_prediction, to_data
 from specent.schedules import VE, Schedule
@@ -186,7 +186,7 @@ class NetworkModel(Model):
         Parameters
         ----------
         x : Tensor, shape ``(batch, *shape)``
-            States ``x_0 + sigma * noise``.
+            States ``x_0 + sigma * noise``; or fewer, each of which is denoised under as many conditions in a row.
         sigma : float
             Noise level, shared by the batch.
         condition : Tensor of int64, shape (batch,)
@@ -206,12 +206,20 @@ class NetworkModel(Model):
         time = self._time(sigma)
         alpha, noise = float(self.schedule.alpha(time)), float(self.schedule.sigma(time))
         state = (x * alpha).to(self.dtype)
+        each = len(condition) // max(len(x), 1)
+        if each > 1:
+            # after the conversion, which makes the many copies of a state half as large
+            state = state.repeat_interleave(each, dim=0)
         return Raw(self.call(state, time, condition), state, alpha, noise, time)
 
     @torch.no_grad()
     def denoise(self, x: Tensor, sigma: float, condition: Tensor) -> Tensor:
         raw = self.raw(x, sigma, condition)
         return to_data(self.prediction, raw.output, raw.state, raw.alpha, raw.sigma)
+
+    def candidates(self, x: Tensor, sigma: float, conditions: Tensor) -> Tensor:
+        denoised = self.denoise(x, sigma, conditions.repeat(len(x)))
+        return denoised.reshape(len(x), len(conditions), *self.shape)
 
     def check_levels(self, noise_levels: NDArray[np.float64]) -> None:
         for level in noise_levels:
@@ -276,15 +284,6 @@ class NetworkModel(Model):
                 hint = f"; if it has no null condition, number {len(self.labels)}, say null=False in network(...)"
             raise ModelError(f"the network raised {reason(error)}{hint}") from error
         return checked(output, state.shape, state.device, "the network")
-
-
-def check_weights(net: object) -> None:
-    """Refuse a torch module with weights that are not finite."""
-    if not isinstance(net, nn.Module):
-        return
-    for key, value in net.state_dict().items():
-        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
-            raise ModelError(f"weight {key!r} of the network holds a NaN or an infinity")
 
 
 def level_range(schedule: Schedule) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from specent import arguments
 from specent.arguments import brief
 from specent.errors import ModelError
 from specent.models.base import Model
-from specent.models.modules import copied_to, visible_tensors
-from specent.models.network import NetworkModel, check_weights
+from specent.models.modules import check_weights, copied_to, visible_tensors
+from specent.models.network import NetworkModel
 from specent.models.outputs import reason
 from specent.schedules import Schedule
 

@@ -33,7 +33,7 @@ from specent.sampling.pruning import FewCandidates
 from specent.sampling.recorder import Recorder
 from specent.sampling.scorers import EveryCandidate, Scorer, Seen
 from specent.sampling.setup import Setup
-from specent.sampling.sides import Step
+from specent.sampling.sides import Step, projections
 from specent.sampling.streams import Streams
 
 
@@ -88,7 +88,7 @@ def run_batch(
             recorder.write_step(i, part, step)
             if move is not None:
                 drift = move.gain * (step.pull - 0.5 * step.square)
-                increment[part] = drift + move.gain**0.5 * (delta @ noise[part, :, None])[..., 0]
+                increment[part] = drift + move.gain**0.5 * projections(delta, noise[part])
         recorder.write(i, predicted, scale, seen.rows, scorer.mass)
         tick(len(seen.rows))
         if move is not None:

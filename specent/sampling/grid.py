@@ -57,8 +57,9 @@ def warn_of_informed_start(delta: Tensor, setup: Setup) -> None:
     if len(labels) < 2:
         labels = list(range(len(setup.candidates)))
     # a mean over some trajectories tells as well whether the grid ends too early, and costs nothing
-    variance = delta[:: max(len(delta) // _LOOKED_AT, 1), labels].var(1, correction=0).sum(-1)
-    known = 0.5 * float(np.exp(setup.log_snr[-1])) * float(variance.mean()) * BITS_PER_NAT
+    some = delta[:: max(len(delta) // _LOOKED_AT, 1), labels]
+    variance = (some - some.mean(1, keepdim=True)).square().sum() / (len(some) * len(labels))
+    known = 0.5 * float(np.exp(setup.log_snr[-1])) * float(variance) * BITS_PER_NAT
     if known > START_BITS:
         warnings.warn(
             f"time ends at noise level {setup.noise_level[-1]:.3g}, where a state already tells about {known:.1g} bit "

@@ -31,7 +31,7 @@ class Seen:
     null : Tensor or None, shape (batch, features)
         Those of the null condition, where it was evaluated.
     denoised : Tensor, shape (pairs, features)
-        All that was evaluated, sorted by trajectory.
+        All that was evaluated, as the model returned it, sorted by trajectory.
     rows, columns : Tensor of int, shape (pairs,)
         Its trajectories and candidates.
     """
@@ -61,7 +61,10 @@ class Scorer(Protocol):
         """Evaluate what is needed at the states x of the time with index i."""
 
     def delta(self, seen: Seen, part: slice) -> Tensor:
-        """Denoised data of the candidates less the driver's, as they are scored, shape (part, candidates, features)."""
+        """Denoised data of the candidates less the driver's, as they are scored, shape (part, candidates, features).
+
+        In double precision, and perhaps overwritten by the next call.
+        """
 
 
 class EveryCandidate:
@@ -84,6 +87,9 @@ class EveryCandidate:
         count = len(setup.candidates)
         self._rows = self._batch.repeat_interleave(count)
         self._columns = torch.arange(count, device=driver.device).repeat(len(driver))
+        # one array for all steps: memory that is taken and given back at every step costs as much as what is done in it
+        shape = (len(driver), count, setup.features)
+        self._delta = torch.empty(shape, dtype=torch.float64, device=driver.device)
 
     def dropped(self, log_likelihood: Tensor) -> Tensor:
         """Nothing is dropped."""
@@ -91,16 +97,16 @@ class EveryCandidate:
 
     def seen(self, i: int, x: Tensor, log_likelihood: Tensor) -> Seen:
         """Evaluate every candidate; see `Scorer`."""
-        denoised = every_candidate(self._setup, i, x).to(torch.float64)
+        denoised = every_candidate(self._setup, i, x)
         index = self._setup.index.get(NULL)
-        null = None if index is None else denoised[:, index]
-        flat = denoised.reshape(-1, denoised.shape[-1])
-        return Seen(denoised[self._batch, self._driver], null, flat, self._rows, self._columns)
+        null = None if index is None else denoised[:, index].double()
+        driving = denoised[self._batch, self._driver].double()
+        return Seen(driving, null, denoised.reshape(-1, denoised.shape[-1]), self._rows, self._columns)
 
     def delta(self, seen: Seen, part: slice) -> Tensor:
         """Every difference; see `Scorer`."""
-        denoised = seen.denoised.reshape(len(seen.driving), -1, seen.denoised.shape[-1])
-        return denoised[part] - seen.driving[part, None]
+        denoised = seen.denoised.reshape(self._delta.shape)
+        return self._delta[part].copy_(denoised[part]).sub_(seen.driving[part, None])
 
 
 def every_candidate(setup: Setup, i: int, x: Tensor) -> Tensor:

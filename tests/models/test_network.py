@@ -233,3 +233,17 @@ def test_the_raw_output_converts_to_what_denoise_returns() -> None:
     # v = alpha eps - sigma x_0 with x = alpha x_0 + sigma eps and alpha^2 + sigma^2 = 1
     expected = made.alpha * made.state - made.sigma * (torch.tanh(made.state) + made.time)
     torch.testing.assert_close(model.denoise(x, 0.7, condition), expected)
+
+
+@pytest.mark.parametrize("prediction", ["data", "noise", "v", "score", "velocity"])
+def test_candidates_are_what_denoise_returns_for_repeated_states(prediction: str) -> None:
+    weight = torch.linspace(-1, 1, 3)
+
+    def net(x: torch.Tensor, t: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x.mul_(weight[c][:, None])) + t[:, None]  # in place, as a network may
+
+    model = sp.models.network(net, ["a", "b"], (4,), prediction=prediction, schedule=VP())
+    x, conditions = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).double(), torch.tensor([2, 0, 1])
+    repeated = model.denoise(x.repeat_interleave(3, dim=0), 0.7, conditions.repeat(5))
+    assert torch.equal(model.candidates(x, 0.7, conditions), repeated.reshape(5, 3, 4))
+    assert repeated.std(0).min() > 0.1

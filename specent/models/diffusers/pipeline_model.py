@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from specent.errors import ModelError
 from specent.models.diffusers.autoencoder import Decoder
 from specent.models.diffusers.channel import Channel
-from specent.models.network import NetworkModel, check_weights
+from specent.models.modules import check_weights
+from specent.models.network import NetworkModel
 
 
 @dataclass(frozen=True)
