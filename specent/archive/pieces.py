@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 
 import dask.base
@@ -14,6 +16,7 @@ Region = tuple[slice, ...]
 Piece = tuple[str, Region, np.ndarray]
 
 _CHUNK_BYTES = 4 << 20
+_LEAST_BYTES = 1 << 20
 _BATCH_BYTES = 64 << 20
 
 
@@ -25,38 +28,71 @@ def storage_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     >>> storage_chunks((2, 10, 1000, 64, 11), 8)
     (1, 1, 500, 64, 11)
     """
-    room = max(_CHUNK_BYTES // itemsize, 1)
     chunks: list[int] = []
+    width, split = itemsize, False
     for size in reversed(shape):
-        parts = -(-size // room)
-        chunks.append(-(-size // parts))
         # once a dimension is split, the ones before it go one by one
-        room = 1 if parts > 1 else max(room // size, 1)
+        parts = size if split else -(-size // max(_CHUNK_BYTES // width, 1))
+        if parts > 1 and not split:
+            parts = _even(size, parts, _LEAST_BYTES // width)
+        split = split or parts > 1
+        chunks.append(-(-size // parts))
+        width *= chunks[-1]
     return tuple(reversed(chunks))
 
 
+def _even(size: int, parts: int, least: int) -> int:
+    """A number of parts, no fewer than `parts`, into which a size can be cut evenly, if they stay large enough."""
+    return next((count for count in range(parts, 2 * parts) if size % count == 0 and size // count > least), parts)
+
+
 def layout(variable: xr.Variable) -> tuple[int, ...]:
-    """Storage chunks of a variable; within the blocks of a dask array, so that no chunk is written twice."""
-    shape = variable.shape
+    """Storage chunks of a variable; those of a dask array are parts or multiples of its blocks."""
+    shape, itemsize = variable.shape, stored_bytes(variable)
     if variable.chunks is not None:
-        block = tuple(max(sizes) for sizes in variable.chunks)
-        if np.prod(block) * variable.dtype.itemsize >= 1 << 20:
-            shape = block
-    return storage_chunks(shape, variable.dtype.itemsize)
+        shape = _joined(tuple(max(sizes) for sizes in variable.chunks), shape, itemsize)
+    return storage_chunks(shape, itemsize)
+
+
+def stored_bytes(variable: xr.Variable) -> int:
+    """Bytes that a value takes in a file; those of text have room for the longest."""
+    if variable.dtype.kind not in "UOT":
+        return int(variable.dtype.itemsize)
+    return max(len(text) for text in encoded(variable.values))
+
+
+def encoded(texts: np.ndarray) -> list[bytes]:
+    """Texts as UTF-8; an empty one has a zero, because a width of zero would mean an unlimited dimension."""
+    return [str(text).encode() or b"\0" for text in texts.flat]
+
+
+def _joined(block: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """As many blocks as a chunk has room for, along the last dimensions first."""
+    room = max(_CHUNK_BYTES // (math.prod(block) * itemsize), 1)
+    joined: list[int] = []
+    for size, whole in zip(reversed(block), reversed(shape), strict=True):
+        count = min(room, -(-whole // size))
+        joined.append(min(count * size, whole))
+        room //= count
+    return tuple(reversed(joined))
 
 
 def regions(variable: xr.Variable) -> Iterator[Region]:
-    """Cut a variable into the blocks of its dask array, or into its storage chunks."""
-    blocks = variable.chunks
-    if blocks is None:
-        blocks = tuple(
-            tuple(min(step, size - start) for start in range(0, size, step))
-            for size, step in zip(variable.shape, layout(variable), strict=True)
+    """Cut a variable into its storage chunks, or into the blocks of its dask array, each grown to whole chunks."""
+    chunks = layout(variable)
+    ends = [
+        np.unique(np.minimum(-(-np.cumsum(sizes) // step) * step, size))
+        for sizes, step, size in zip(
+            variable.chunks or _each(chunks, variable.shape), chunks, variable.shape, strict=True
         )
-    ends = [np.cumsum(sizes) for sizes in blocks]
-    for index in np.ndindex(*[len(sizes) for sizes in blocks]):
-        stops = [int(end[i]) for end, i in zip(ends, index, strict=True)]
-        yield tuple(slice(stop - sizes[i], stop) for stop, sizes, i in zip(stops, blocks, index, strict=True))
+    ]
+    for stops in itertools.product(*(zip([0, *end[:-1]], end, strict=True) for end in ends)):
+        yield tuple(slice(int(start), int(stop)) for start, stop in stops)
+
+
+def _each(chunks: tuple[int, ...], shape: tuple[int, ...]) -> list[list[int]]:
+    """Sizes of the chunks along every dimension, as dask has them; the last may be counted too large."""
+    return [[step] * -(-size // step) for step, size in zip(chunks, shape, strict=True)]
 
 
 def in_pieces(dataset: xr.Dataset) -> Iterator[Piece]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import netCDF4
 import numpy as np
 import xarray as xr
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 
 from specent import schema
 from specent.archive import pieces, reading, sealing
+from specent.archive.chunks import StoredVariable
 from specent.archive.locking import LIBRARY
 from specent.archive.values import ValueRules
 from specent.errors import ArchiveError, SpecentError
@@ -110,23 +112,36 @@ def _store(rules: ValueRules, path: Path) -> tuple[_Layout, _Pieces]:
     dataset = rules.dataset
     written: _Pieces = []
     with LIBRARY:
-        file = netCDF4.Dataset(path, "w", format="NETCDF4")
+        with netCDF4.Dataset(path, "w", format="NETCDF4") as declared:
+            _declare(dataset, declared)
+            layout = _layout(declared)
+        # netCDF declares, and HDF5 takes chunks that are compressed already, which netCDF cannot
+        file = h5py.File(path, "r+")
     try:
-        with LIBRARY:
-            _declare(dataset, file)
-            layout = _layout(file)
+        stores = {name: StoredVariable(file[name]) for name in layout if name}
         # pieces are computed between the calls of the library, in threads that may need the lock themselves
         for name, region, piece in _with_progress(pieces.in_pieces(dataset), dataset.nbytes):
             rules.check_piece(name, region, piece)
-            with LIBRARY:
-                store = file[name]
-                store[region] = _characters(piece, store.shape[-1]) if piece.dtype.kind == "U" else piece
             in_memory = isinstance(dataset.variables[name]._data, np.ndarray)
-            written.append((name, region, piece if in_memory else _digest(piece)))
+            for part, values in _parts(stores[name], region, piece):
+                stores[name].write(part, values)
+                written.append((name, part, values if in_memory else _digest(values)))
     finally:
         with LIBRARY:
             file.close()
     return layout, written
+
+
+def _parts(
+    store: StoredVariable, region: pieces.Region, piece: np.ndarray
+) -> Iterator[tuple[pieces.Region, np.ndarray]]:
+    """The parts in which a piece is stored, and the values of each; of text, its bytes along one more dimension."""
+    if piece.dtype.kind == "U":
+        width = store.shape[-1]
+        region, piece = (*region, slice(0, width)), _characters(piece, width)
+    for part in store.parts(region):
+        inside = (slice(one.start - all.start, one.stop - all.start) for one, all in zip(part, region, strict=True))
+        yield part, piece[tuple(inside)]
 
 
 def _with_progress(stream: Iterator[pieces.Piece], size: int) -> Iterator[pieces.Piece]:
@@ -164,8 +179,8 @@ def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.
     dims = [str(dim) for dim in variable.dims]
     dtype, chunks = variable.dtype.name, pieces.layout(variable)
     if variable.dtype.kind in "UOT":
-        width = max(len(text) for text in _encoded(variable.values))
-        dims, dtype, chunks = [*dims, f"string{width}"], "S1", pieces.storage_chunks((*variable.shape, width), 1)
+        width = pieces.stored_bytes(variable)
+        dims, dtype, chunks = [*dims, f"string{width}"], "S1", (*chunks, width)
         if dims[-1] not in file.dimensions:
             file.createDimension(dims[-1], width)
     rounded: dict[str, Any] = {}
@@ -183,24 +198,15 @@ def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.
 
 def _characters(texts: np.ndarray, width: int) -> np.ndarray:
     """Text as an array of bytes, one more dimension of the given width."""
-    return np.array(_encoded(texts), dtype=f"S{width}").view("S1").reshape(*texts.shape, width)
-
-
-def _encoded(texts: np.ndarray) -> list[bytes]:
-    # a width of zero would mean an unlimited dimension
-    return [str(text).encode() or b"\0" for text in texts.flat]
+    return np.array(pieces.encoded(texts), dtype=f"S{width}").view("S1").reshape(*texts.shape, width)
 
 
 def _compare(dataset: xr.Dataset, path: Path, layout: _Layout, written: _Pieces) -> None:
     """Read the file back: dimensions, attributes and every piece must be those of the dataset, which is validated."""
     try:
-        with LIBRARY, netCDF4.Dataset(path) as file:
-            same = _layout(file) == layout
-            for name, region, values in written if same else ():
-                piece = file[name][region]
-                if piece.dtype.kind == "S":
-                    piece = netCDF4.chartostring(piece, encoding="utf-8")
-                same = same and _same(piece, values)
+        with LIBRARY, netCDF4.Dataset(path) as declared:
+            same = _layout(declared) == layout
+        same = same and _same_values(path, written)
     except (OSError, RuntimeError, LookupError, ValueError) as error:
         raise ArchiveError(f"the new file cannot be read back ({error}); check the disk") from error
     if not same:
@@ -208,6 +214,18 @@ def _compare(dataset: xr.Dataset, path: Path, layout: _Layout, written: _Pieces)
     if any(str(name).endswith("_lower") for name in dataset.data_vars):
         with reading.open_file(path, verify=False) as stored:
             ValueRules(stored).check_bounds()
+
+
+def _same_values(path: Path, written: _Pieces) -> bool:
+    """Whether every part of a file is what was written."""
+    with LIBRARY:
+        file = h5py.File(path)
+    try:
+        stores = {name: StoredVariable(file[name]) for name, _, _ in written}
+        return all(_same(stores[name].read(part), values) for name, part, values in written)
+    finally:
+        with LIBRARY:
+            file.close()
 
 
 def _layout(file: netCDF4.Dataset) -> _Layout:
@@ -227,15 +245,11 @@ def _same(piece: np.ndarray, values: np.ndarray | str) -> bool:
     """Whether what was read is what was written, bit by bit."""
     if isinstance(values, str):
         return _digest(piece) == values
-    if piece.dtype.kind == "U":
-        return bool(np.array_equal(piece, values))
     one, other = (np.ascontiguousarray(array, piece.dtype).view(np.uint8) for array in (piece, values))
     return piece.shape == values.shape and bool(np.array_equal(one, other))
 
 
 def _digest(piece: np.ndarray) -> str:
     """SHA-256 of the values of a piece, in native byte order."""
-    if piece.dtype.kind == "U":
-        return hashlib.sha256("\0".join(piece.ravel().tolist()).encode()).hexdigest()
     native = np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("="))
     return hashlib.sha256(native.data).hexdigest()

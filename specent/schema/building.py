@@ -123,7 +123,7 @@ def with_settings(dataset: xr.Dataset, **more: Any) -> xr.Dataset:
 def versions() -> dict[str, str]:
     """Versions of specent, Python and the libraries that decide numbers or files, as far as installed."""
     numbers = {"python": platform.python_version()}
-    for name in ("specent", "numpy", "scipy", "xarray", "dask", "netCDF4", "torch"):
+    for name in ("specent", "numpy", "scipy", "xarray", "dask", "netCDF4", "h5py", "isal", "torch"):
         try:
             numbers[name] = version(name)
         except PackageNotFoundError:
