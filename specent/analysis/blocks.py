@@ -16,8 +16,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-# numbers of a block: 32 MB
+from specent.archive.handles import kept_open
+
+# numbers of a block at most: 32 MB
 _NUMBERS = 2**22
+# small blocks of a Dask array are joined until they have so many: more would neither stay in the cache nor cost less
+_ENOUGH = 2**19
 # blocks of a Dask array are left whole if they are not larger by more than this
 _LARGER = 4
 _CUT = ("class_label", "sample", "time")
@@ -70,7 +74,8 @@ def read_block(runs: xr.Dataset, names: Sequence[str], extent: Extent) -> Trajec
     where = dict(zip(_CUT, extent, strict=True))
     used = {name: runs[name].variable.isel(where, missing_dims="ignore") for name in names}
     # where blocks are worked on side by side, each is read by the thread that works on it
-    parts = xr.Dataset(used).compute(scheduler="synchronous")
+    with kept_open():
+        parts = xr.Dataset(used).compute(scheduler="synchronous")
     return TrajectoryBlock(*extent, {str(name): _in_order(part.variable) for name, part in parts.data_vars.items()})
 
 
@@ -88,13 +93,15 @@ def _in_order(variable: xr.Variable) -> NDArray[Any]:
 def _ranges(runs: xr.Dataset, used: Sequence[xr.Variable], inner: int, whole_paths: bool) -> list[list[slice]]:
     """Where to cut classes, samples and times: all times together if they fit, then as many samples as do."""
     chunks = {dim: _chunks(used, dim, runs.sizes[dim]) for dim in _CUT}
+    is_joined = any(len(sizes) > 1 for sizes in chunks.values())
     if whole_paths:
         chunks["time"] = (runs.sizes["time"],)
     if np.prod([float(max(sizes)) for sizes in chunks.values()]) * inner <= _LARGER * _NUMBERS:
         least = {dim: max(sizes) for dim, sizes in chunks.items()}
     else:
         least = dict.fromkeys(_CUT, 1) | ({"time": runs.sizes["time"]} if whole_paths else {})
-    room = max(_NUMBERS // inner, 1)
+        is_joined = False
+    room = max((min(_ENOUGH, _NUMBERS) if is_joined else _NUMBERS) // inner, 1)
     most = {}
     for dim in reversed(_CUT):
         others = np.prod([least[other] for other in _CUT if other != dim and other not in most], dtype=int)

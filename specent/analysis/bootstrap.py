@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -112,14 +113,15 @@ def draw_weights(labels: Sequence[str], numbers: NDArray[np.int64], part: slice,
     # what a plug-in variance lacks, in each group
     scale = np.repeat(np.sqrt(sizes / (sizes - 1)), sizes)
     own = slice(part.start - edges[0], part.stop - edges[0])
-    out = np.empty((1 + replicates, len(labels), part.stop - part.start))
-    out[0] = 1 / len(numbers)
+    # replicates are next to each other in memory: sums over trajectories are then one product of matrices
+    out = np.empty((len(labels), part.stop - part.start, 1 + replicates))
+    out[..., 0] = 1 / len(numbers)
     for row, label in enumerate(labels):
         drawn = _draws(label, numbers[edges[0] : edges[-1]], replicates, seed)
         means = np.add.reduceat(drawn, edges[:-1] - edges[0], axis=0) / sizes[:, None]
-        centred = scale[:, None] * (drawn - np.repeat(means, sizes, axis=0))
-        out[1:, row] = (1 + centred[own].T) / len(numbers)
-    return out
+        centred = scale[own, None] * (drawn - np.repeat(means, sizes, axis=0))[own]
+        out[row, :, 1:] = (1 + centred) / len(numbers)
+    return np.moveaxis(out, -1, 0)
 
 
 def _group_edges(samples: int) -> NDArray[np.intp]:
@@ -134,11 +136,19 @@ def _draws(label: str, numbers: NDArray[np.int64], replicates: int, seed: int) -
     words = np.frombuffer(hashlib.sha256(label.encode()).digest()[:16], dtype="<u4").tolist()
     strides = numbers // _STRIDE
     for stride in np.unique(strides):
-        # a negative number cannot seed a stream, and is as good as its bits
-        stream = np.random.default_rng([seed, int(stride) % 2**64, *words])
         rows = strides == stride
-        out[rows] = stream.poisson(1.0, (_STRIDE, replicates))[numbers[rows] % _STRIDE]
+        out[rows] = _drawn_together(int(stride), tuple(words), replicates, seed)[numbers[rows] % _STRIDE]
     return out
+
+
+# parts of a run share the streams at their ends, and those of some classes are worked on in turn
+@lru_cache(maxsize=64)
+def _drawn_together(stride: int, words: tuple[int, ...], replicates: int, seed: int) -> NDArray[np.uint8]:
+    """How often each of the trajectories that share a stream is drawn, shape (trajectories, replicates)."""
+    # a negative number cannot seed a stream, and is as good as its bits
+    stream = np.random.default_rng([seed, stride % 2**64, *words])
+    # none of a mean of 1 is ever drawn 256 times
+    return stream.poisson(1.0, (_STRIDE, replicates)).astype(np.uint8)
 
 
 def resampled(statistic: xr.DataArray, share: xr.DataArray, replicates: int, seed: int) -> xr.DataArray:

@@ -19,10 +19,10 @@ from scipy.special import ndtri
 from specent.analysis.blocks import each_block
 from specent.analysis.bootstrap import check_resampling
 from specent.analysis.inputs import checked_runs, refuse_not_finite
+from specent.analysis.job import Job
 from specent.analysis.posterior import PathEvidence, Statistic, side_log_posterior
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
-from specent.analysis.trajectory_means import Job, trajectory_means
-from specent.evidence import BITS_PER_NAT
+from specent.analysis.trajectory_means import trajectory_means
 from specent.schema import coordinates
 
 Array = NDArray[np.float64]
@@ -34,16 +34,15 @@ _ROUNDING = 1e-9
 
 
 def _entropy(path: PathEvidence) -> Array:
-    return path.nats * BITS_PER_NAT
+    return path.surprisal.mean
 
 
 def _surprisal(path: PathEvidence) -> Array:
-    return -path.of_driver(path.log_side) * BITS_PER_NAT
+    return path.surprisal.driver
 
 
 def _surprisal_variance(path: PathEvidence) -> Array:
-    second = np.sum(np.exp(path.log_side) * path.log_side**2, axis=-1)
-    return np.asarray(np.maximum(second - path.nats**2, 0.0) * BITS_PER_NAT**2)
+    return path.surprisal.variance
 
 
 ENTROPY = Statistic("posterior_entropy", _entropy)

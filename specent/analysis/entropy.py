@@ -24,11 +24,12 @@ from specent.analysis.curves import rate_by_differences
 from specent.analysis.estimators import ESTIMATORS, Estimator, Means
 from specent.analysis.estimators.null import null_floors
 from specent.analysis.inputs import as_dataset, checked_runs, refuse_not_finite
+from specent.analysis.job import Job
 from specent.analysis.posterior import Statistic
 from specent.analysis.production import production_sources
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions
 from specent.analysis.statistics import is_statistics, kept_partitions, kept_resampling, means_of_sums
-from specent.analysis.trajectory_means import Job, trajectory_means
+from specent.analysis.trajectory_means import trajectory_means
 from specent.arguments import brief, flag, names, number
 from specent.axes import check_axis, rate_factor
 from specent.errors import CalibrationWarning, SpecentError

@@ -6,10 +6,11 @@ network (arXiv 2506.10433). Estimators take their numbers per trajectory and tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ Array = NDArray[np.float64]
 
 # a log-probability below this contributes nothing
 _LEAST = -1e4
+# numbers that are worked on together, so that what is in between stays in the cache
+_NUMBERS = 2**15
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class PathEvidence:
     ----------
     log_likelihood : ndarray, shape (..., candidates)
         In nats, relative to any one candidate.
-    side : ndarray of int, shape (...)
+    side : ndarray of int, of a shape that broadcasts to (...)
         The side that holds the driver, -1 if none does.
     scored : ScoredPartition
         The partition.
@@ -60,20 +63,116 @@ class PathEvidence:
             self._results[function] = function(self)
         return self._results[function]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape (...) of the numbers of one candidate."""
+        return self.log_likelihood.shape[:-1]
+
+    @cached_property
+    def _joints(self) -> list[tuple[Array, float]]:
+        return _side_log_joints(self.log_likelihood, self.scored.weights, self.rest)
+
     @cached_property
     def log_side(self) -> Array:
         """Logarithm of the posterior of the sides, shape (..., sides), kept above -10 000."""
-        return np.clip(side_log_posterior(self.log_likelihood, self.scored.weights, self.rest), _LEAST, 0.0)
+        return np.clip(_normalised(self._joints), _LEAST, 0.0)
 
     @cached_property
-    def nats(self) -> Array:
-        """Entropy of the posterior in nats, shape (...)."""
-        return np.asarray(evidence.entropy(self.log_side))
+    def odds(self) -> Array:
+        """Of two sides: log-odds of the one that holds the driver, shape (...); 0 if none does."""
+        (first, weight), (second, other) = self._joints
+        odds = first - second
+        odds += weight - other
+        odds *= np.where(self.side < 0, 0.0, 1.0 - 2.0 * self.side)
+        return odds
+
+    @cached_property
+    def surprisal(self) -> Surprisal:
+        """The surprisal of the driving side, with its mean and variance under the posterior of the sides."""
+        if len(self._joints) > 2 or self.side.min() < 0:
+            return _of_many_sides(self._joints, self.side)
+        return surprisal_of_two(self.odds)
 
     def of_driver(self, sides: Array) -> Array:
         """Of numbers per side, shape (..., sides), that of the side that holds the driver; 0 if none does."""
         holds = np.arange(sides.shape[-1]) == self.side[..., None]
         return np.asarray(np.sum(np.where(holds, sides, 0.0), axis=-1))
+
+
+class Surprisal(NamedTuple):
+    """The surprisal of the driving side, in bits, each of shape (...).
+
+    Attributes
+    ----------
+    driver : ndarray
+        The surprisal; 0 where no side holds the driver.
+    mean, variance : ndarray
+        Over the posterior of the sides: its entropy, and how far the surprisal is from that, in bits squared.
+    """
+
+    driver: Array
+    mean: Array
+    variance: Array
+
+
+def surprisal_of_two(odds: Array) -> Surprisal:
+    """Surprisal of one of two sides, from the log-odds of that side; by one exponential and one logarithm.
+
+    Examples
+    --------
+    >>> [round(part.item(), 6) for part in surprisal_of_two(np.log([3.0]))]
+    [0.415037, 0.811278, 0.47102]
+    """
+    size = np.abs(odds)
+    np.minimum(size, -_LEAST, out=size)
+    other = np.negative(size)
+    np.exp(other, out=other)
+    whole = other + 1.0
+    # of the likelier side; the other has this and the log-odds
+    driver = np.log(whole)
+    np.divide(other, whole, out=other)
+    np.multiply(other, size, out=other)
+    mean = np.add(driver, other, out=whole)
+    np.subtract(size, other, out=size)
+    variance = np.multiply(other, size, out=size)
+    np.clip(odds, _LEAST, 0.0, out=other)
+    np.subtract(driver, other, out=driver)
+    return _in_bits(driver, mean, variance)
+
+
+def _in_bits(driver: Array, mean: Array, variance: Array) -> Surprisal:
+    """The same, of these arrays in nats, which are overwritten."""
+    driver *= evidence.BITS_PER_NAT
+    mean *= evidence.BITS_PER_NAT
+    variance *= evidence.BITS_PER_NAT**2
+    return Surprisal(driver, mean, variance)
+
+
+def _of_many_sides(joints: Sequence[tuple[Array, float]], side: NDArray[np.int64]) -> Surprisal:
+    """Surprisal of one of several sides, from what `_side_log_joints` gives."""
+    shape = joints[0][0].shape
+    rows = [values.reshape(-1) for values, _ in joints]
+    weights = np.array([[weight] for _, weight in joints])
+    sides = np.broadcast_to(side, shape).reshape(-1)
+    driver, mean, variance = (np.empty(len(sides)) for _ in range(3))
+    step = max(1, _NUMBERS // len(rows))
+    for low in range(0, len(sides), step):
+        part = slice(low, low + step)
+        excess = np.stack([row[part] for row in rows])
+        excess += weights
+        excess -= excess.max(axis=0)
+        np.maximum(excess, _LEAST, out=excess)
+        chance = np.exp(excess)
+        total = chance.sum(axis=0)
+        log_total = np.log(total)
+        own = np.take_along_axis(excess, sides[None, part], axis=0)[0]
+        driver[part] = np.where(sides[part] < 0, 0.0, np.minimum(log_total - own, -_LEAST))
+        chance *= excess
+        expected = chance.sum(axis=0) / total
+        mean[part] = log_total - expected
+        chance *= excess
+        variance[part] = np.maximum(chance.sum(axis=0) / total - expected**2, 0.0)
+    return _in_bits(driver.reshape(shape), mean.reshape(shape), variance.reshape(shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +242,14 @@ class Rest:
     prior: Array
     log_sum: Array
 
-    def of_side(self, weights: Array) -> Array | None:
-        """Logarithm of the joint probability of a side of these `weights`, if it `is_rest`."""
+    def of_side(self, weights: Array) -> tuple[Array, float] | None:
+        """Logarithm of the joint probability of a side of these `weights`, up to a term, if it `is_rest`."""
         if not is_rest(weights, self.prior):
             return None
         other = int(np.argmax((self.prior > 0) & (weights == 0)))
         # labels keep their own prior within a side, so one factor is that of all
         member = int(np.argmax(weights))
-        return np.asarray(self.log_sum[..., other] + np.log(weights[member] / self.prior[member]))
+        return self.log_sum[..., other], math.log(weights[member] / self.prior[member])
 
 
 def is_rest(weights: Array, prior: Array) -> bool:
@@ -160,7 +259,7 @@ def is_rest(weights: Array, prior: Array) -> bool:
 
 
 def rest_of(log_likelihood: Array, prior: Array) -> Rest:
-    """For every candidate what all others amount to, by two sums for all of them together.
+    """For every candidate what all others amount to, by one sum for all of them together.
 
     Parameters
     ----------
@@ -174,7 +273,45 @@ def rest_of(log_likelihood: Array, prior: Array) -> Rest:
     >>> rest_of(np.array([0.0, -1e4, -2e4, -2e4]), np.array([0.25, 0.25, 0.25, 0.25])).log_sum.round(3).tolist()
     [-10001.386, -1.386, -1.386, -1.386]
     """
-    return Rest(prior, evidence.log_sum_exp_of_others(log_likelihood + evidence.log_weights(prior)))
+    labels = np.flatnonzero(prior > 0)
+    out = np.empty((len(prior), *log_likelihood.shape[:-1]))
+    values = np.moveaxis(log_likelihood, -1, 0).reshape(len(prior), -1)
+    flat = out.reshape(values.shape)
+    log_prior = np.log(prior[labels])[:, None]
+    step = max(1, _NUMBERS // len(labels))
+    for low in range(0, values.shape[1], step):
+        part = slice(low, low + step)
+        joint = values[labels, part] + log_prior
+        flat[labels, part], total = _log_sum_exp_of_others(joint)
+        flat[prior == 0, part] = total
+    return Rest(prior, np.moveaxis(out, 0, -1))
+
+
+def _log_sum_exp_of_others(joint: Array) -> tuple[Array, Array]:
+    """For every row the logarithm of the sum of the exponentials of all others, and of all rows; safe at any values.
+
+    Shape (rows, numbers). Exponentials are taken relative to the second largest row, so that neither their sum without
+    the largest can vanish nor any of them overflow.
+    """
+    largest, second = joint[0].copy(), np.full(joint.shape[1], -np.inf)
+    for row in joint[1:]:
+        np.maximum(second, np.minimum(largest, row), out=second)
+        np.maximum(largest, row, out=largest)
+    excess = joint - second
+    is_largest = joint == largest
+    np.minimum(excess, 0.0, out=excess)
+    np.exp(excess, out=excess)
+    # the largest row counts as 1
+    others = excess.sum(axis=0) - 1.0
+    ratio = np.exp(second - largest)
+    total = np.log(others * ratio + 1.0) + largest
+    np.subtract(others, excess, out=excess)
+    excess *= ratio
+    excess += 1.0
+    np.log(excess, out=excess)
+    excess += largest
+    np.copyto(excess, np.log(others) + second, where=is_largest)
+    return excess, total
 
 
 def side_log_posterior(log_likelihood: Array, weights: Array, rest: Rest | None = None) -> Array:
@@ -199,18 +336,25 @@ def side_log_posterior(log_likelihood: Array, weights: Array, rest: Rest | None 
     >>> np.exp(side_log_posterior(np.log([1.0, 3.0, 9.0]), np.array([[0.5, 0, 0], [0, 0.5, 0]]))).round(3).tolist()
     [0.25, 0.75]
     """
-    log_weights = evidence.log_weights(weights)
-    # a side sees its own few candidates only: for all pairs of many classes this is far less work than all of them
-    members = [np.flatnonzero(row > 0) for row in weights]
-    if all(len(member) == 1 for member in members):
-        column = np.concatenate(members)
-        joint = log_likelihood[..., column] + log_weights[np.arange(len(column)), column]
-    else:
-        joints = []
-        for member, row, log_row in zip(members, weights, log_weights, strict=True):
-            shared = None if rest is None else rest.of_side(row)
-            joints.append(
-                evidence.log_sum_exp(log_likelihood[..., member] + log_row[member]) if shared is None else shared
-            )
-        joint = np.stack(joints, axis=-1)
+    return _normalised(_side_log_joints(log_likelihood, weights, rest))
+
+
+def _normalised(joints: Sequence[tuple[Array, float]]) -> Array:
+    """Logarithm of the posterior of the sides, shape (..., sides)."""
+    joint = np.stack([values + weight for values, weight in joints], axis=-1)
     return np.asarray(joint - evidence.log_sum_exp(joint)[..., None])
+
+
+def _side_log_joints(log_likelihood: Array, weights: Array, rest: Rest | None) -> list[tuple[Array, float]]:
+    """Logarithm of the joint probability of each side and the path, as an array (...) and a number to be added."""
+    joints = []
+    # a side sees its own few candidates only: for all pairs of many classes this is far less work than all of them
+    for row in weights:
+        members = np.flatnonzero(row)
+        shared = None if rest is None else rest.of_side(row)
+        if len(members) == 1:
+            shared = log_likelihood[..., members[0]], math.log(row[members[0]])
+        elif shared is None:
+            shared = np.asarray(evidence.log_sum_exp(log_likelihood[..., members] + np.log(row[members]))), 0.0
+        joints.append(shared)
+    return joints

@@ -106,8 +106,13 @@ class Producer:
             groups.setdefault(same if column is None else i, []).append(i)
         return list(groups.values())
 
+    def stored(self, block: TrajectoryBlock, p: int) -> list[NDArray[Any]] | None:
+        """Production of entropy and cross-entropy of a partition, as it is stored; None if it is not."""
+        column = self.columns[p]
+        return None if column is None else [block.arrays[name][..., column] for name in PRODUCTION]
+
     def of(self, block: TrajectoryBlock, drivers: NDArray[np.intp], group: Sequence[int]) -> Array:
-        """Production of entropy and cross-entropy along the trajectories of some drivers.
+        """Production of entropy and cross-entropy along the trajectories of some drivers, from distances.
 
         Parameters
         ----------
@@ -122,11 +127,6 @@ class Producer:
         -------
         ndarray, shape (drivers, samples, guidance, time, partitions, 2)
         """
-        stored = self.columns[group[0]]
-        if stored is not None:
-            # the column first: of the others nothing is copied
-            both = [block.arrays[name][..., stored][drivers].astype(np.float64) for name in PRODUCTION]
-            return np.stack(both, axis=-1)[..., None, :]
         weights = np.stack([self.partitions[i].weights for i in group])
         column = np.flatnonzero(weights.any(axis=(0, 1)))
         scale = self._scale(block, drivers)

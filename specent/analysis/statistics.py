@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from specent import arguments, schema
 from specent.analysis.bootstrap import FEWEST, Resampling
 from specent.analysis.estimators import ESTIMATORS, Estimator, Means
+from specent.analysis.job import Job
 from specent.analysis.posterior import PathEvidence, Statistic
 from specent.analysis.production import PRODUCTION
 from specent.analysis.scored import Partitions, ScoredPartition, scored_partitions, stored_positions
-from specent.analysis.trajectory_means import Job, Summation
+from specent.analysis.summation import Summation
 from specent.arguments import brief
 from specent.errors import PartitionError, SpecentError
 from specent.partitions import NULL
@@ -80,7 +81,7 @@ def _serves(estimator: Estimator, template: xr.Dataset, partition: ScoredPartiti
 
 def _of_some(statistic: Statistic, served: frozenset[ScoredPartition], path: PathEvidence) -> Array:
     """A statistic of the partitions of which there is one, NaN of the others."""
-    return statistic.of(path) if path.scored in served else np.full(path.side.shape, np.nan)
+    return statistic.of(path) if path.scored in served else np.full(path.shape, np.nan)
 
 
 def statistics_dataset(

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
-import netCDF4
 import numpy as np
 import xarray as xr
 
 from specent import schema
 from specent.archive import members, reading, sealing
-from specent.archive.locking import LIBRARY
+from specent.archive.handles import opened
 from specent.archive.pieces import Region
 from specent.archive.shards import Shard, ShardGrid
 from specent.archive.sums import summed
@@ -361,7 +360,7 @@ class _Stored:
         try:
             state = path.stat()
             _check_once(path, self.folder.plan_sha256, (state.st_ino, state.st_size, state.st_mtime_ns))
-            with LIBRARY, netCDF4.Dataset(path) as file:
+            with opened(path) as file:
                 variable = file[self.name]
                 if (variable.dimensions, variable.shape, variable.dtype) != (self.dims, shape, self.dtype):
                     raise ArchiveError(f"path={str(path)!r}: {self.name} is not as in the other shards")
@@ -387,7 +386,7 @@ def _check_once(path: Path, plan_sha256: str, state: tuple[int, int, int]) -> No
     """Check the seal of a shard, and its plan; `state` tells a file from another that took its name since."""
     sealing.check_signature(path)
     sealing.check_seal(path)
-    with LIBRARY, netCDF4.Dataset(path) as file:
+    with opened(path) as file:
         check_plan(path, str(file.settings), plan_sha256)
 
 

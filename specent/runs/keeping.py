@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 from specent import memory, schema
 from specent.analysis.blocks import TrajectoryBlock
 from specent.analysis.bootstrap import GROUP
+from specent.analysis.job import Job
 from specent.analysis.statistics import KIND, statistics_dataset, statistics_job
-from specent.analysis.trajectory_means import Job, Summation
+from specent.analysis.summation import Summation
 from specent.archive.shards import Shard, suitable_block
 from specent.sampling.dataset import trajectories_dataset
 from specent.sampling.record import Statistics

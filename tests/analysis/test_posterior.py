@@ -3,11 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.special import entr, expit
 
 import specent as sp
+from specent import evidence
 from specent.analysis import blocks
 from specent.analysis.calibration import STATISTICS
-from specent.analysis.posterior import PathEvidence, side_log_posterior
+from specent.analysis.posterior import PathEvidence, side_log_posterior, surprisal_of_two
 from specent.analysis.scored import ScoredPartition, scored_partitions
 from specent.errors import ArchiveError, PartitionError, SpecentError
 
@@ -53,6 +55,24 @@ def test_entropy_and_variance_are_moments_of_the_surprisal(log_likelihood):
     mean = np.sum(chance * surprisal, axis=-1)
     assert np.allclose(here[:, 0], mean, rtol=1e-10, atol=1e-12)
     assert np.allclose(here[:, 2], np.sum(chance * (surprisal - mean[:, None]) ** 2, axis=-1), rtol=1e-8, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=50)
+@given(hnp.arrays(float, 7, elements=st.floats(-9e3, 9e3)))
+def test_surprisals_of_two_sides_are_those_of_the_logistic_function(odds):
+    driver, mean, variance = surprisal_of_two(odds)
+    assert np.allclose(driver * np.log(2), np.logaddexp(0, -odds), rtol=1e-14, atol=1e-15)
+    assert np.allclose(mean * np.log(2), entr(expit(odds)) + entr(expit(-odds)), rtol=1e-13, atol=1e-15)
+    assert np.allclose(variance * np.log(2) ** 2, expit(odds) * expit(-odds) * odds**2, rtol=1e-13, atol=1e-15)
+
+
+def test_a_side_that_is_all_but_impossible_has_a_surprisal_of_ten_thousand_nats():
+    for odds in (-1e4, -3e4, -1e300):
+        driver, mean, variance = surprisal_of_two(np.array([odds]))
+        assert driver.tolist() == [1e4 * evidence.BITS_PER_NAT]
+        assert mean.tolist() == variance.tolist() == [0.0]
+    many = numbers(np.array([[-3e4, -2e4, -4e4, 0.0]]), np.array([0]))
+    assert many.tolist() == [[0.0, 1e4 * evidence.BITS_PER_NAT, 0.0]]
 
 
 def test_the_stored_partition_is_taken_by_default(pair_runs):

@@ -12,8 +12,9 @@ import specent as sp
 from specent.analysis import bootstrap
 from specent.analysis.estimators import ESTIMATORS, Means
 from specent.analysis.estimators.rao_blackwell import conditional_curves, expected_entropy, unsteadiness
+from specent.analysis.job import Job
 from specent.analysis.scored import scored_partitions
-from specent.analysis.trajectory_means import Job, trajectory_means
+from specent.analysis.trajectory_means import trajectory_means
 from specent.errors import SpecentError
 
 pytest.importorskip("torch")

@@ -16,10 +16,11 @@ from specent.analysis import blocks
 from specent.analysis.blocks import each_block
 from specent.analysis.bootstrap import draw_weights
 from specent.analysis.calibration import STATISTICS
+from specent.analysis.job import Job
 from specent.analysis.posterior import rest_of
 from specent.analysis.production import production_sources
 from specent.analysis.scored import scored_partitions
-from specent.analysis.trajectory_means import Job, trajectory_means
+from specent.analysis.trajectory_means import trajectory_means
 from specent.errors import SpecentError
 
 _SOURCES = ["log_likelihood", "denoiser_distance"]
