@@ -6,6 +6,7 @@ history, which are examined here; everything else is compared with what a good s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import netCDF4
 import numpy as np
 
 from specent.archive import sealing
+from specent.archive.handles import opened
 from specent.archive.locking import LIBRARY
 from specent.archive.plausibility import refuse_implausible_sizes
+from specent.errors import ArchiveError
 from specent.files import sha256
+from specent.untrusted import parse_json
 
 _OWN_ATTRIBUTES = ("settings", "settings_sha256", "history")
 _OWN_COORDINATES = ("class_label", "label_prior", "sample")
@@ -99,3 +103,19 @@ def _values(variable: Any) -> bytes:
 def _texts(variable: Any) -> list[str]:
     variable.set_auto_chartostring(False)
     return list(map(str, netCDF4.chartostring(variable[:], encoding="utf-8").tolist()))
+
+
+@lru_cache(maxsize=1 << 16)
+def check_once(path: Path, plan_sha256: str, state: tuple[int, int, int]) -> None:
+    """Check the seal of a shard, and its plan; `state` tells a file from another that took its name since."""
+    sealing.check_signature(path)
+    sealing.check_seal(path)
+    with opened(path) as file:
+        check_plan(path, str(file.settings), plan_sha256)
+
+
+def check_plan(path: Path, settings: str, plan_sha256: str) -> None:
+    """Refuse a shard whose settings name another plan."""
+    stored = parse_json(settings)
+    if not isinstance(stored, dict) or stored.get("plan_sha256") != plan_sha256:
+        raise ArchiveError(f"path={str(path)!r} belongs to another plan than that of its folder")

@@ -132,6 +132,8 @@ def _validate_folder(folder: RunFolder, kind: str | None) -> None:
         if fault := folder.fault(shard):
             raise ArchiveError(fault)
         validate(folder.file(shard), kind)
+    # what the record says of the run as a whole
+    folder.open().close()
 
 
 def _validate(dataset: xr.Dataset, kind: str | None) -> None:

@@ -14,7 +14,7 @@ import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ TRAJECTORIES, STATISTICS = "trajectories", "statistics"
 
 SET_ASIDE = "damaged"
 """Folder, within that of a run, of shards that were found damaged."""
+
+# attributes that shards have as the whole run has them
+_DECISIVE = ("seed", "resampling_seed", "schedule")
 
 # at files that a run adds up and removes in the meantime
 _ATTEMPTS = 10
@@ -95,14 +98,15 @@ class RunFolder:
             grid = ShardGrid(len(classes), tuple(record["sizes"]), tuple(record["block"]))
             attributes = schema.plain_attributes(record["attributes"])
             if not isinstance(plan, dict) or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
-                raise TypeError
+                raise TypeError("its attributes are no texts and numbers")
             if attributes["specent_kind"] not in (TRAJECTORIES, STATISTICS):
                 raise TypeError(f"its kind is {attributes['specent_kind']!r}")
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, SpecentError) as error:
             raise ArchiveError(f"{str(file)!r} does not describe a run ({error}); it is damaged") from error
         if version != VERSION:
             raise ArchiveError(f"{str(file)!r} is of version {brief(version)}; this package reads version {VERSION!r}")
-        return cls(folder, plan, grid, attributes)
+        # shards are read later, whatever the working folder is then; and netCDF drops blanks that a path begins with
+        return cls(folder.absolute(), plan, grid, attributes)
 
     @property
     def classes(self) -> list[str]:
@@ -173,7 +177,7 @@ class RunFolder:
         try:
             if self._good and members.resembles(
                 path, self._good[0], classes, range(shard.sample_start, shard.sample_stop),
-                lambda settings: check_plan(path, settings, self.plan_sha256),
+                lambda settings: members.check_plan(path, settings, self.plan_sha256),
             ):  # fmt: skip
                 return ""
             with reading.open_file(path) as dataset:
@@ -192,7 +196,7 @@ class RunFolder:
         return []
 
     def _check_member(self, shard: Shard, dataset: xr.Dataset) -> None:
-        check_plan(self.file(shard), str(dataset.attrs["settings"]), self.plan_sha256)
+        members.check_plan(self.file(shard), str(dataset.attrs["settings"]), self.plan_sha256)
         schema.validate(dataset, self.kind)
         same = dataset["class_label"].values.tolist() == self.classes[shard.class_start : shard.class_stop]
         samples = np.arange(shard.sample_start, shard.sample_stop)
@@ -251,12 +255,23 @@ class RunFolder:
             )
         result = self._summed(spans) if self.kind == STATISTICS else self._lazy(spans)
         try:
-            schema.validate(result, self.kind)
+            self._refuse_other_attributes(result)
+            described = result.assign_attrs(self.attributes)
+            schema.validate(described, self.kind)
         except SpecentError as error:
             raise ArchiveError(
                 f"path={str(self.path)!r}: {RECORD} and the shards do not fit together: {error}"
             ) from error
-        return result
+        return described
+
+    def _refuse_other_attributes(self, result: xr.Dataset) -> None:
+        """Refuse attributes that say something else of how the numbers came about than the shards say themselves."""
+        for name in _DECISIVE:
+            here, there = self.attributes.get(name), result.attrs.get(name)
+            if type(here) is not type(there) or here != there:
+                raise ArchiveError(
+                    f"the attribute {name} is {brief(here)} in {RECORD} and {brief(there)} in the shards; restore it"
+                )
 
     def _summed(self, spans: list[tuple[int, int]]) -> xr.Dataset:
         starts = {start for start, _ in spans}
@@ -266,7 +281,7 @@ class RunFolder:
             files = [file for file in self.files() if file.sample_start in starts and self.is_whole(file)]
             if needed.issubset(shard for file in files for shard in self.grid.within(file)):
                 try:
-                    return summed(self.read_sums(files)).assign_attrs(self.attributes)
+                    return summed(self.read_sums(files))
                 except ArchiveError:
                     if all(self.file(file).exists() for file in files):
                         raise
@@ -301,7 +316,7 @@ class RunFolder:
         for name, values in of_class.items():
             coords[name] = xr.Variable("class_label", values, template[name].attrs)
         coords["sample"] = xr.Variable("sample", samples, template["sample"].attrs)
-        return xr.Dataset(variables, coords, {**template.attrs, **self.attributes})
+        return xr.Dataset(variables, coords, template.attrs)
 
 
 class _Stored:
@@ -359,7 +374,7 @@ class _Stored:
         shape = tuple(held.get(dim, size) for dim, size in zip(self.dims, self.shape, strict=True))
         try:
             state = path.stat()
-            _check_once(path, self.folder.plan_sha256, (state.st_ino, state.st_size, state.st_mtime_ns))
+            members.check_once(path, self.folder.plan_sha256, (state.st_ino, state.st_size, state.st_mtime_ns))
             with opened(path) as file:
                 variable = file[self.name]
                 if (variable.dimensions, variable.shape, variable.dtype) != (self.dims, shape, self.dtype):
@@ -379,19 +394,3 @@ def _overlapping(cuts: Sequence[int], wanted: range) -> range:
     range(0, 2)
     """
     return range(bisect_right(cuts, wanted.start) - 1, bisect_left(cuts, wanted.stop))
-
-
-@lru_cache(maxsize=1 << 16)
-def _check_once(path: Path, plan_sha256: str, state: tuple[int, int, int]) -> None:
-    """Check the seal of a shard, and its plan; `state` tells a file from another that took its name since."""
-    sealing.check_signature(path)
-    sealing.check_seal(path)
-    with opened(path) as file:
-        check_plan(path, str(file.settings), plan_sha256)
-
-
-def check_plan(path: Path, settings: str, plan_sha256: str) -> None:
-    """Refuse a shard whose settings name another plan."""
-    stored = parse_json(settings)
-    if not isinstance(stored, dict) or stored.get("plan_sha256") != plan_sha256:
-        raise ArchiveError(f"path={str(path)!r} belongs to another plan than that of its folder")

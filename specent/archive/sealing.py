@@ -28,8 +28,24 @@ def seal(path: Path) -> None:
         file.write(_line(digest))
 
 
+def refuse_other_name(path: Path, argument: str = "path") -> None:
+    """Refuse a path of which the netCDF library makes another one: it takes a backslash for a slash.
+
+    Raises
+    ------
+    ArchiveError
+        If there is a backslash in it, or in the path of the folder that it is relative to.
+    """
+    if "\\" in str(path.absolute()):
+        raise ArchiveError(
+            f"{argument}={str(path)!r}: the netCDF library takes a backslash for a slash, and {str(path.absolute())!r} "
+            "for another file; choose a name and folders without"
+        )
+
+
 def check_signature(path: Path) -> None:
     """Raise `ArchiveError` unless `path` is a readable file that begins as a netCDF-4 file does."""
+    refuse_other_name(path)
     try:
         if not path.exists():
             raise ArchiveError(f"path={str(path)!r} does not exist; check the name and the folder")

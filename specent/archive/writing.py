@@ -105,7 +105,9 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     Traceback (most recent call last):
     specent.errors.ArchiveError: path='runs.txt' must end in '.nc'
     """
-    return output_path(path, ".nc", overwrite=overwrite, error=ArchiveError)
+    target = output_path(path, ".nc", overwrite=overwrite, error=ArchiveError)
+    sealing.refuse_other_name(target)
+    return target
 
 
 def _store(rules: ValueRules, path: Path) -> tuple[_Layout, _Pieces]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +18,7 @@ from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.files import output_path, sha256, write_whole
 from specent.guidance import Guidance, Setting
-from specent.models.base import Model
+from specent.models.base import Model, resolve_device
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
 from specent.runs import plan_file
@@ -93,7 +93,9 @@ class Plan:
     def __post_init__(self) -> None:
         check_precision(self.precision)
         object.__setattr__(self, "record", _record(self.record))
-        object.__setattr__(self, "_setup", self.setup("cpu"))
+        for name in ("time", "partitions", "guidance", "classes", "candidates"):
+            object.__setattr__(self, name, _unchanging(getattr(self, name)))
+        object.__setattr__(self, "_setup", self._worked_out())
         if self.statistics is not None:
             _refuse_without_statistics(self._setup)  # type: ignore[attr-defined]
 
@@ -190,9 +192,13 @@ class Plan:
 
     def setup(self, device: str) -> Setup:
         """The run, worked out for a device."""
+        setup: Setup = self._setup  # type: ignore[attr-defined]
+        return replace(setup, device=resolve_device(device))
+
+    def _worked_out(self) -> Setup:
         return make_setup(
             as_model(self.model), self.schedule, self.time, self.samples, self.partitions, self.guidance, self.seed,
-            device, self.classes, self.candidates, _kept_per_trajectory(self.record), self.shared_noise,
+            "cpu", self.classes, self.candidates, _kept_per_trajectory(self.record), self.shared_noise,
             self.scoring,
         )  # fmt: skip
 
@@ -227,6 +233,13 @@ class Plan:
             "predictions": [float(value) for value in np.atleast_1d(setup.record.predictions)],
             "distances": setup.record.keeps_distances(len(setup.candidates)),
         }
+
+
+def _unchanging(value: Any) -> Any:
+    """A list, an array, or what can be gone through once only, so that the plan has it later as it is now."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return tuple(value) if isinstance(value, (list, Iterator)) else value
 
 
 def _record(record: object) -> Record | Statistics:

@@ -16,6 +16,7 @@ from specent.analysis.bootstrap import GROUP
 from specent.archive.folding import fold
 from specent.archive.run_folder import RECORD, SET_ASIDE, STATISTICS, RunFolder
 from specent.archive.run_lock import locked
+from specent.archive.sealing import refuse_other_name
 from specent.archive.shards import Shard, ShardGrid
 from specent.errors import SpecentError, SpecentWarning
 from specent.files import as_path
@@ -138,6 +139,7 @@ def _engine(client: Client | str | None, plan: Plan, device: str) -> Iterator[En
 def _folder(folder: str | os.PathLike[str]) -> Path:
     """The folder, which is made if it is not there."""
     path = as_path(folder, "folder")
+    refuse_other_name(path, "folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with os.scandir(path) as entries:
@@ -153,7 +155,9 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
         )
     if foreign:
         raise SpecentError(f"folder={str(path)!r} holds other files and no run; choose a new folder, or an empty one")
-    return path.resolve()
+    resolved = path.resolve()
+    refuse_other_name(resolved, "folder")
+    return resolved
 
 
 def _sweep(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,89 @@ def test_letters_that_act_in_a_record_do_not_reach_the_terminal(
         command.main([*line, str(folder)])
     shown = capsys.readouterr()
     assert not set("\x1b\x9b\u202e") & set(shown.out + shown.err)
+
+
+def test_what_a_plan_was_made_of_may_be_gone_or_another_when_it_is_carried_out(tmp_path: Path) -> None:
+    model, schedule = sp.models.mixture(MIX), sp.schedules.VE()
+    time = sp.schedules.edm_grid(4, 0.02, 100.0)
+    partitions, classes = ["full"], LABELS[:2]
+    once = sp.Plan(model, schedule, time, 2, (name for name in ["full"]), iter([1.0, 2.0]), classes=iter(classes))
+    listed = sp.Plan(model, schedule, time, 2, partitions, [1.0, 2.0], classes=classes)
+    definition = once.definition
+    assert listed.definition == definition
+    time *= 2
+    partitions.append(f"{LABELS[0]}|rest")
+    classes.reverse()
+    for name, plan in {"once": once, "listed": listed}.items():
+        runs = sp.open(sp.run(replace(plan, samples=4), tmp_path / name, progress=False))
+        assert runs["time"].values.tolist() == definition["time"]
+        assert runs["partition"].values.tolist() == ["full"]
+        assert runs["class_label"].values.tolist() == LABELS[:2]
+        assert runs.sizes["guidance"] == 2
+
+
+@pytest.mark.parametrize("name", [" run", "run"])
+def test_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    sp.run(plan(), name, progress=False)
+    runs = sp.open(name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    whole = sp.open(tmp_path / name)
+    assert runs["production"].equals(whole["production"])
+
+
+def test_a_name_of_which_netcdf_makes_another_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    # with this folder there, the library would write into it
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    good = sp.run(plan(), tmp_path / "run", progress=False)
+    for write in (
+        lambda path: sp.run(plan(), path, progress=False),
+        lambda path: sp.archive.merge(good, f"{path}.nc"),
+        lambda path: sp.write(sp.open(good), f"{path}.nc"),
+    ):
+        with pytest.raises(SpecentError, match=r"a\\\\b.*takes a backslash for a slash.*choose a name"):
+            write(tmp_path / "a\\b")
+    assert sorted(os.listdir(tmp_path)) == ["a", "run"]
+    assert not any((tmp_path / "a" / "b").iterdir())
+    os.rename(good, tmp_path / "r\\n")
+    for read in (sp.open, sp.validate, sp.describe):
+        with pytest.raises(SpecentError, match="takes a backslash for a slash"):
+            read(tmp_path / "r\\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("seed", 7, "the attribute seed is 7 in run.json and 0 in the shards"),
+        ("schedule", "{}", "the attribute schedule is '{}' in run.json"),
+        ("title", 10**30, "attribute 'title'"),
+    ],
+)
+def test_a_record_that_says_something_else_than_its_shards_is_refused(
+    folder: Path, name: str, value: object, message: str
+) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    record["attributes"][name] = value
+    (folder / "run.json").write_text(json.dumps(record))
+    for use in (sp.open, sp.validate, sp.describe, sp.entropy):
+        with pytest.raises(SpecentError, match=message):
+            use(folder)
+
+
+def test_the_seed_of_the_resampling_is_that_with_which_the_sums_were_resampled(tmp_path: Path) -> None:
+    schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(4, 0.02, 100.0)
+    kept = sp.Plan(sp.models.mixture(MIX), schedule, time, 25, "full", record=sp.Statistics(50))
+    folder = sp.run(kept, tmp_path / "run", progress=False)
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('"resampling_seed": 0', '"resampling_seed": 3'))
+    with pytest.raises(SpecentError, match=r"the attribute resampling_seed is 3 in run\.json and 0 in the shards"):
+        sp.entropy(folder)
+
+
+@pytest.mark.parametrize(("key", "value"), [("sizes", []), ("sizes", [-4]), ("block", [0, 2]), ("block", [1, "x"])])
+def test_a_record_whose_shards_make_no_grid_is_named(folder: Path, key: str, value: object) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, key: value}))
+    with pytest.raises(SpecentError, match=rf"run\.json' does not describe a run \({key}=.*it is damaged"):
+        sp.archive.status(folder)
