@@ -283,21 +283,32 @@ def _curves(means: Means, chosen: Sequence[Estimator], options: _Options) -> tup
         some = Means(runs, partitions[part], means.values.isel(partition=part))
         curves = [estimator.curve(some) for estimator in chosen]
         entropies.append(_within(_bounded(curves, options), chosen, some.partitions))
-        slopes = []
-        for estimator, curve in zip(chosen, curves, strict=True):
-            own = estimator.rate(some) if options.rate == "production" else None
-            slope = rate_by_differences(curve, some.log_snr) if own is None else own
-            slopes.append(slope * xr.DataArray(factor, dims="time"))
-        rates.append(_bounded(slopes, options))
+        slopes: dict[str, xr.DataArray] = {}
+        keys = [(options.rate == "production" and one.production) or one.name for one in chosen]
+        for key, estimator, curve in zip(keys, chosen, curves, strict=True):
+            # estimators share a production
+            if key not in slopes:
+                own = estimator.rate(some) if options.rate == "production" else None
+                slope = rate_by_differences(curve, some.log_snr) if own is None else own
+                slopes[key] = slope * xr.DataArray(factor, dims="time")
+        rates.append(_bounded([slopes[key] for key in keys], options))
     return _joined(entropies), _joined(rates)
 
 
 def _bounded(curves: Sequence[xr.DataArray], options: _Options) -> Curve:
     """Curves of all estimators, dims (guidance, partition, time, replicate), as one with bounds."""
-    values = xr.concat(curves, "estimator", join="exact")
-    lower, upper = bootstrap.bounds(values, options.confidence)
-    kept = values.isel(replicate=slice(1, None)).astype(np.float32) if options.keep_replicates else None
-    return Curve(values.isel(replicate=0), lower, upper, kept)
+    # a rate that two of them share has the same bounds
+    distinct = {id(curve): (curve, *bootstrap.bounds(curve, options.confidence)) for curve in curves}
+    each = [distinct[id(curve)] for curve in curves]
+    value, lower, upper = (
+        xr.concat(parts, "estimator", join="exact")
+        for parts in zip(*((curve.isel(replicate=0), *ends) for curve, *ends in each), strict=True)
+    )
+    if not options.keep_replicates:
+        return Curve(value, lower, upper, None)
+    # in single precision before they are joined: they are most of what there is
+    kept = [curve.isel(replicate=slice(1, None)).astype(np.float32) for curve in curves]
+    return Curve(value, lower, upper, xr.concat(kept, "estimator", join="exact"))
 
 
 def _joined(parts: Sequence[Curve]) -> Curve:

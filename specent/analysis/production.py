@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from specent import evidence
 from specent.analysis.blocks import TrajectoryBlock
-from specent.analysis.scored import ScoredPartition, stored_positions
+from specent.analysis.posterior import PathEvidence
+from specent.analysis.scored import ScoredPartition, pair_columns, stored_positions
 from specent.errors import SpecentError
 from specent.partitions import NULL
 from specent.schema.coordinates import guidance_settings
@@ -28,6 +29,8 @@ Array = NDArray[np.float64]
 PRODUCTION = ("production", "cross_production")
 """What is produced: entropy, and cross-entropy."""
 
+# log-odds of which exponentials are taken at most: beyond, the posterior of one side is 0 to all digits
+_LARGEST = 700.0
 # numbers that the denoisers of partitions worked on together may take
 _NUMBERS = 2**22
 
@@ -103,7 +106,8 @@ class Producer:
         groups: dict[object, list[int]] = {}
         for i, (column, scored) in enumerate(zip(self.columns, self.partitions, strict=True)):
             same = (len(scored.weights), scored.weights.any(axis=0).tobytes())
-            groups.setdefault(same if column is None else i, []).append(i)
+            alone = column is not None or pair_columns(scored) is not None
+            groups.setdefault(i if alone else same, []).append(i)
         return list(groups.values())
 
     def stored(self, block: TrajectoryBlock, p: int) -> list[NDArray[Any]] | None:
@@ -148,6 +152,65 @@ class Producer:
                 pair = evidence.production(values[cut], prior[part], gram[cut], moved[cut], drove[cut], plain)
                 out[:, :, g, :, part] = np.stack(pair, axis=-1)
         return np.asarray(out * self._gamma[block.times, None, None])
+
+    def of_pair(self, block: TrajectoryBlock, drivers: NDArray[np.intp], path: PathEvidence) -> Array:
+        r"""What `of` gives for a partition of two sides of one candidate each, in closed form.
+
+        Let z be the side of the driver, :math:`\bar P` the posterior of the other side and :math:`\delta` the denoiser
+        of z less that of the other. Then :math:`D_z - \bar D = \bar P\delta`, and of the movement only
+        :math:`\delta\cdot(D_g - \bar D)` matters.
+
+        Parameters
+        ----------
+        block : TrajectoryBlock
+            Trajectories.
+        drivers : ndarray of int
+            Positions of the drivers in the block.
+        path : PathEvidence
+            Their evidence for the partition.
+
+        Returns
+        -------
+        ndarray, shape (drivers, samples, guidance, time, 2)
+        """
+        pair = np.flatnonzero(path.scored.weights.any(axis=0))
+        odds = np.clip(path.odds, -_LARGEST, _LARGEST)
+        growth = np.exp(odds)
+        other = 1 / (1 + growth)
+        both = growth * other * other
+        distances = block.arrays["denoiser_distance"]
+        apart = np.stack([distances[driver][..., pair[0], pair[1]] for driver in drivers]).astype(np.float64)
+        out = np.empty((2, *odds.shape))
+        for g, plain in enumerate(self._unguided):
+            cut = np.s_[:, :, g]
+            spread, produced = 0.5 * other[cut] ** 2 * apart[cut], 0.5 * both[cut] * apart[cut]
+            if plain:
+                out[0][cut], out[1][cut] = produced, spread
+            else:
+                towards = self._towards(block, drivers, pair, g, other, apart)
+                out[0][cut] = produced + both[cut] * odds[cut] * towards
+                out[1][cut] = other[cut] * towards - spread
+        out *= self._gamma[block.times]
+        return np.moveaxis(out, 0, -1)
+
+    def _towards(
+        self, block: TrajectoryBlock, drivers: NDArray[np.intp], pair: NDArray[np.intp], g: int, other: Array,
+        apart: Array,
+    ) -> Array:  # fmt: skip
+        """Projection of the movement, relative to the mean of a pair, on what leads to the driver; of one setting."""
+        scale = self._scale(block, drivers)[:, :, g]
+        # of the squared distances to the denoiser that moves the sample, the other's less the driver's
+        nearer = scale * apart[:, :, g]
+        if self._null is not None:
+            distances = block.arrays["denoiser_distance"]
+            for row, driver in enumerate(drivers):
+                own = self._driver[block.classes][driver]
+                (away,) = pair[pair != own]
+                to_null = distances[driver][:, g, :, :, self._null].astype(np.float64)
+                some = scale[min(row, len(scale) - 1)]
+                nearer[row] += (1 - some) * (to_null[..., away] - to_null[..., own])
+        # the mean of both sides lies where the posterior says
+        return np.asarray(0.5 * (nearer - (1 - 2 * other[:, :, g]) * apart[:, :, g]))
 
     @cached_property
     def _null(self) -> int | None:

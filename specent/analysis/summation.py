@@ -73,7 +73,10 @@ class Summation:
             rows = _as_slice(drivers)
             values, rest, weights = parts.of(rows)
             stored = None if producer is None else producer.stored(block, group[0])
-            produced = producer.of(block, drivers, group) if producer is not None and stored is None else None
+            produced = None
+            is_pair = pair_columns(self.job.partitions[group[0]]) is not None
+            if producer is not None and stored is None and not is_pair:
+                produced = producer.of(block, drivers, group)
             for i, p in enumerate(group):
                 scored = self.job.partitions[p]
                 side = scored.side[block.classes][drivers, None, None, None]
@@ -82,8 +85,9 @@ class Summation:
                 bits = dict.fromkeys(numbers, 1.0) | dict.fromkeys(PRODUCTION, BITS_PER_NAT)
                 if stored is not None:
                     numbers |= {name: array[rows] for name, array in zip(PRODUCTION, stored, strict=True)}
-                elif produced is not None:
-                    numbers |= {name: produced[..., i, k] for k, name in enumerate(PRODUCTION)}
+                elif producer is not None:
+                    own = producer.of_pair(block, drivers, path) if produced is None else produced[..., i, :]
+                    numbers |= {name: own[..., k] for k, name in enumerate(PRODUCTION)}
                 self._add(p, numbers, bits, weights, scored.share[block.classes][drivers], block.times)
 
     def _add(
