@@ -29,8 +29,8 @@ test-faults: $(STAMP)
 # alternates: a number that depends on either shows in one of the three, and the full product would tell nothing more.
 NUMERICAL := tests/exact tests/test_evidence.py tests/sampling tests/analysis tests/archive
 # Left out: coverage of intervals, which takes hundreds of runs to judge a statistical procedure and not a kernel, and
-# processes that are killed, race each other or check metadata, which compute nothing.
-LEFT_OUT := intervals_cover or intervals_of_a_difference_cover or killed_writers or two_writers or threads_may or cf_checker
+# files that are damaged, and processes that are killed, race each other or check metadata, which compute nothing.
+LEFT_OUT := intervals_cover or intervals_of_a_difference_cover or killed_writers or two_writers or threads_may or cf_checker or mutant
 # a kernel crashes on a processor without its instructions, as SkylakeX does without AVX-512
 THIRD := $(shell grep -qsw avx512f /proc/cpuinfo && echo SkylakeX || echo Sandybridge)
 
