@@ -22,6 +22,8 @@ BITS = "significant_bits"
 """Attribute of a variable that was rounded: how many bits of the mantissa it keeps."""
 
 _MANTISSA = 23
+# numbers that stay in the cache of a processor on the way
+_BLOCK = 1 << 16
 
 
 def rounded(values: ArrayLike, bits: int) -> NDArray[np.float32]:
@@ -43,14 +45,20 @@ def rounded(values: ArrayLike, bits: int) -> NDArray[np.float32]:
     >>> rounded([1.0, 1.3, -1000.7], 3).tolist()
     [1.0, 1.25, -1024.0]
     """
-    single = np.ascontiguousarray(values, dtype=np.float32)
+    single: NDArray[np.float32] = np.array(values, dtype=np.float32, order="C")
     drop = np.uint32(_MANTISSA - bits)
     if drop == 0:
         return single
-    whole = single.view(np.uint32)
     unit = np.uint32(1) << drop
-    half = (unit >> np.uint32(1)) - np.uint32(1) + ((whole >> drop) & np.uint32(1))
-    return ((whole + half) & ~(unit - np.uint32(1))).view(np.float32)
+    half, mask = (unit >> np.uint32(1)) - np.uint32(1), ~(unit - np.uint32(1))
+    flat = single.reshape(-1).view(np.uint32)
+    for start in range(0, flat.size, _BLOCK):
+        whole = flat[start : start + _BLOCK]
+        odd = (whole >> drop) & np.uint32(1)
+        odd += half
+        whole += odd
+        whole &= mask
+    return single
 
 
 def compact(runs: xr.Dataset) -> xr.Dataset:
