@@ -115,13 +115,11 @@ def load_model(table: Mapping[str, Any], folder: Path) -> Model:
     ('left', 'right')
     """
     fields = dict(table)
-    name = fields.pop("kind", None)
+    name = check_table(fields)
     if name == PYTHON:
         raise SpecentError("model: kind='python' is a model that only Python can make; use Plan.read(path, model=...)")
-    if not isinstance(name, str) or name not in KINDS:
-        raise SpecentError(f"model: kind={brief(name)} must be one of {', '.join(map(repr, (*KINDS, PYTHON)))}")
     kind = KINDS[name]
-    check_keys(fields, f"model of kind {name!r}", kind.parameters)
+    del fields["kind"]
     for key in {*kind.paths, *kind.names} & fields.keys():
         fields[key] = _located(fields[key], f"model: {key}", folder, hub=key in kind.names)
     if "schedule" in fields:
@@ -134,6 +132,24 @@ def load_model(table: Mapping[str, Any], folder: Path) -> Model:
         raise SpecentError(
             f"model: the arguments of kind={name!r} cannot be used ({type(error).__name__}: {str(error)[:200]})"
         ) from error
+
+
+def check_table(table: Mapping[str, Any]) -> str:
+    """The kind of model that a table names, of which it must have the keys.
+
+    Examples
+    --------
+    >>> check_table({"kind": "ddpm", "fodler": "trained"})
+    Traceback (most recent call last):
+    specent.errors.SpecentError: 'fodler' is no key of model of kind 'ddpm'; did you mean 'folder'?
+    """
+    name = table.get("kind")
+    if not isinstance(name, str) or name not in (*KINDS, PYTHON):
+        raise SpecentError(f"model: kind={brief(name)} must be one of {', '.join(map(repr, (*KINDS, PYTHON)))}")
+    if name != PYTHON:
+        fields = {key: value for key, value in table.items() if key != "kind"}
+        check_keys(fields, f"model of kind {name!r}", KINDS[name].parameters)
+    return name
 
 
 def _located(value: Any, argument: str, folder: Path, hub: bool) -> Any:

@@ -18,7 +18,7 @@ from specent.errors import SpecentError
 from specent.files import as_path
 from specent.models.base import Model
 from specent.models.protocol import Denoiser, as_model
-from specent.runs.named_models import load_model, table_of
+from specent.runs.named_models import check_table, load_model, table_of
 from specent.runs.plan_values import (
     check_keys,
     guidance_of,
@@ -170,7 +170,7 @@ def contents(setup: Setup, precision: str, model: Mapping[str, Any] | None, **op
     **optional
         Keys that are left out where they are None.
     """
-    named = dict(table_of(setup.model) if model is None else model)
+    named = table_of(setup.model) if model is None else _plain_table(model)
     if named.get("kind") != "mixture":
         named["identity"] = json.loads(json.dumps(setup.model.identity))
     return {
@@ -186,6 +186,24 @@ def contents(setup: Setup, precision: str, model: Mapping[str, Any] | None, **op
         "schedule": json.loads(setup.schedule.to_json()),
         "model": named,
     }
+
+
+def _plain_table(model: Any) -> dict[str, Any]:
+    """How the user names the model, as values that a plan file can hold and `read` accepts; the identity is ours."""
+    hint = "give a table, such as {'kind': 'edm2', 'source': 'network.pkl'}"
+    table = instance(dict(model) if isinstance(model, Mapping) else model, dict, "model", hint)
+    try:
+        # letters that no file can hold show when they are encoded
+        json.dumps(table, ensure_ascii=False, allow_nan=False).encode()
+        plain: dict[str, Any] = json.loads(json.dumps(table))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SpecentError(
+            f"model={brief(model)} cannot be written ({error}); use text (of paths too), numbers, and lists and tables "
+            "of these"
+        ) from error
+    plain.pop("identity", None)
+    check_table(plain)
+    return plain
 
 
 def text_of(values: Mapping[str, Any], suffix: str) -> str:
@@ -253,4 +271,6 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if value is None:
+        raise SpecentError("TOML has no word for None in a list; leave it out, or write the plan as .json")
     return repr(value)

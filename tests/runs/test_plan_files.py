@@ -332,3 +332,35 @@ def test_a_plan_can_be_changed_before_it_is_carried_out(tmp_path: Path) -> None:
     file = written(tmp_path, HEAD + MODEL)
     plan = replace(sp.Plan.read(file), seed=9)
     assert plan.definition["seed"] == 9
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("digits", "model='digits' is a str; give a table"),
+        (3, "model=3 is a int; give a table"),
+        ({"kind": "edm2", "source": Path("net.pkl")}, r"model=.*not JSON serializable.*use text \(of paths too\)"),
+        ({"kind": "edm2", "source": float("nan")}, "cannot be written"),
+        ({"kind": "edm2", "source": "\ud800"}, "surrogates not allowed"),
+        ({1: 2}, "model: kind=None must be one of 'mixture'"),
+        ({"kind": "edm3"}, "model: kind='edm3' must be one of 'mixture'"),
+        ({"kind": "edm2", "null": "null.pkl"}, "'source' is missing in model of kind 'edm2'"),
+        ({"kind": "ddpm", "fodler": "x"}, "did you mean 'folder'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".toml", ".json"])
+def test_a_model_that_could_not_be_read_again_is_not_written(
+    tmp_path: Path, model: Any, message: str, suffix: str
+) -> None:
+    plan = sp.Plan(sp.models.digits(), sp.schedules.VE(), sp.schedules.edm_grid(4), 2)
+    with pytest.raises(SpecentError, match=message):
+        plan.write(tmp_path / f"plan{suffix}", model=model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_none_in_a_list_is_for_json(tmp_path: Path) -> None:
+    plan = sp.Plan(sp.models.digits(), sp.schedules.VE(), sp.schedules.edm_grid(4), 2)
+    model = {"kind": "edm2", "source": "net.pkl", "labels": ["a", None]}
+    with pytest.raises(SpecentError, match=r"TOML has no word for None.*write the plan as \.json"):
+        plan.write(tmp_path / "plan.toml", model=model)
+    assert json.loads(plan.write(tmp_path / "plan.json", model=model).read_text())["model"]["labels"] == ["a", None]
