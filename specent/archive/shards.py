@@ -153,7 +153,7 @@ class ShardGrid:
 def _positions(cuts: tuple[int, ...], start: int, stop: int) -> range:
     """Which intervals between cuts lie from start to stop; none if these are no cuts."""
     first, last = bisect_left(cuts, start), bisect_left(cuts, stop)
-    exact = last < len(cuts) and (cuts[first], cuts[last]) == (start, stop)
+    exact = first <= last < len(cuts) and (cuts[first], cuts[last]) == (start, stop)
     return range(first, last) if exact else range(0)
 
 

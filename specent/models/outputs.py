@@ -46,10 +46,24 @@ def reason(error: Exception) -> str:
     >>> reason(IndexError("index 3"))
     'IndexError: index 3'
     """
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    text = f"{type(error).__name__}: {' '.join(words(error).split())[:300]}"
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         text += " (memory ran out; use a smaller batch_size)"
     return text
+
+
+def words(error: BaseException) -> str:
+    """What an exception says, if it can: one of somebody else may raise another one then.
+
+    Examples
+    --------
+    >>> words(IndexError("index 3"))
+    'index 3'
+    """
+    try:
+        return str(error)
+    except Exception:
+        return "without a message"
 
 
 def _hint(output: object) -> str:

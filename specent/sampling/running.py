@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from specent.errors import ModelError, SpecentError
+from specent.models.outputs import words
 from specent.sampling.chain import run_batch
 from specent.sampling.failures import refuse_infinite_results
 from specent.sampling.setup import Setup
@@ -104,7 +105,7 @@ def out_of_memory(error: BaseException | None) -> bool:
     (False, True)
     """
     while error is not None:
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in words(error):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             return True

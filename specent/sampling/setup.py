@@ -76,8 +76,9 @@ class Setup:
     def part(self, drivers: Sequence[str], first: int, last: int) -> Setup:
         """Some drivers, and of each the trajectories from number `first` to the one before `last`."""
         part = replace(self, drivers=tuple(drivers), first=first, samples=last - first)
-        # of a thousand partitions they take a second, and are the same for every part
-        for name in ("sides", "partition_coordinates"):
+        # of a thousand partitions they take a second, and are the same for every part; so are the numbers of the
+        # labels, even if a model gives others after it was called
+        for name in ("sides", "partition_coordinates", "conditions"):
             part.__dict__[name] = getattr(self, name)
         return part
 

@@ -7,11 +7,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import specent as sp
 from specent import command
 from specent.errors import SpecentError
+from specent.models.base import Model
 
 LABELS = ["../../up", "<script>alert(1)</script>", "a/b\\c:d"]
 MIX = sp.exact.GaussianMixture([[-4.0], [0.0], [4.0]], labels=LABELS)
@@ -186,6 +189,57 @@ def test_a_record_that_says_something_else_than_its_shards_is_refused(
     for use in (sp.open, sp.validate, sp.describe, sp.entropy):
         with pytest.raises(SpecentError, match=message):
             use(folder)
+
+
+@pytest.mark.parametrize("name", ["shard-c99999-00001-s0000000-0000002.nc", "shard-c00000-00001-s0000009-0000002.nc"])
+def test_a_name_that_begins_behind_its_end_is_no_shard(folder: Path, name: str) -> None:
+    (folder / name).write_text("somebody's")
+    assert sp.archive.status(folder, verify=True).done == 6
+    assert sp.open(folder).sizes["sample"] == 4
+    sp.run(plan(), folder, progress=False)
+    assert (folder / name).read_text() == "somebody's"
+
+
+class Changeable(Model):
+    """Gives its labels in another order, or raises, after it was called a few times."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(LABELS, (1,))
+        self.error, self.calls, self.exact_model = error, 0, sp.models.mixture(MIX)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"name": "changeable"}
+
+    def to(self, device: torch.device) -> Changeable:
+        return self
+
+    def denoise(self, x: torch.Tensor, sigma: float, condition: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        self.labels = LABELS[::-1]
+        return self.exact_model.denoise(x, sigma, condition)
+
+
+def test_a_model_whose_labels_change_is_called_with_the_numbers_they_had(tmp_path: Path) -> None:
+    schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(4, 0.02, 100.0)
+    changed = sp.run(sp.Plan(Changeable(), schedule, time, 4), tmp_path / "a", shard=2, progress=False, check=False)
+    steady = sp.run(sp.Plan(sp.models.mixture(MIX), schedule, time, 4), tmp_path / "b", shard=2, progress=False)
+    np.testing.assert_allclose(
+        sp.open(changed)["log_likelihood"], sp.open(steady)["log_likelihood"], rtol=1e-4, atol=1e-4
+    )
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_error_without_words_costs_its_shards_and_no_more(tmp_path: Path) -> None:
+    made = sp.Plan(Changeable(SpeechlessError()), sp.schedules.VE(), sp.schedules.edm_grid(4, 0.02, 100.0), 4)
+    with pytest.raises(SpecentError, match="the model raised SpeechlessError: without a message; repair the model"):
+        sp.run(made, tmp_path / "run", progress=False, check=False)
 
 
 def test_the_seed_of_the_resampling_is_that_with_which_the_sums_were_resampled(tmp_path: Path) -> None:
