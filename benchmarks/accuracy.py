@@ -11,8 +11,11 @@ import warnings
 
 import numpy as np
 import xarray as xr
+from scipy.special import stdtrit
 
 import specent as sp
+from specent.exact.expectation import monte_carlo
+from specent.exact.mixture import component_weights
 
 VE = sp.schedules.VE()
 FULL = [sp.Partition.full(("a", "b"))]
@@ -129,12 +132,12 @@ def mixtures() -> None:
     for dimension in (2, 3, 7):
         means = 3 * np.random.default_rng(3).normal(size=(5, dimension))
         mix = sp.exact.GaussianMixture(means, variances, weights)
-        truth = sp.exact.profiles(mix, VE, time, "full", samples=64 * 4096, seed=99).squeeze()
-        made = [sp.exact.profiles(mix, VE, time, "full", seed=seed).squeeze() for seed in seeds]
-        # bounds are 2.365 standard errors of seven degrees of freedom away
-        errors = np.array([(one.entropy_upper - one.entropy).values / 2.365 for one in made])
-        gaps = np.array([(one.entropy - truth.entropy).values for one in made])
-        inside = np.abs(gaps) <= 2.365 * errors
+        joint = [component_weights(mix, sp.Partition.full(mix.labels))]
+        truth = monte_carlo(mix, time**2, joint, 64 * 4096, 99).entropy
+        runs = [monte_carlo(mix, time**2, joint, 4096, seed) for seed in seeds]
+        errors = np.concatenate([run.entropy_error for run in runs]) / np.log(2)
+        gaps = np.concatenate([run.entropy - truth for run in runs]) / np.log(2)
+        inside = np.abs(gaps) <= stdtrit(np.concatenate([run.entropy_degrees for run in runs]), 0.975) * errors
         typical, off = np.sqrt(np.mean(errors**2, axis=0)).max(), np.sqrt(np.mean(gaps**2, axis=0)).max()
         print(f"{dimension:4} {errors.max():24.5f} {typical:9.5f} {off:24.5f} {100 * inside.mean():9.1f} %")
 

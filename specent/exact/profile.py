@@ -7,6 +7,7 @@ of the denoisers (arXiv 2302.03792), not a difference of entropies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from specent.arguments import brief
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.evidence import BITS_PER_NAT
-from specent.exact.expectation import DEGREES, Expectation, monte_carlo, on_a_line, quadrature
+from specent.exact.expectation import RANDOMISATIONS, Expectation, monte_carlo, on_a_line, quadrature
 from specent.exact.mixture import GaussianMixture, component_weights
 from specent.guidance import Guidance
 from specent.partitions import NULL, Partition, parse_all
@@ -62,9 +63,9 @@ def profiles(
 
     For a Gaussian mixture, partitions whose components are collinear and equally wide, and every mixture on a line, are
     integrated to 1e-9 bit and have bounds equal to the value. The others are quasi-Monte Carlo in the span of the
-    means: eight independent randomisations of a low-discrepancy sequence give the value and its standard error, and
-    Student's t the bounds. Where no point was undecided the standard error says 0. Any other source brings its own
-    profiles.
+    means: four independent randomisations of a low-discrepancy sequence for every component give the value and its
+    standard error, and Student's t the bounds. Where no point was undecided the standard error says 0. Any other
+    source brings its own profiles.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def profiles(
         Axis of the entropy rate, positive where noise adds uncertainty; "sigma" is the noise level ``sigma / alpha``,
         not the coordinate ``sigma``.
     samples : int, optional
-        Points per component of a mixture, rounded up to 8 times a power of two, or draws per class of a data set, at
+        Points per component of a mixture, rounded up to 4 times a power of two, or draws per class of a data set, at
         least 2. By default 4096 for a mixture; a model has a number of its own.
     seed : int
         Seed of the randomisations or draws, not negative.
@@ -130,7 +131,13 @@ def profiles(
     log_snr = schedule.log_snr(grid)
     estimate = _estimate(_twice(source) if null else source, np.exp(-log_snr), weights, samples, seed)
     factor = rate_factor(rate_axis, log_snr, schedule)
-    half = float(stdtrit(DEGREES, min(0.5 + confidence / 2, np.nextafter(1, 0))))
+    quantile = min(0.5 + confidence / 2, np.nextafter(1, 0))
+    entropy_half, rate_half = (
+        stdtrit(degrees, quantile) * error
+        for degrees, error in (
+            (estimate.entropy_degrees, estimate.entropy_error), (estimate.rate_degrees, estimate.rate_error)
+        )
+    )  # fmt: skip
     settings = {
         "function": "specent.exact.profiles",
         "model": source.identity,
@@ -140,8 +147,8 @@ def profiles(
         "confidence": confidence,
     }
     return exact_dataset(
-        curve_in_bits(estimate.entropy, half * estimate.entropy_error),
-        curve_in_bits(estimate.rate * factor, half * estimate.rate_error * factor),
+        curve_in_bits(estimate.entropy, entropy_half),
+        curve_in_bits(estimate.rate * factor, rate_half * factor),
         [float(entr(weight.sum(axis=1)).sum()) for weight in weights],
         distinct, schedule, grid, rate_axis, settings, "Exact profiles of a Gaussian mixture",
     )  # fmt: skip
@@ -244,7 +251,9 @@ def exact_dataset(
 
 def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: int, seed: int) -> Expectation:
     """Every partition by the better of the two ways, in nats and per unit log-SNR."""
-    estimate = Expectation(*(np.zeros((len(weights), len(tau))) for _ in range(4)))
+    shape = (len(weights), len(tau))
+    degrees = np.full((2, *shape), float(RANDOMISATIONS - 1))
+    estimate = Expectation(*np.zeros((4, *shape)), *degrees)
     others = []
     lines: dict[bytes, bool] = {}
     for i, weight in enumerate(weights):
@@ -258,8 +267,8 @@ def _estimate(mix: GaussianMixture, tau: Array, weights: list[Array], samples: i
             others.append(i)
     if others:
         rough = monte_carlo(mix, tau, [weights[i] for i in others], samples, seed)
-        estimate.entropy[others], estimate.rate[others] = rough.entropy, rough.rate
-        estimate.entropy_error[others], estimate.rate_error[others] = rough.entropy_error, rough.rate_error
+        for field in fields(Expectation):
+            getattr(estimate, field.name)[others] = getattr(rough, field.name)
     return estimate
 
 

@@ -14,15 +14,23 @@ from scipy.stats import chi2, t
 from specent import exact
 from specent.errors import SpecentError
 from specent.exact import GaussianMixture, expectation
-from specent.exact.expectation import DEGREES, monte_carlo, on_a_line, quadrature, span
+from specent.exact.expectation import Expectation, monte_carlo, on_a_line, quadrature, span
 from specent.exact.kernel import Points, View, log_ratio, statistics
 from specent.exact.mixture import component_weights
 from specent.partitions import Partition
 from specent.schedules import VE
 
 TAU = np.array([0.3, 1.0, 3.0, 10.0])
-# one in a thousand is further off than so many standard errors
-FAR = float(t.ppf(1 - 0.0005, DEGREES))
+
+
+def _is_near(estimate: Expectation, entropy: NDArray[np.float64], rate: NDArray[np.float64] | None = None) -> bool:
+    """Whether a partition's values are no further off than one in a thousand is."""
+    far = t.ppf(1 - 0.0005, estimate.entropy_degrees[0]) * estimate.entropy_error[0]
+    near = bool((np.abs(estimate.entropy[0] - entropy) < far).all())
+    if rate is None:
+        return near
+    far = t.ppf(1 - 0.0005, estimate.rate_degrees[0]) * estimate.rate_error[0]
+    return near and bool((np.abs(estimate.rate[0] - rate) < far).all())
 
 
 def test_coordinates_in_the_span_keep_all_distances() -> None:
@@ -78,8 +86,7 @@ def test_both_ways_agree_where_both_can_be_taken(variances: list[float]) -> None
     tau = np.array([0.01, 0.5, 5.0, 100.0])
     entropy, rate = quadrature(mix, tau, weights)
     estimate = monte_carlo(mix, tau, [weights], 50_000, 1)
-    assert (np.abs(estimate.entropy[0] - entropy) < FAR * estimate.entropy_error[0]).all()
-    assert (np.abs(estimate.rate[0] - rate) < FAR * estimate.rate_error[0]).all()
+    assert _is_near(estimate, entropy, rate)
 
 
 def _box(sides: list[float]) -> tuple[GaussianMixture, NDArray[np.float64], NDArray[np.float64]]:
@@ -96,8 +103,7 @@ def test_a_box_is_decided_as_its_sides_are(sides: list[float]) -> None:
     mix, entropy, rate = _box(sides)
     weights = component_weights(mix, Partition.full(mix.labels))
     estimate = monte_carlo(mix, TAU, [weights], 4096, 1)
-    assert (np.abs(estimate.entropy[0] - entropy) < FAR * estimate.entropy_error[0]).all()
-    assert (np.abs(estimate.rate[0] - rate) < FAR * estimate.rate_error[0]).all()
+    assert _is_near(estimate, entropy, rate)
     # as many independent draws: of every side a logistic function of a normal variable says what is decided
     x = np.random.default_rng(2).standard_normal((4096 * len(mix.labels), len(sides), 1))
     chance = 1 / (
@@ -126,6 +132,56 @@ def test_intervals_cover_the_exact_value() -> None:
     np.testing.assert_allclose(np.mean(inside, axis=0), 0.95, atol=4 * 0.0218)
 
 
+def _on_a_grid(mix: GaussianMixture, noise: float) -> tuple[float, float]:
+    """Entropy and rate of all components of a mixture in the plane, by a sum over a fine grid."""
+    ticks = np.arange(-30.0, 30.0, 0.1)
+    y = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    spread = mix.variances + noise
+    apart = y[..., None, :] - mix.means
+    joint = mix.weights * np.exp(-0.5 * np.sum(apart**2, axis=-1) / spread) / (2 * np.pi * spread)
+    density = joint.sum(axis=-1)
+    P = joint / np.maximum(density, 1e-300)[..., None]
+    denoised = y[..., None, :] - (noise / spread)[:, None] * apart
+    mean = np.einsum("xyk,xykd->xyd", P, denoised)
+    variance = np.einsum("xyk,xykd->xy", P, (denoised - mean[..., None, :]) ** 2)
+    return 0.01 * float(np.sum(density * entr(P).sum(axis=-1))), 0.01 * float(np.sum(density * variance)) / 2 / noise
+
+
+def test_stated_errors_are_those_to_a_sum_over_a_grid() -> None:
+    means = 3 * np.random.default_rng(3).normal(size=(5, 2))
+    mix = GaussianMixture(means, [0.5, 1.0, 1.5, 2.0, 0.8], [0.1, 0.3, 0.2, 0.25, 0.15])
+    tau = np.array([0.5, 5.0])
+    truth = np.array([_on_a_grid(mix, noise) for noise in tau]).T
+    weights = component_weights(mix, Partition.full(mix.labels))
+    runs = [monte_carlo(mix, tau, [weights], 256, seed) for seed in range(100)]
+    for value, name in zip(truth, ("entropy", "rate"), strict=True):
+        gap, error, degrees = (
+            np.array([getattr(run, f"{name}{end}")[0] for run in runs]) for end in ("", "_error", "_degrees")
+        )
+        score = (gap - value) / error
+        assert (np.abs(score) < t.ppf(0.975, degrees)).mean(axis=0) == pytest.approx(0.95, abs=4 * 0.0218)
+        # the mean of 100 squares of Student's t with 8 degrees of freedom or more, 4/3 each, has a deviation of 0.27
+        assert (score**2).mean(axis=0) == pytest.approx(1.25, abs=4 * 0.27)
+        assert (np.abs(score.mean(axis=0)) < 4 * np.sqrt(1.3 / 100)).all()
+    usual = monte_carlo(mix, tau, [weights], 4096, 0)
+    assert (usual.entropy_error[0] < 2e-4 * np.log(2)).all()
+
+
+def test_degrees_of_freedom_are_those_of_the_components_that_err() -> None:
+    square = GaussianMixture([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    weights = component_weights(square, Partition.full(square.labels))
+    alike = np.array([monte_carlo(square, TAU, [weights], 256, seed).entropy_degrees[0] for seed in range(20)])
+    assert ((alike > 3) & (alike < 12)).all()
+    drawn = np.random.default_rng(0).chisquare(3, (100_000, 4))
+    expected = 3 * np.mean(drawn.sum(axis=1) ** 2 / (drawn**2).sum(axis=1))
+    # 20 runs, each of which scatters by 1.6
+    assert alike.mean() == pytest.approx(expected, abs=4 * 1.6 / np.sqrt(20))
+    pair = np.array([[0.5, 0, 0, 0], [0, 0.5, 0, 0]])
+    lone = GaussianMixture(square.means, [1.0, 1e-3, 1.0, 1.0], [1 - 3e-6, 1e-6, 1e-6, 1e-6])
+    uneven = monte_carlo(lone, TAU[:2], [pair * np.array([[2 - 2e-9], [2e-9]])], 256, 0).entropy_degrees[0]
+    assert (uneven < 3.1).all()
+
+
 @pytest.mark.parametrize("degrees", [1, 3, 64, 3072, 2**20 - 1, 2**20, 2**21])
 def test_the_squared_length_of_the_rest_is_a_chi_square_variable(degrees: int) -> None:
     uniform = np.linspace(0.001, 0.999, 999)
@@ -145,7 +201,7 @@ def test_more_coordinates_than_are_tabulated_are_drawn_independently(monkeypatch
     monkeypatch.setattr(expectation.Sobol, "MAXDIM", 1)
     mix, entropy, _ = _box([1.0, 2.0])
     estimate = monte_carlo(mix, TAU, [component_weights(mix, Partition.full(mix.labels))], 4096, 1)
-    assert (np.abs(estimate.entropy[0] - entropy) < FAR * estimate.entropy_error[0]).all()
+    assert _is_near(estimate, entropy)
 
 
 def test_points_do_not_depend_on_the_times_or_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:

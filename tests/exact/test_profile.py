@@ -10,18 +10,21 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from specent import exact, schema
 from specent.errors import PartitionError, ScheduleError, SpecentError
 from specent.exact import GaussianMixture
+from specent.exact.expectation import monte_carlo
+from specent.exact.mixture import component_weights
 from specent.partitions import Partition
 from specent.schedules import DDPM, VE, VP, FlowMatching, Schedule, log_snr_grid
 
 Array = NDArray[np.float64]
 
 CURVES = ("entropy", "entropy_rate", "mutual_information")
-# of Student's t with the 7 degrees of freedom of 8 randomisations
-QUANTILE = 2.364624
+# of a normal variable; that of Student's t is larger, so what is divided by it is a standard error at least
+QUANTILE = 1.959964
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,13 @@ def test_several_partitions_at_once_are_the_same_as_one_by_one() -> None:
 def test_standard_errors_say_how_far_seeds_scatter() -> None:
     mix = GaussianMixture([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]], [1.0, 0.5, 2.0], [0.2, 0.3, 0.5])
     partition = Partition.full(mix.labels)
-    runs = [exact.profiles(mix, VE(), [1.0, 2.0], [partition], samples=200, seed=seed) for seed in range(100)]
-    for curve in ("entropy", "entropy_rate"):
-        values = np.array([run[curve].values.ravel() for run in runs])
-        stated = np.array([(run[f"{curve}_upper"] - run[curve]).values.ravel() for run in runs]) / QUANTILE
+    weights = component_weights(mix, partition)
+    runs = [monte_carlo(mix, np.array([1.0, 4.0]), [weights], 200, seed) for seed in range(100)]
+    for curve in ("entropy", "rate"):
+        values = np.array([getattr(run, curve)[0] for run in runs])
+        stated = np.array([getattr(run, f"{curve}_error")[0] for run in runs])
         # the standard deviation of 100 values is known to 7 %: four times that
-        np.testing.assert_allclose(stated.mean(axis=0), values.std(axis=0, ddof=1), rtol=0.28)
+        np.testing.assert_allclose(np.sqrt((stated**2).mean(axis=0)), values.std(axis=0, ddof=1), rtol=0.28)
 
 
 # ---- quadrature
@@ -383,13 +387,17 @@ def test_confidence_widens_the_bounds_as_the_quantile_of_student() -> None:
     mix = GaussianMixture([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
     partition = [Partition.full(mix.labels)]
     half = [
-        (profile.entropy_upper - profile.entropy).values
+        (profile.entropy_upper - profile.entropy).values.ravel()
         for profile in (
             exact.profiles(mix, VE(), [0.5, 1.0], partition, samples=200, confidence=c) for c in (0.5, 0.95)
         )
     ]
-    # from a table of the distribution with 7 degrees of freedom
-    np.testing.assert_allclose(half[1] / half[0], 2.365 / 0.711, rtol=1e-3)
+    estimate = monte_carlo(mix, np.array([0.25, 1.0]), [component_weights(mix, partition[0])], 200, 0)
+    # of three equal components with four randomisations each: between three and nine degrees of freedom
+    degrees = estimate.entropy_degrees[0]
+    assert ((degrees > 3) & (degrees < 9)).all()
+    np.testing.assert_allclose(half[0], t.ppf(0.75, degrees) * estimate.entropy_error[0] / np.log(2))
+    np.testing.assert_allclose(half[1] / half[0], t.ppf(0.975, degrees) / t.ppf(0.75, degrees))
 
 
 @pytest.mark.parametrize(
