@@ -6,6 +6,7 @@ What a function holds in its closure cannot be seen from outside; everything her
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -41,6 +42,36 @@ def visible_tensors(thing: object) -> list[Tensor]:
     for part in _parts(thing):
         tensors += [part] if isinstance(part, Tensor) else [*part.parameters(), *part.buffers()]
     return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def weights_sha256(thing: object) -> str:
+    """SHA-256 of the weights and stored buffers of every module of a thing, with their names, types and shapes.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, whatever the device; empty if there are no weights, or they cannot be read.
+
+    Examples
+    --------
+    >>> one, other = nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> weights_sha256(one) == weights_sha256(other), len(weights_sha256([one])), weights_sha256(abs)
+    (False, 64, '')
+    """
+    digest, count = hashlib.sha256(), 0
+    for module in visible_modules(thing):
+        passing = module._non_persistent_buffers_set
+        buffers = (named for named in module.named_buffers(recurse=False) if named[0] not in passing)
+        for name, tensor in (*module.named_parameters(recurse=False), *buffers):
+            try:
+                values = tensor.detach().reshape(-1).cpu().contiguous()
+                data = values.view(torch.uint8).numpy().tobytes() if len(values) else b""
+            except (RuntimeError, TypeError, ValueError):  # quantised, sparse, or without values
+                return ""
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+            digest.update(data)
+            count += 1
+    return digest.hexdigest() if count else ""
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from specent.errors import SpecentError
 from specent.files import output_path, sha256, write_whole
 from specent.guidance import Guidance, Setting
 from specent.models.base import Model, resolve_device
+from specent.models.modules import weights_sha256
 from specent.models.protocol import Denoiser, as_model
 from specent.partitions import Partition
 from specent.runs import plan_file
@@ -28,6 +29,8 @@ from specent.sampling.record import Record, Statistics
 from specent.sampling.scoring import Scoring
 from specent.sampling.setup import Setup
 from specent.schedules import Schedule
+
+_WEIGHTS = "weights_sha256"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ class Plan:
         found, identity = plan_file.read_arguments(path, model)
         try:
             plan = cls(**found)
-            differs = "" if identity is None else first_difference(identity, plan.definition["model"])
+            differs = "" if identity is None else model_difference(identity, plan.definition["model"])
             if differs:
                 raise SpecentError(f"model: it is another one: {differs}; use the model of the plan")
         except SpecentError as error:
@@ -183,6 +186,7 @@ class Plan:
             setup,
             self.precision,
             model,
+            self.definition["model"],
             classes=None if self.classes is None else list(setup.drivers),
             candidates=None if self.candidates is None else list(setup.candidates),
             scoring=None if self.scoring is None else asdict(self.scoring),
@@ -207,11 +211,11 @@ class Plan:
         """The plan as plain values, defaults worked out, without the number of samples, which may grow.
 
         Two plans are carried out into the same folder only if these are the same. A partition is its name and a digest
-        of its definition.
+        of its definition. A model whose identity names no digest has one of its weights, as they are now.
         """
         setup: Setup = self._setup  # type: ignore[attr-defined]
         return {
-            "model": json.loads(json.dumps(setup.model.identity)),
+            "model": _identity(setup.model),
             "schedule": json.loads(setup.schedule.to_json()),
             "time": [float(value) for value in setup.time],
             "classes": list(setup.drivers),
@@ -240,6 +244,13 @@ def _unchanging(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     return tuple(value) if isinstance(value, (list, Iterator)) else value
+
+
+def _identity(model: Model) -> dict[str, Any]:
+    """What a model says of itself, with a digest of its weights if it has none: others of the same name would fit."""
+    identity: dict[str, Any] = json.loads(json.dumps(model.identity))
+    digest = "" if model.exact or "sha256" in json.dumps(identity) else weights_sha256(model)
+    return identity | ({_WEIGHTS: digest} if digest else {})
 
 
 def _record(record: object) -> Record | Statistics:
@@ -281,6 +292,22 @@ def _refuse_without_statistics(setup: Setup) -> None:
 
 def _digest(text: str) -> str:
     return sha256(text.encode())[:16]
+
+
+def model_difference(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """Where what is said of two models differs first; what was written before weights had a digest goes without it."""
+    return first_difference(there, here if _WEIGHTS in there else _without_weights(here))
+
+
+def plan_difference(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """Where two definitions of plans differ first, in words; empty if they are the same."""
+    model = there.get("model")
+    older = isinstance(model, dict) and _WEIGHTS not in model
+    return first_difference(there, {**here, "model": _without_weights(here["model"])} if older else here)
+
+
+def _without_weights(model: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in model.items() if key != _WEIGHTS}
 
 
 def first_difference(there: object, here: object, where: str = "") -> str:

@@ -156,7 +156,9 @@ def _identity(value: Any) -> dict[str, Any] | None:
     return instance(parse_json(value) if isinstance(value, str) else value, dict, "model: identity", "give a table")
 
 
-def contents(setup: Setup, precision: str, model: Mapping[str, Any] | None, **optional: Any) -> dict[str, Any]:
+def contents(
+    setup: Setup, precision: str, model: Mapping[str, Any] | None, identity: Mapping[str, Any], **optional: Any
+) -> dict[str, Any]:
     """A plan as plain values.
 
     Parameters
@@ -167,12 +169,14 @@ def contents(setup: Setup, precision: str, model: Mapping[str, Any] | None, **op
         Arithmetic of the network.
     model : dict, optional
         How the model is named; what follows from it if not given.
+    identity : dict
+        Which model it is.
     **optional
         Keys that are left out where they are None.
     """
     named = table_of(setup.model) if model is None else _plain_table(model)
     if named.get("kind") != "mixture":
-        named["identity"] = json.loads(json.dumps(setup.model.identity))
+        named["identity"] = dict(identity)
     return {
         FORMAT: VERSION,
         "samples": setup.samples,

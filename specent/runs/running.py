@@ -23,7 +23,7 @@ from specent.files import as_path
 from specent.models.base import named_device
 from specent.runs.carrying_out import Engine, carry_out, one_after_the_other
 from specent.runs.keeping import Keeping, keeping
-from specent.runs.plan import Plan, first_difference
+from specent.runs.plan import Plan, plan_difference
 from specent.runs.shards import Workload
 from specent.sampling.sampler import Execution
 
@@ -177,7 +177,7 @@ def _prepared(path: Path, plan: Plan, kept: Keeping, device: str, size: int | No
         files.write_whole(there.text(), path / RECORD)
         return there
     there = RunFolder.read(path)
-    difference = first_difference(there.plan, plan.definition)
+    difference = plan_difference(there.plan, plan.definition)
     kind = str(attributes["specent_kind"])
     if there.kind != kind:
         difference = f"record is {there.kind!r} there and {kind!r} here"
@@ -197,7 +197,7 @@ def _wanted(there: RunFolder, samples: int) -> list[Shard]:
     """The shards of so many samples that are not there, or not good; a file that is not good is set aside."""
     good = []
     # on a terminal, and only if it takes more than a moment
-    for shard in tqdm(there.files(), desc="checking shards", disable=None, leave=False, delay=2):
+    for shard in tqdm(there.files(), desc="validating shards", disable=None, leave=False, delay=2):
         if fault := there.fault(shard):
             _set_aside(there.file(shard), fault)
         else:
@@ -215,5 +215,7 @@ def _set_aside(file: Path, fault: str) -> None:
     files.move(file, aside / f"{file.stem}.{number}.nc")
     files.write_whole(fault + "\n", aside / f"{file.stem}.{number}.txt")
     warnings.warn(
-        f"{file.name} is sampled again; it was set aside in {SET_ASIDE}/, for {fault}", SpecentWarning, stacklevel=4
+        f"{file.name} was set aside in {SET_ASIDE}/ and is sampled again; what is wrong with it: {fault}",
+        SpecentWarning,
+        stacklevel=4,
     )

@@ -285,9 +285,9 @@ class ClassStudy:
 def _clear_other(folder: Path, plan: "Plan") -> None:
     """Remove the run of another plan from its folder."""
     from specent.archive.run_folder import RECORD, RunFolder
-    from specent.runs.plan import first_difference
+    from specent.runs.plan import plan_difference
 
-    if (folder / RECORD).exists() and first_difference(RunFolder.read(folder).plan, plan.definition):
+    if (folder / RECORD).exists() and plan_difference(RunFolder.read(folder).plan, plan.definition):
         remove_run(folder)
 
 
