@@ -36,7 +36,7 @@ def merge(folder: str | os.PathLike[str], path: str | os.PathLike[str], *, overw
     --------
     >>> merge("nowhere", "runs.nc")
     Traceback (most recent call last):
-    specent.errors.ArchiveError: path='nowhere' is not a run folder: it holds no run.json
+    specent.errors.ArchiveError: path='nowhere' does not exist; check the name and the folder
     """
     there = RunFolder.read(folder)
     missing = there.missing()

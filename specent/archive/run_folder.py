@@ -85,7 +85,10 @@ class RunFolder:
         folder = as_path(path, error=ArchiveError)
         file = folder / RECORD
         if not file.is_file():
-            raise ArchiveError(f"path={str(folder)!r} is not a run folder: it holds no {RECORD}")
+            if not folder.exists():
+                raise ArchiveError(f"path={str(folder)!r} does not exist; check the name and the folder")
+            hint = "pass the folder that specent.run or --out was given"
+            raise ArchiveError(f"path={str(folder)!r} is not a run folder: it holds no {RECORD}; {hint}")
         try:
             record = json_of_file(file)
         except (OSError, SpecentError) as error:

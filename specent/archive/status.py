@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import itertools
 import os
+from bisect import bisect_left
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
-from specent.archive.run_folder import SET_ASIDE, RunFolder
+from specent.archive import reading
+from specent.archive.run_folder import SET_ASIDE, STATISTICS, RunFolder
 from specent.archive.run_lock import is_held
 from specent.arguments import flag
+from specent.errors import ArchiveError
 
 # of a few hundred workers that write at once, two bursts
 _RECENT = 1025
 _PAUSE = 5
+# seconds from the sampling of a shard to its file on a slow disk; what is later was copied
+_LATE = 120
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class RunStatus:
     running : bool
         Whether a process is carrying the run out now.
     rate : float or None
-        Shards an hour, from the times at which the last ones were written; None if that is unknown.
+        Shards an hour, from the times at which the last ones were written; None if that is unknown, as in a copy whose
+        files have new times.
     """
 
     folder: str
@@ -91,7 +99,7 @@ def status(folder: str | os.PathLike[str], *, verify: bool = False) -> RunStatus
     --------
     >>> status("nowhere")
     Traceback (most recent call last):
-    specent.errors.ArchiveError: path='nowhere' is not a run folder: it holds no run.json
+    specent.errors.ArchiveError: path='nowhere' does not exist; check the name and the folder
     """
     there = RunFolder.read(folder)
     reads = flag(verify, "verify")
@@ -107,7 +115,9 @@ def status(folder: str | os.PathLike[str], *, verify: bool = False) -> RunStatus
             damaged.append((shard.name, fault))
         else:
             done += there.grid.within(shard)
-            times.append(written)
+            times.append((written, file))
+    # sums of statistics are written when they are added up, long after their first sample
+    recent = sorted(times) if there.kind == STATISTICS else _originals(sorted(times))
     aside = there.path / SET_ASIDE
     return RunStatus(
         folder=str(folder),
@@ -117,8 +127,27 @@ def status(folder: str | os.PathLike[str], *, verify: bool = False) -> RunStatus
         set_aside=len(list(aside.glob("*.nc"))),
         trajectories=sum(shard.trajectories for shard in done),
         running=is_held(there.path),
-        rate=_rate(sorted(times)),
+        rate=_rate([written for written, _ in recent]),
     )
+
+
+def _originals(files: list[tuple[float, Path]]) -> list[tuple[float, Path]]:
+    """The last files but those that were copied here: the time of a copy is not that at which it was sampled.
+
+    What is copied is there before the run goes on, so files are looked into by bisection.
+    """
+    recent = files[-_RECENT:]
+    return recent[bisect_left(recent, True, key=lambda one: not _is_copy(*one)) :]
+
+
+def _is_copy(written: float, file: Path) -> bool:
+    """Whether a file is younger than what is in it says."""
+    try:
+        with reading.open_file(file, verify=False) as dataset:
+            sampled = datetime.fromisoformat(str(dataset.attrs["history"]).split()[0]).timestamp()
+    except (ArchiveError, OSError, RuntimeError, KeyError, LookupError, ValueError):
+        return False
+    return written > sampled + _LATE
 
 
 def _rate(times: list[float]) -> float | None:

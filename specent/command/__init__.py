@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpecentError as error:
         return _failed(error, error, 1)
     except CycloptsError as error:
-        return _failed(f"{error} (specent --help shows the usage)", error, 2)
+        return _failed(f"{error} ({_usage(tokens)} shows the usage)", error, 2)
     except BrokenPipeError:
         # `specent describe FILE | head` has read enough; what is left must not be flushed at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,6 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _failed(f"{type(error).__name__}: {error} (SPECENT_TRACEBACK=1 shows where)", error, 1)
     return 0
+
+
+def _usage(tokens: Sequence[str]) -> str:
+    """The command that shows the usage of what was typed.
+
+    Examples
+    --------
+    >>> _usage(["run", "gmm_1d", "--stepz", "3"]), _usage(["plot"]), _usage(["draw"]), _usage([])
+    ('specent run gmm_1d --help', 'specent plot --help', 'specent --help', 'specent --help')
+    """
+    known = tokens[:1] if tokens and not tokens[0].startswith("-") and tokens[0] in app else []
+    named = tokens[1:2] if known == ["run"] and not "".join(tokens[1:2]).startswith("-") else []
+    return " ".join(["specent", *known, *named, "--help"])
 
 
 @contextmanager

@@ -7,18 +7,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from specent.command.interface import app, one_or_more
+from specent.command.interface import ERRORS, app, one_or_more
 from specent.errors import SpecentError, visible
 
 
-@app.command(name="validate")
+@app.command(name="validate", help_epilogue=ERRORS)
 def validate(*paths: Path) -> None:
-    """Check archives: whole, undamaged, and as the data contract says. Every bad one is named.
+    """Validate archives: whole, undamaged, and as the data contract says. Every bad one is named. For instance:
+    specent validate digits.nc digits_run
 
     Parameters
     ----------
     paths : Path
-        One or more archives.
+        One or more archives, or run folders: of a folder every shard is read, and one that is missing is an error.
     """
     from specent import archive, schema
 
@@ -35,21 +36,22 @@ def validate(*paths: Path) -> None:
         raise SpecentError("; ".join(bad))
 
 
-@app.command(name="describe")
+@app.command(name="describe", help_epilogue=ERRORS)
 def describe(path: Path) -> None:
-    """Say what an archive holds: kind, dimensions, variables with units, provenance.
+    """Say what an archive or a run folder holds: kind, dimensions, variables with units, provenance. For instance:
+    specent describe digits_run
 
     Parameters
     ----------
     path : Path
-        The archive.
+        The archive, or the run folder.
     """
     from specent import archive
 
     print(archive.describe(path))
 
 
-@app.command(name="convert")
+@app.command(name="convert", help_epilogue=ERRORS)
 def convert(
     source: Path,
     *,

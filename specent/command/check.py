@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from specent.command.interface import Names, app
+from specent.command.interface import ERRORS, Names, app
 from specent.errors import SpecentError
 
 
-@app.command(name="check")
+@app.command(name="check", help_epilogue=ERRORS)
 def check(
     model: str,
     *,

@@ -44,7 +44,7 @@ def plan_app(name: str) -> App:
         scheduler: str | None = None,
     ) -> None:
         """Carry a plan out in shards, into a run folder. Whatever ended it, the same command goes on with it; more
-        samples are added to those that are there.
+        samples are added to those that are there. `specent status RUN` says how far it is.
 
         Parameters
         ----------
@@ -55,13 +55,13 @@ def plan_app(name: str) -> App:
         seed : int
             Seed of the random streams, instead of that of the plan.
         shard : int
-            Samples of each class in a shard.
+            Samples of each class in a shard, for a new folder; by default 50 or more.
         device : str
             cpu or cuda.
         batch_size : int
             Trajectories at a time; the numbers do not depend on it.
         threads : int
-            Threads of the processor.
+            Threads of the processor; by default as many as the network is worth.
         compiled : bool
             Run the network through torch.compile.
         scheduler : str

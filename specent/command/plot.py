@@ -8,11 +8,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from specent.command.interface import Names, app, one_or_more
+from specent.command.interface import ERRORS, Names, app, one_or_more
 from specent.errors import visible
 
 
-@app.command(name="plot")
+@app.command(name="plot", help_epilogue=ERRORS)
 def plot(
     *paths: Path,
     output: Annotated[Path, Parameter(name=("--output", "-o"))],
@@ -25,7 +25,7 @@ def plot(
     run: Names = (),
     figure: Names = (),
 ) -> None:
-    """Draw archives: one self-contained page (.html), or a picture of it (.png, needs Chromium).
+    """Draw archives and run folders: one self-contained page (.html), or a picture of it (.png, needs Chromium).
 
     Archives of trajectories and profiles are analysed first; what is drawn follows from what they hold. For instance:
     specent plot digits.nc -o digits.html --partition full "3 | 8" --estimator exact path --axis sigma
@@ -33,7 +33,7 @@ def plot(
     Parameters
     ----------
     paths : Path
-        One or more archives of any kind.
+        One or more archives of any kind, or run folders.
     output : Path
         File to write, ending in .html or .png.
     overwrite : bool
@@ -46,7 +46,8 @@ def plot(
         Names of the partitions to draw; all of them by default. Trajectories can be analysed for any other, written
         as "full", "cat | dog", "cat | rest" or "cat, dog | car".
     estimator : tuple of str
-        Names of the estimators to draw; all of them by default.
+        Names of the estimators to draw; all of them by default. Trajectories are analysed with those that are named:
+        path, cross_entropy, denoiser_gap (these three by default), null, and of pairs of classes rao_blackwell.
     guidance : tuple of str
         Guidance settings to draw; all of them by default.
     run : tuple of str

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from specent.command.interface import app
+from specent.command.interface import ERRORS, app
 from specent.errors import SpecentError
 
 
-@app.command(name="status")
+@app.command(name="status", help_epilogue=ERRORS)
 def status(path: Path, *, verify: bool = False) -> None:
     """Say how far a run is: shards done, missing and damaged, and about how long the rest takes. For instance:
     specent status digits_run
@@ -28,10 +28,13 @@ def status(path: Path, *, verify: bool = False) -> None:
     report = archive.status(path, verify=verify)
     print(report)
     if report.damaged:
-        raise SpecentError(f"{len(report.damaged)} shard(s) of {str(path)!r} are damaged; run it again to sample them")
+        shards = "shard is" if len(report.damaged) == 1 else "shards are"
+        raise SpecentError(
+            f"{len(report.damaged)} {shards} damaged in {str(path)!r}; carry the plan out again to sample what is lost"
+        )
 
 
-@app.command(name="merge")
+@app.command(name="merge", help_epilogue=ERRORS)
 def merge(path: Path, *, output: Annotated[Path, Parameter(name=("--output", "-o"))], overwrite: bool = False) -> None:
     """Write all shards of a finished run into one archive. For instance:
     specent merge digits_run -o digits.nc

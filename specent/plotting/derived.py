@@ -8,13 +8,16 @@ from collections.abc import Sequence
 import xarray as xr
 
 from specent.analysis import entropy, summarise
+from specent.analysis.estimators import ESTIMATORS
 from specent.errors import SpecentError, SpecentWarning
 from specent.partitions import NULL, Partition
 from specent.plotting.select import Names, definitions, names_of, partition_name
 from specent.plotting.style import name_list
 
 
-def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[list[xr.Dataset], Names]:
+def with_profiles(
+    datasets: Sequence[xr.Dataset], partition: Names, estimator: Names = None
+) -> tuple[list[xr.Dataset], Names]:
     """The datasets, trajectories and statistics followed by their profiles, unless these are among them.
 
     Parameters
@@ -23,6 +26,8 @@ def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[lis
         Of any kind.
     partition : str, Partition or sequence of them, optional
         Selection of partitions; of trajectories any partition can be selected, sampled with or not.
+    estimator : str or sequence of str, optional
+        Selection of estimators; of trajectories any can be selected, and no others are computed.
 
     Returns
     -------
@@ -34,10 +39,12 @@ def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[lis
     Raises
     ------
     SpecentError
-        If a partition cannot be analysed.
+        If a partition cannot be analysed, or not with an estimator.
     """
     result: list[xr.Dataset] = []
     names = partition
+    # others, such as "exact", are of profiles that come from elsewhere
+    chosen = () if estimator is None else tuple(str(name) for name in names_of(estimator) if name in ESTIMATORS)
     for one in datasets:
         result.append(one)
         if one.attrs["specent_kind"] not in ("trajectories", "statistics") or _given(one, "profiles", datasets):
@@ -45,7 +52,7 @@ def with_profiles(datasets: Sequence[xr.Dataset], partition: Names) -> tuple[lis
         if _analysed(one, partition, datasets):
             partitions = None if partition is None else [_partition(text, one) for text in names_of(partition)]
             names = partition if partitions is None else [known.name for known in partitions]
-            result.append(entropy(one, partitions))
+            result.append(entropy(one, partitions, chosen) if chosen else entropy(one, partitions))
     return [one for one in result if not _lacks(one, names, result)], names
 
 

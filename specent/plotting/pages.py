@@ -62,7 +62,7 @@ def page(
         Names out of `FIGURES`; all that can be drawn by default.
     partition, estimator, guidance, run : str or sequence, optional
         What is drawn, in every figure; all by default. Of trajectories any partition can be drawn, as "full",
-        "cat | dog", "cat | rest" or "cat, dog | car".
+        "cat | dog", "cat | rest" or "cat, dog | car", and any estimator of `specent.entropy`.
     overwrite : bool
         Replace an existing file.
     plain : bool
@@ -90,7 +90,7 @@ def page(
     names = _figure_names(figures)
     sections = {}
     for head, group in grouped.items():
-        whole, partitions = with_profiles(group, partition)
+        whole, partitions = with_profiles(group, partition, estimator)
         section = Section.of(whole, axis, partition=partitions, estimator=estimator, guidance=guidance, run=run)
         # only what is selected is summarised
         sections[head] = section if _SUMMARIES.isdisjoint(names) else section.with_summaries(progress=progress)

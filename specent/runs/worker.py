@@ -142,7 +142,7 @@ class ShardWorker(WorkerPlugin):
         except Exception as error:
             raise ModelError(
                 f"the worker {self._address} cannot load the model ({type(error).__name__}: {error}); install there "
-                "what it needs"
+                "what it needs, or start the worker with the folder of your own modules in PYTHONPATH"
             ) from error
         sampler = prepared(plan.setup(self._device), self._execution)
         return sampler, keeping(sampler.setup, self._execution, plan.statistics), folder

@@ -403,6 +403,24 @@ def test_the_report_is_read_by_people(finished: Path, tmp_path: Path) -> None:
     assert sp.archive.status(folder).rate is None
 
 
+def test_the_time_of_a_copy_is_not_taken_for_that_of_sampling(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "copy")
+    shards = sorted(folder.glob("shard-*.nc"))
+    shards[-1].unlink()
+    now = time.time()
+    for i, shard in enumerate(shards[:-1]):
+        os.utime(shard, (now + 3600 + 1e-3 * i, now + 3600 + 1e-3 * i))
+    assert sp.archive.status(folder).rate is None
+    # the last three were sampled here, six minutes each
+    for i, shard in enumerate(shards[5:-1]):
+        text = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(now + 7200 + 360 * i))} sampled"
+        with sp.open(shard) as opened:
+            own = opened.load().assign_attrs(history=text)
+        sp.write(own, shard, overwrite=True)
+        os.utime(shard, (now + 7202 + 360 * i, now + 7202 + 360 * i))
+    assert sp.archive.status(folder).rate == pytest.approx(10)
+
+
 def test_the_report_of_a_quick_run_has_neither_exponents_nor_zero_minutes(finished: Path, tmp_path: Path) -> None:
     folder = copied(finished, tmp_path / "quick")
     for i, shard in enumerate(sorted(folder.glob("shard-*.nc"))):
