@@ -61,8 +61,13 @@ def locked(folder: Path) -> Iterator[None]:
             "host": socket.gethostname(),
             "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         }
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        try:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        except OSError as error:
+            raise SpecentError(
+                f"folder={str(folder)!r} cannot be written to ({error.strerror}); is the disk full?"
+            ) from error
         yield
     finally:
         os.close(descriptor)

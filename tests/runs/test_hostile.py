@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -258,3 +259,14 @@ def test_a_record_whose_shards_make_no_grid_is_named(folder: Path, key: str, val
     (folder / "run.json").write_text(json.dumps({**record, key: value}))
     with pytest.raises(SpecentError, match=rf"run\.json' does not describe a run \({key}=.*it is damaged"):
         sp.archive.status(folder)
+
+
+def test_a_disk_without_room_for_the_lock_is_one_error(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(SpecentError, match=r"folder=.*cannot be written to \(File too large\); is the disk full"):
+            sp.run(plan(), tmp_path / "run", progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sp.open(sp.run(plan(), tmp_path / "run", progress=False)).sizes["sample"] == 4
