@@ -40,6 +40,11 @@ class Summation:
         What they add to its counts and variances.
     damaged : ndarray of bool, shape (guidance, times)
         Where a number that was read is not finite.
+
+    Notes
+    -----
+    Of a block, the log-likelihoods are in memory as they were read, in double precision, and once more where a side is
+    all labels but one; the numbers of one partition come on top. Nothing grows with candidates times partitions.
     """
 
     def __init__(self, job: Job) -> None:
@@ -80,7 +85,9 @@ class Summation:
             for i, p in enumerate(group):
                 scored = self.job.partitions[p]
                 side = scored.side[block.classes][drivers, None, None, None]
-                path = PathEvidence(values, side, scored, self.prior, self.null, rest, self._further(block, drivers, p))
+                own_rest = rest if self.rests[p] else None
+                further = self._further(block, drivers, p)
+                path = PathEvidence(values, side, scored, self.prior, self.null, own_rest, further)
                 numbers = {one.name: one.of(path) for one in self.job.statistics}
                 bits = dict.fromkeys(numbers, 1.0) | dict.fromkeys(PRODUCTION, BITS_PER_NAT)
                 if stored is not None:
