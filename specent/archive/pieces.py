@@ -48,22 +48,10 @@ def _even(size: int, parts: int, least: int) -> int:
 
 def layout(variable: xr.Variable) -> tuple[int, ...]:
     """Storage chunks of a variable; those of a dask array are parts or multiples of its blocks."""
-    shape, itemsize = variable.shape, stored_bytes(variable)
+    shape, itemsize = variable.shape, variable.dtype.itemsize
     if variable.chunks is not None:
         shape = _joined(tuple(max(sizes) for sizes in variable.chunks), shape, itemsize)
     return storage_chunks(shape, itemsize)
-
-
-def stored_bytes(variable: xr.Variable) -> int:
-    """Bytes that a value takes in a file; those of text have room for the longest."""
-    if variable.dtype.kind not in "UOT":
-        return int(variable.dtype.itemsize)
-    return max(len(text) for text in encoded(variable.values))
-
-
-def encoded(texts: np.ndarray) -> list[bytes]:
-    """Texts as UTF-8; an empty one has a zero, because a width of zero would mean an unlimited dimension."""
-    return [str(text).encode() or b"\0" for text in texts.flat]
 
 
 def _joined(block: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -78,7 +66,13 @@ def _joined(block: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tu
 
 
 def regions(variable: xr.Variable) -> Iterator[Region]:
-    """Cut a variable into its storage chunks, or into the blocks of its dask array, each grown to whole chunks."""
+    """Cut a variable into its storage chunks, or into the blocks of its dask array, each grown to whole chunks.
+
+    Text, of which there is little, is not cut.
+    """
+    if variable.dtype.kind in "UOT":
+        yield tuple(slice(0, size) for size in variable.shape)
+        return
     chunks = layout(variable)
     ends = [
         np.unique(np.minimum(-(-np.cumsum(sizes) // step) * step, size))

@@ -179,12 +179,14 @@ def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.
     guarded by a checksum, and CF knows no one-dimensional coordinate variable that is not a number.
     """
     dims = [str(dim) for dim in variable.dims]
-    dtype, chunks = variable.dtype.name, pieces.layout(variable)
+    dtype = variable.dtype.name
     if variable.dtype.kind in "UOT":
-        width = pieces.stored_bytes(variable)
-        dims, dtype, chunks = [*dims, f"string{width}"], "S1", (*chunks, width)
+        width = max(len(text) for text in _encoded(variable.values))
+        dims, dtype, chunks = [*dims, f"string{width}"], "S1", (*pieces.storage_chunks(variable.shape, width), width)
         if dims[-1] not in file.dimensions:
             file.createDimension(dims[-1], width)
+    else:
+        chunks = pieces.layout(variable)
     rounded: dict[str, Any] = {}
     if schema.BITS in variable.attrs:
         # the values are rounded already; this makes the file say so, as any netCDF program has it
@@ -200,7 +202,12 @@ def _create(name: str, variable: xr.Variable, file: netCDF4.Dataset) -> netCDF4.
 
 def _characters(texts: np.ndarray, width: int) -> np.ndarray:
     """Text as an array of bytes, one more dimension of the given width."""
-    return np.array(pieces.encoded(texts), dtype=f"S{width}").view("S1").reshape(*texts.shape, width)
+    return np.array(_encoded(texts), dtype=f"S{width}").view("S1").reshape(*texts.shape, width)
+
+
+def _encoded(texts: np.ndarray) -> list[bytes]:
+    # a width of zero would mean an unlimited dimension
+    return [str(text).encode() or b"\0" for text in texts.flat]
 
 
 def _compare(dataset: xr.Dataset, path: Path, layout: _Layout, written: _Pieces) -> None:
