@@ -44,7 +44,7 @@ class Summation:
     Notes
     -----
     Of a block, the log-likelihoods are in memory as they were read, in double precision, and once more where a side is
-    all labels but one; the numbers of one partition come on top. Nothing grows with candidates times partitions.
+    all labels but one; the numbers of one partition come on top. None grows with candidates times partitions.
     """
 
     def __init__(self, job: Job) -> None:

@@ -153,7 +153,7 @@ def test_an_interrupted_run_goes_on_and_a_longer_one_adds_samples(tmp_path: Path
         (file,) = folder.glob("shard-*.nc")
         if damage == "cut":
             file.write_bytes(file.read_bytes()[:-100])
-            with pytest.warns(SpecentWarning, match="is sampled again; it was set aside"):
+            with pytest.warns(SpecentWarning, match="was set aside in damaged/ and is sampled again"):
                 sp.run(planned(25), folder, progress=False)
         else:
             file.unlink()
