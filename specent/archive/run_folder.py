@@ -384,7 +384,8 @@ class _Stored:
                     raise ArchiveError(f"path={str(path)!r}: {self.name} is not as in the other shards")
                 variable.set_auto_maskandscale(False)
                 return np.asarray(variable[region])
-        except (OSError, RuntimeError, LookupError) as error:
+        # netCDF4 knows attributes that are gone, or a group in the place of a variable, as AttributeError
+        except (OSError, RuntimeError, LookupError, AttributeError) as error:
             raise ArchiveError(f"path={str(path)!r} cannot be read ({error}); carry the run out again") from error
 
 

@@ -13,6 +13,7 @@ import pytest
 import specent as sp
 from specent.archive import members, sealing
 from specent.archive.run_folder import RunFolder
+from specent.errors import ArchiveError
 
 Change = Callable[[netCDF4.Dataset], Any]
 
@@ -99,3 +100,20 @@ def test_patterns_of_shards_of_a_run_are_the_same(folder: Path) -> None:
     there = RunFolder.read(folder)
     first, *others = (members.pattern(there.file(shard)) for shard in there.grid.shards)
     assert others == [first] * len(others)
+
+
+@pytest.mark.parametrize("name", ["settings", "final"])
+def test_what_a_later_shard_lacks_is_one_error_when_it_is_read(folder: Path, name: str) -> None:
+    def change(file: netCDF4.Dataset) -> None:
+        if name == "settings":
+            file.delncattr(name)
+        else:
+            file.renameVariable(name, "last")
+            file.createGroup(name)
+
+    last = RunFolder.read(folder).grid.shards[-1]
+    altered(folder / last.name, change)
+    runs = sp.open(folder)
+    # threads would go on reading other shards after the error, beside the changes that the next test makes
+    with pytest.raises(ArchiveError, match=f"{last.name}.* cannot be read"):
+        runs["final"].compute(scheduler="synchronous")
