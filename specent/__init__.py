@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from specent import errors as errors
     from specent import evidence as evidence
     from specent import exact as exact
+    from specent import explorer as explorer
     from specent import files as files
     from specent import guidance as guidance
     from specent import images as images
@@ -46,10 +47,15 @@ if TYPE_CHECKING:
     from specent import untrusted as untrusted
     from specent.analysis import calibration_gap as calibration_gap
     from specent.analysis import fit_scaling as fit_scaling
+    from specent.analysis import grids as grids
+    from specent.analysis import guidance_price as guidance_price
     from specent.analysis import on_schedule as on_schedule
+    from specent.analysis.chain import chain as chain
     from specent.analysis.combine import combine as combine
     from specent.analysis.compare import compare as compare
     from specent.analysis.entropy import entropy as entropy
+    from specent.analysis.hierarchy import tree as tree
+    from specent.analysis.null_error import null_error as null_error
     from specent.analysis.speciation import speciation as speciation
     from specent.archive import describe as describe
     from specent.archive import open as open
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
     from specent.diagnostics import check as check
     from specent.errors import SpecentError as SpecentError
     from specent.errors import SpecentWarning as SpecentWarning
+    from specent.explorer import explore as explore
     from specent.guidance import FeedbackGuidance as FeedbackGuidance
     from specent.guidance import Guidance as Guidance
     from specent.partitions import Partition as Partition
@@ -78,6 +85,7 @@ _HOMES = {
     "errors": "specent.errors",
     "evidence": "specent.evidence",
     "exact": "specent.exact",
+    "explorer": "specent.explorer",
     "files": "specent.files",
     "guidance": "specent.guidance",
     "images": "specent.images",
@@ -97,17 +105,23 @@ _HOMES = {
     "unpickling": "specent.unpickling",
     "untrusted": "specent.untrusted",
     "calibration_gap": "specent.analysis:calibration_gap",
+    "chain": "specent.analysis.chain:chain",
     "combine": "specent.analysis.combine:combine",
     "compare": "specent.analysis.compare:compare",
     "check": "specent.diagnostics:check",
     "describe": "specent.archive:describe",
     "entropy": "specent.analysis.entropy:entropy",
+    "explore": "specent.explorer:explore",
+    "grids": "specent.analysis.grids",
     "fit_scaling": "specent.analysis:fit_scaling",
+    "guidance_price": "specent.analysis:guidance_price",
+    "null_error": "specent.analysis.null_error:null_error",
     "on_schedule": "specent.analysis:on_schedule",
     "open": "specent.archive:open",
     "run": "specent.runs:run",
     "sample": "specent.sampling:sample",
     "speciation": "specent.analysis.speciation:speciation",
+    "tree": "specent.analysis.hierarchy:tree",
     "validate": "specent.archive:validate",
     "write": "specent.archive:write",
     "FeedbackGuidance": "specent.guidance:FeedbackGuidance",

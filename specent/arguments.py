@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -206,6 +206,21 @@ def instance(
     if not isinstance(value, kind):
         raise error(f"{argument}={brief(value)} is a {type(value).__name__}; {hint}")
     return value
+
+
+def choice(value: object, argument: str, choices: Iterable[str], *, error: type[SpecentError] = SpecentError) -> str:
+    """`value`, if it is one of some names.
+
+    Examples
+    --------
+    >>> choice("tree", "order", ("labels", "tree"))
+    'tree'
+    """
+    known = list(choices)
+    # comparing an array with a name gives an array
+    if not isinstance(value, str) or value not in known:
+        raise error(f"{argument}={brief(value)} is not one of {', '.join(known)}")
+    return str(value)
 
 
 def flag(value: object, argument: str, *, error: type[SpecentError] = SpecentError) -> bool:

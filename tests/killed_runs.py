@@ -37,17 +37,17 @@ def plan(record: Any = "trajectories") -> sp.Plan:
     )  # fmt: skip
 
 
-def carry_out(folder: Path, record: str = "trajectories") -> None:
-    """What a child does."""
-    sp.run(plan(record), folder, shard=SHARD[record], progress=False)
+def carry_out(folder: Path, record: str = "trajectories", size: int = 1) -> None:
+    """What a child does, in shards of so many times the usual size."""
+    sp.run(plan(record), folder, shard=size * SHARD[record], progress=False)
 
 
-def killed(folder: Path, after: float, record: str) -> bool:
+def killed(folder: Path, after: float, record: str, size: int) -> bool:
     """Whether a child was killed before it had ended by itself."""
     child = os.fork()
     if child == 0:
         try:
-            carry_out(folder, record)
+            carry_out(folder, record, size)
         except BaseException as error:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             os._exit(1)
@@ -88,16 +88,18 @@ def main(folder: Path, kills: int, record: str) -> None:
     folding._BYTES = 1000
     torch.set_num_threads(1)
     whole, disturbed = folder / "whole", folder / "disturbed"
+    # few kills need fewer shards to fall between
+    size = 1 if kills > 20 else 2
     start = time.monotonic()
-    carry_out(whole, record)
+    carry_out(whole, record, size)
     needed = time.monotonic() - start
     stream = np.random.default_rng(1)
     deaths, left = 0, []
     for _ in range(kills):
         # of all instants of a run so many that the kills are spread over all of it
-        deaths += killed(disturbed, stream.uniform(0, 2 * needed / kills), record)
+        deaths += killed(disturbed, stream.uniform(0, 2 * needed / kills), record, size)
         left.append(sp.archive.status(disturbed).done if (disturbed / "run.json").exists() else 0)
-    carry_out(disturbed, record)
+    carry_out(disturbed, record, size)
     found = differences(sp.open(whole), sp.open(disturbed))
     others = [path.name for path in disturbed.iterdir() if not path.name.startswith("shard-")]
     sys.stdout.write(json.dumps({"deaths": deaths, "left": left, "differences": found, "others": sorted(others)}))

@@ -30,10 +30,12 @@ def answers(script: Path, folder: Callable[[int], Path], numbers: range) -> dict
         ) as worker:  # fmt: skip
             assert worker.stdin is not None
             assert worker.stdout is not None
+            # the first answer comes after the libraries are loaded; the machine may be busy
+            patience = 600
             while todo:
                 worker.stdin.write(f"{todo[0]}\n")
-                # the first answer comes after the libraries are loaded; the machine may be busy
-                answered = bool(select.select([worker.stdout], [], [], 120)[0])
+                answered = bool(select.select([worker.stdout], [], [], patience)[0])
+                patience = 120
                 line = worker.stdout.readline() if answered else ""
                 if not line:
                     worker.kill()

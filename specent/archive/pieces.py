@@ -99,7 +99,7 @@ def in_pieces(dataset: xr.Dataset) -> Iterator[Piece]:
     tasks = [(str(name), region) for name, variable in dataset.variables.items() for region in regions(variable)]
     for i, (name, region) in enumerate(tasks):
         batch.append((name, region))
-        size += int(np.prod([part.stop - part.start for part in region])) * dataset[name].dtype.itemsize
+        size += int(np.prod([part.stop - part.start for part in region])) * dataset.variables[name].dtype.itemsize
         if size >= _BATCH_BYTES or i + 1 == len(tasks):
             parts = [dataset.variables[key][where] for key, where in batch]
             for (key, where), values in zip(batch, _computed(parts, batch), strict=True):

@@ -164,7 +164,7 @@ def _declare(dataset: xr.Dataset, file: netCDF4.Dataset) -> None:
         stored = _create(str(name), variable, file)
         attributes = schema.plain_attributes(variable.attrs)
         if name in dataset.data_vars:
-            beside = [other for other in auxiliary if set(dataset[other].dims) <= set(variable.dims)]
+            beside = [other for other in auxiliary if set(dataset.variables[other].dims) <= set(variable.dims)]
             named.update(beside)
             attributes |= {"coordinates": " ".join(beside)} if beside else {}
         stored.setncatts(attributes)

@@ -14,6 +14,11 @@ from specent.exact.analytic import symmetry_breaking_time as symmetry_breaking_t
 from specent.exact.analytic import two_component_entropy as two_component_entropy
 from specent.exact.analytic import two_component_entropy_inverse as two_component_entropy_inverse
 from specent.exact.analytic import two_component_entropy_slope as two_component_entropy_slope
+from specent.exact.denoising import denoising_error as denoising_error
+from specent.exact.landmarks import bifurcations as bifurcations
+from specent.exact.landmarks import recorded_mixture as recorded_mixture
+from specent.exact.landmarks import spectral_log_snr as spectral_log_snr
+from specent.exact.landmarks import state_of_prediction as state_of_prediction
 from specent.exact.mixture import GaussianMixture as GaussianMixture
 from specent.exact.profile import half_entropy as half_entropy
 from specent.exact.profile import profiles as profiles
@@ -21,15 +26,20 @@ from specent.exact.scaling import scaling_profiles as scaling_profiles
 
 __all__ = [
     "GaussianMixture",
+    "bifurcations",
     "cloning_probability",
+    "denoising_error",
     "half_entropy",
     "null_floor",
     "profiles",
+    "recorded_mixture",
     "scaling_profiles",
     "speciation_sigma",
     "speciation_time",
+    "spectral_log_snr",
     "spectral_sigma",
     "spectral_time",
+    "state_of_prediction",
     "symmetry_breaking_time",
     "two_component_entropy",
     "two_component_entropy_inverse",

@@ -14,17 +14,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.special import gammaincinv, ndtri
-from scipy.stats.qmc import Sobol
 
 from specent.errors import SpecentError
 from specent.exact.kernel import Points, View, log_ratio, rest_statistics, statistics
 from specent.exact.mixture import GaussianMixture
+
+if TYPE_CHECKING:
+    from scipy.stats.qmc import Sobol
 
 Array = NDArray[np.float64]
 
@@ -288,6 +290,9 @@ def _principal(centres: Array, weights: Array) -> Array:
 
 def _sequences(mix: GaussianMixture, rank: int, seed: int) -> list[Sobol | None]:
     """A scrambled sequence for each randomisation; None where there are more coordinates than are tabulated."""
+    # loading it takes half a second, which most that import the package need not wait for
+    from scipy.stats.qmc import Sobol
+
     dimension = rank + _radial(mix.dimension - rank, mix.variances)
     if not 0 < dimension <= Sobol.MAXDIM:
         return [None] * RANDOMISATIONS

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from specent import arguments
+from specent.errors import SpecentError
 from specent.guidance.base import Setting, checked_interval, interval_text, number_text
 
 
@@ -49,6 +52,61 @@ class Guidance(Setting):
         """The same weight at every noise level."""
         return self.scale
 
+    @classmethod
+    def below(cls, profile: Any, left: float = 0.1, *, scale: float = 3.0) -> Self:
+        """Guide at low noise only: below the noise level at which this part of the entropy is left.
+
+        There the class is all but decided, and what guidance adds is correction of the null condition. On 8x8 digits at
+        w = 3 the rule lowers the Fréchet distance of 1.63 by 0.65 ± 0.08 (four seeds), as much as the best of a sweep
+        of 36 intervals does, 0.58 ± 0.07; guiding where entropy is produced raises it by 1.3, and everywhere by 0.7.
+        That is one data set and one network, on which the 10 % were chosen. With the exact mixture in place of the null
+        condition there is nothing to gain. Published intervals of ImageNet networks differ between Fréchet distances of
+        Inception and of DINOv2 features (arXiv 2404.07724, 2506.06085), so no one rule gives both: measure yours.
+
+        Parameters
+        ----------
+        profile : Dataset
+            Kind ``profiles`` of unguided runs, or exact: one partition and estimator, the full set of labels for
+            instance. Of several guidance settings the unguided one is taken.
+        left : float
+            Part of the entropy of the labels before anything is seen, between 0 and 1.
+        scale : float
+            The weight w.
+
+        Returns
+        -------
+        Guidance
+
+        Raises
+        ------
+        SpecentError
+            If `profile` holds several curves, none that is unguided, or one that does not fall so far.
+
+        References
+        ----------
+        Intervals: arXiv 2404.07724.
+
+        Examples
+        --------
+        >>> import specent as sp
+        >>> mix = sp.exact.GaussianMixture([[-8.0], [8.0]])
+        >>> curve = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(200), "full")
+        >>> round(Guidance.below(curve, scale=2.0).interval[1], 2)
+        4.0
+        """
+        left = arguments.number(left, "left", above=0, below=1)
+        log_snr, entropy, start = _unguided_curve(profile)
+        # the lowest noise at which more is left, for a measured curve may cross the level more than once
+        above = np.flatnonzero(entropy > left * start)
+        if not len(above) or above[0] == 0:
+            raise SpecentError(
+                f"profile: {left:g} of {start:.3g} bit is not among its entropies, {entropy[0]:.3g} to "
+                f"{entropy[-1]:.3g} bit; choose another left=, or a profile over more noise levels"
+            )
+        ends = slice(above[0] - 1, above[0] + 1)
+        at = float(np.interp(left * start, entropy[ends], log_snr[ends]))
+        return cls(scale, (0.0, math.exp(-0.5 * at)))
+
     @property
     def numbers(self) -> tuple[float, float, float]:
         """The scale and the ends of the interval."""
@@ -61,3 +119,29 @@ class Guidance(Setting):
 
     def __str__(self) -> str:
         return f"w={number_text(self.scale)}{interval_text(self.interval)}" if self.guided else "unguided"
+
+
+def _unguided_curve(profile: Any) -> tuple[Any, Any, float]:
+    """Log-SNR and entropy of the one unguided curve of a profile, by ascending time, and the entropy of the prior."""
+    names = {"entropy", "mutual_information"}
+    if getattr(profile, "attrs", {}).get("specent_kind") != "profiles" or not names <= set(profile):
+        raise SpecentError(
+            f"profile is a {type(profile).__name__}, not profiles with entropy and mutual_information; give what "
+            "specent.entropy or specent.exact.profiles returns"
+        )
+    if "guidance" in profile.dims:
+        plain = np.flatnonzero(profile["guidance_scale"].values == 1.0)
+        if not len(plain):
+            raise SpecentError(
+                f"profile: none of the guidance settings {profile['guidance'].values.tolist()} is unguided, and guided "
+                "runs have decided elsewhere; measure an unguided run"
+            )
+        profile = profile.isel(guidance=plain[0])
+    entropy = profile["entropy"].squeeze()
+    if entropy.dims != ("time",):
+        raise SpecentError(f"profile holds curves over {entropy.dims}; select one partition and one estimator")
+    values = np.asarray(entropy.values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise SpecentError("profile holds an entropy that is not finite; measure it again")
+    start = float(values[-1] + profile["mutual_information"].squeeze().values[-1])
+    return profile["log_snr"].values, values, start

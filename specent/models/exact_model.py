@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -153,7 +153,7 @@ class ExactModel(Model):
         mean, error = self._averages(
             schedule, grid, weights, samples, seed, resolve_device(device), batch_size, progress
         )
-        width = float(norm.ppf(0.5 + confidence / 2)) * error
+        width = float(ndtri(0.5 + confidence / 2)) * error
         factor = np.asarray(rate_factor(rate_axis, schedule.log_snr(grid), schedule))
         rate, slack = factor * mean[1], np.abs(factor) * width[1]
         # the normal interval may leave the range of the quantity where little is undecided

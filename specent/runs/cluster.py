@@ -84,9 +84,9 @@ class DaskEngine:
         client.register_plugin(plugin, name=name)
         tasks: dict[Future[WorkerReport], Shard] = {}
         try:
-            client.run(inspect_worker, name, self.device)
+            # to ask a scheduler that has just ended how many there are takes half a minute
+            count = len(client.run(inspect_worker, name, self.device))
             tasks.update(_submitted(client, name, work))
-            count = len(client.nthreads())
             where = f"{count} worker{'s' if count != 1 else ''}"
             with progress_bar(work.setup, work.evaluations(), work.trajectories, where, shows) as bar:
                 for outcome in _outcomes(client, name, tasks, stopped):

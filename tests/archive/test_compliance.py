@@ -16,7 +16,7 @@ def test_the_cf_checker_finds_nothing_but_that_time_is_not_clock_time(make_datas
     paths = [str(archive.write(make_dataset(kind), tmp_path / f"{kind}.nc")) for kind in schema.KINDS]
     checker = str(Path(sys.executable).with_name("compliance-checker"))
     options = ["--test=cf:1.11", "--format=json_new", f"--output={tmp_path / 'report.json'}"]
-    done = subprocess.run([checker, *options, *paths], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([checker, *options, *paths], capture_output=True, text=True, timeout=600, check=False)
     assert "exceptions occurred" not in done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert len(report) == len(schema.KINDS)

@@ -30,7 +30,7 @@ def test_killed_writers_leave_whole_files_or_none(make_dataset, tmp_path):
         shutil.copy(replaced[0], path)
 
     command = [sys.executable, str(WRITERS), "crash", str(tmp_path / "new.pickle"), str(folder), str(TIMES)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     killed = int(done.stdout.split()[0])
     leftovers = list(folder.glob(".*"))
     # instants are spread evenly over the time of one write, so most of the kills fall into it

@@ -93,7 +93,7 @@ def test_of_two_writers_at_once_exactly_one_succeeds(make_dataset, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     command = [sys.executable, str(WRITERS), "race", str(tmp_path / "dataset.pickle"), str(folder), "12"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     # twelve races with hard links and twelve without
     assert done.stdout.split() == ["1"] * 24
     assert len(os.listdir(folder)) == 24

@@ -241,7 +241,7 @@ def test_threads_may_open_read_and_write_archives_at_once(make_dataset, tmp_path
     source = archive.write(make_dataset("trajectories"), tmp_path / "a.nc")
     (tmp_path / "out").mkdir()
     command = [sys.executable, str(Path(__file__).with_name("threads.py")), str(source), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     # every reader has read the same numbers, and every writer has finished
     assert done.stdout.split() == ["64", "1", "2"]

@@ -345,7 +345,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(make_dataset, tmp_pat
     folder = tmp_path / "out"
     folder.mkdir()
     command = [sys.executable, str(WRITERS), "full", str(tmp_path / "dataset.pickle"), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert "could not be written" in done.stdout
     assert "is the disk full?" in done.stdout

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.special import entr
-from scipy.stats import chi2, t
+from scipy.stats import chi2, qmc, t
 
 from specent import exact
 from specent.errors import SpecentError
@@ -198,7 +198,7 @@ def test_the_squared_length_of_the_rest_is_nearly_normal_in_a_huge_space() -> No
 
 
 def test_more_coordinates_than_are_tabulated_are_drawn_independently(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expectation.Sobol, "MAXDIM", 1)
+    monkeypatch.setattr(qmc.Sobol, "MAXDIM", 1)
     mix, entropy, _ = _box([1.0, 2.0])
     estimate = monte_carlo(mix, TAU, [component_weights(mix, Partition.full(mix.labels))], 4096, 1)
     assert _is_near(estimate, entropy)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import specent as sp
 from specent.errors import SpecentError
 from specent.guidance import Guidance
 
@@ -112,3 +113,45 @@ def test_the_noise_level_must_be_one_number(level: Any) -> None:
 
 def test_an_interval_may_be_an_array() -> None:
     assert Guidance(np.float32(2), np.array([1, 5])) == Guidance(2.0, (1.0, 5.0))  # type: ignore[arg-type]
+
+
+def _two_components(**options: Any) -> Any:
+    mix = sp.exact.GaussianMixture([[-8.0], [8.0]], labels=["a", "b"])
+    return sp.exact.profiles(mix, sp.schedules.VE(), np.geomspace(0.1, 100, 400), "full", **options)
+
+
+@pytest.mark.parametrize("left", [0.05, 0.1, 0.5])
+def test_below_ends_where_that_part_of_the_entropy_is_left(left: float) -> None:
+    setting = Guidance.below(_two_components(), left, scale=2.0)
+    # K = 8 / sqrt(sigma^2 + 1) at that entropy; levels are 1.7 % apart, and lines run between them
+    ratio = float(sp.exact.two_component_entropy_inverse(left))
+    assert setting.scale == 2.0
+    assert setting.interval[0] == 0.0
+    assert np.isclose(setting.interval[1], np.sqrt((8 / ratio) ** 2 - 1), rtol=1e-3)
+
+
+def test_below_does_not_depend_on_the_schedule() -> None:
+    profile = _two_components()
+    flow = sp.on_schedule(profile, sp.schedules.FlowMatching())
+    assert np.isclose(Guidance.below(flow).interval[1], Guidance.below(profile).interval[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda profile: profile.isel(partition=[0, 0]), "select one partition"),
+        (lambda profile: profile.assign_coords(guidance_scale=("guidance", [2.0])), "none of the guidance settings"),
+        (lambda profile: profile.isel(time=slice(380, None)), "is not among its entropies"),
+        (lambda profile: profile.entropy, "not profiles"),
+        (lambda profile: "curve.nc", "is a str"),
+        (lambda profile: profile.assign(entropy=profile.entropy * np.nan), "not finite"),
+    ],
+)
+def test_below_refuses_what_is_no_unguided_curve(change: Any, message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        Guidance.below(change(_two_components()))
+
+
+def test_below_refuses_shares_that_are_none() -> None:
+    with pytest.raises(SpecentError, match="left"):
+        Guidance.below(_two_components(), 1.5)

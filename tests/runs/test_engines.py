@@ -133,7 +133,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, processe
     sp.run(plan, folder, shard=2, client=processes, progress=False)
     killer.join()
     # it is another process now
-    processes.wait_for_workers(2, timeout=60)
+    processes.wait_for_workers(2, timeout=600)
     assert victim not in processes.run(os.getpid).values()
     same(folder, sp.run(plan, tmp_path / "serial", shard=2, progress=False))
 
@@ -144,7 +144,7 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     file = tmp_path / "scheduler.json"
     commands = (
         ["scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file), "--host", "127.0.0.1"],
-        ["worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"],
+        ["worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--death-timeout", "600"],
     )
     started = [
         subprocess.Popen([sys.executable, "-m", "dask", *command], stderr=subprocess.DEVNULL) for command in commands
@@ -154,7 +154,7 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             time.sleep(0.05)
         address = json.loads(file.read_text())["address"]
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=600)
         yield address, started[0]
     finally:
         for process in reversed(started):
@@ -223,7 +223,7 @@ def test_a_worker_with_another_version_or_none_is_named(tmp_path: Path, before: 
             stderr=subprocess.DEVNULL,
         )
         try:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=600)
             with pytest.raises(SpecentError, match=f"the worker tcp://.* {message}"):
                 sp.run(small_plan(), tmp_path / "run", client=client, progress=False)
         finally:
@@ -410,7 +410,7 @@ def test_the_study_of_digits_on_two_processes_killed_and_grown_is_that_of_one_pr
                 return
             deaths.append(seconds)
             os.kill(min(processes.run(os.getpid, on_error="ignore").values()), signal.SIGKILL)
-            processes.wait_for_workers(2, timeout=60)
+            processes.wait_for_workers(2, timeout=600)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()

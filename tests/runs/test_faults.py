@@ -46,7 +46,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_numbers(tmp_path:
     assert report["deaths"] >= kills // 2
     # no kill costs a shard that was there
     assert report["left"] == sorted(report["left"])
-    assert 0 < report["left"][-1] <= {"trajectories": 48, "statistics": 32}[record]
+    assert 0 < report["left"][-1] <= {"trajectories": 48, "statistics": 32}[record] // (1 if kills > 20 else 2)
     assert report["differences"] == []
     assert report["others"] == [".lock", "run.json"]
 

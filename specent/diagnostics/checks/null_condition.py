@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from specent.analysis.null_error import split_distances
 from specent.diagnostics.checks.contract import FINITE, RIGHT_READING, Check, Need
 from specent.diagnostics.findings import Findings
 from specent.diagnostics.label_errors import LabelErrors
@@ -80,9 +81,8 @@ def _excess(
     distance: Array, posterior: Array, prior: Array, log_snr: Array, least: float, undecided: bool = False
 ) -> tuple[Array, Array]:
     """Half the integral of the squared distance to the mixture, of the null and of the average, per trajectory."""
-    labels, null = distance[..., :-1, :-1], distance[..., -1, :-1]
-    half = 0.5 * np.einsum("...i,...ij,...j", posterior, labels, posterior)
-    of_null = np.einsum("...i,...i", posterior, null) - half
+    labels, null = distance[..., :-1, :-1], distance.shape[-1] - 1
+    of_null = split_distances(posterior, distance, range(null), null, driver=0)[2]
     away = posterior - prior
     of_average = -0.5 * np.einsum("...i,...ij,...j", away, labels, away)
     snr = np.exp(log_snr)

@@ -1,0 +1,307 @@
+r"""The chain rule over nested partitions: which split of a hierarchy is open at which noise, in bits.
+
+If every side of a fine partition C lies within one side of a coarse one Z,
+
+.. math:: H[C|X_t] = H[Z|X_t] + \sum_z P(z)\; E_{p_z} h\bigl(P(\cdot\,|\,x_t, z)\bigr) ,
+
+and the same holds for the rates. The terms of the sum are the entropies of incomplete partitions, of the sides of C
+within z alone. Their trajectories are driven from z, while the two entropies whose difference they are take all
+trajectories and weigh them by :math:`P(z|\text{path})`. So both sides of the equation are estimates of one number from
+different data, and their gap is a test that costs nothing. Over a whole hierarchy the terms of all splits add up to the
+entropy of the finest partition: its information budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.special import entr
+
+from specent import arguments, schema
+from specent.analysis import bootstrap
+from specent.analysis.entropy import entropy
+from specent.analysis.inputs import as_dataset, checked_runs
+from specent.arguments import brief
+from specent.errors import PartitionError, SpecentError
+from specent.evidence import BITS_PER_NAT
+from specent.partitions import NULL, Partition, parse_all
+from specent.schema.coordinates import stored_partitions
+
+_QUANTITIES = ("entropy", "entropy_rate")
+# priors and sums of priors may have gone through texts
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a hierarchy.
+
+    Attributes
+    ----------
+    partition : Partition
+        The sides of the finer partition within one side of the coarser one, with their own prior there.
+    level : str
+        Name of the finer partition.
+    share : float
+        Prior probability of what is split.
+    """
+
+    partition: Partition
+    level: str
+    share: float
+
+
+def splits(partitions: Sequence[Partition], label_prior: Mapping[str, float] | None = None) -> list[Split]:
+    """The splits of nested partitions, from the coarsest to the finest.
+
+    Parameters
+    ----------
+    partitions : sequence of Partition
+        From coarse to fine; they cover the same labels, and every side lies within one side of the partition before.
+    label_prior : mapping of str to float, optional
+        Prior of the labels, uniform by default.
+
+    Returns
+    -------
+    list of Split
+        The first is the coarsest partition itself. Sides that are not split again are left out.
+
+    Raises
+    ------
+    SpecentError
+        If the partitions are not nested, cover different labels, or weigh them differently.
+
+    Examples
+    --------
+    >>> coarse = Partition.groups({"animal": ["cat", "dog"], "vehicle": ["car"]})
+    >>> [(one.partition.name, round(one.share, 3)) for one in splits([coarse, Partition.full(["cat", "dog", "car"])])]
+    [('animal | vehicle', 1.0), ('animal: cat | dog', 0.667)]
+    """
+    if not partitions:
+        raise PartitionError("partitions is empty; give them from coarse to fine")
+    labels = sorted(partitions[0].labels)
+    prior = np.array([1.0 if label_prior is None else _prior(label_prior, label) for label in labels])
+    for partition in partitions:
+        _refuse_other_labels(partition, partitions[0])
+    weights = [partition.weights(labels, prior) for partition in partitions]
+    result = [Split(partitions[0], partitions[0].name, 1.0)]
+    for (coarse, coarse_weights), (fine, fine_weights) in pairwise(zip(partitions, weights, strict=True)):
+        differs = np.flatnonzero(abs(coarse_weights.sum(axis=0) - fine_weights.sum(axis=0)) > _ROUNDING)
+        if differs.size:
+            raise PartitionError(
+                f"partitions {coarse.name!r} and {fine.name!r} give the label {labels[differs[0]]!r} different "
+                "probabilities; leave out prior=, or give priors that agree"
+            )
+        result += _within(coarse, fine, fine_weights.sum(axis=1))
+    return result
+
+
+def _prior(label_prior: Mapping[str, float], label: str) -> float:
+    if label not in label_prior:
+        raise PartitionError(f"label_prior has no number for {label!r}; give one for every label")
+    return arguments.number(label_prior[label], f"label_prior[{label!r}]", above=0)
+
+
+def _refuse_other_labels(partition: Partition, first: Partition) -> None:
+    """Raise if a partition covers other labels than the first, or the null condition."""
+    odd = set(partition.labels) ^ set(first.labels)
+    if odd:
+        raise PartitionError(
+            f"partitions {first.name!r} and {partition.name!r} cover different labels, {min(odd)!r} for instance; the "
+            "chain rule needs the same labels on every level"
+        )
+    if NULL in partition.labels:
+        raise PartitionError(f"partition {partition.name!r} holds the null condition, which is within no label")
+
+
+def _within(coarse: Partition, fine: Partition, share: np.ndarray) -> list[Split]:
+    """The splits of the sides of a coarse partition; `share` is the prior of the sides of the fine one."""
+    home = {label: name for name, labels in coarse.sides for label in labels}
+    inside: dict[str, list[int]] = {}
+    for i, (name, labels) in enumerate(fine.sides):
+        homes = {home[label] for label in labels}
+        if len(homes) > 1:
+            first, second = sorted(homes)[:2]
+            raise PartitionError(
+                f"partitions are not nested: side {name!r} of {fine.name!r} has labels on the sides {first!r} and "
+                f"{second!r} of {coarse.name!r}"
+            )
+        inside.setdefault(homes.pop(), []).append(i)
+    found = []
+    for name, members in inside.items():
+        if len(members) < 2:
+            continue
+        total = float(share[members].sum())
+        sides = tuple(fine.sides[i] for i in members)
+        text = f"{name}: {' | '.join(side for side, _ in sides)}"
+        found.append(Split(Partition(text, sides, tuple(share[members] / total)), fine.name, total))
+    return found
+
+
+def chain(
+    source: xr.Dataset,
+    partitions: Sequence[Partition | str],
+    *,
+    label_prior: Mapping[str, float] | None = None,
+    confidence: float | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """Information budget over nested partitions: what each split contributes to the entropy of the finest.
+
+    Parameters
+    ----------
+    source : Dataset or path
+        Kind ``trajectories``, of which the entropies are taken; or kind ``profiles`` that hold all partitions and
+        `splits`, such as exact ones.
+    partitions : sequence of Partition or str
+        From coarse to fine, at least two.
+    label_prior : mapping of str to float, optional
+        Prior of the labels of profiles, uniform by default; trajectories bring their own.
+    confidence : float, optional
+        Nominal coverage of the intervals, that of the profiles by default.
+    **options
+        Of `specent.entropy`, for trajectories: ``estimator``, ``rate``, ``replicates``, ``seed``.
+
+    Returns
+    -------
+    Dataset
+        Not a kind of the data contract. ``contribution`` (..., split, time): prior of what is split times the entropy
+        of the split, in bits; ``budget`` (..., level, time): what has been contributed down to a partition;
+        ``gap``: the entropy of that partition less its budget. ``contribution_rate`` and so on, per unit of the rate
+        axis. With ``_lower`` and ``_upper``, NaN where the profiles have no replicates. Other dimensions are those of
+        the profiles; ``share`` and ``split_level`` (split) say of what probability and in which partition a split is.
+
+    Raises
+    ------
+    SpecentError
+        If the partitions are not nested, or the source does not hold what is needed.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> coarse = sp.Partition.groups({"animal": ["cat", "dog"], "vehicle": ["car"]})
+    >>> budget = chain(sp.archive.example(), [coarse, "full"], estimator="path")
+    >>> budget.split.values.tolist()
+    ['animal | vehicle', 'animal: cat | dog']
+    >>> budget.contribution.isel(guidance=0, estimator=0, time=-1).values.round(3).tolist()
+    [0.971, 0.6]
+    """
+    source = as_dataset(source, "trajectories", "source")
+    kind = source.attrs.get("specent_kind") if isinstance(source, xr.Dataset) else None
+    if kind == "trajectories":
+        runs = checked_runs(source)
+        label_prior = dict(zip(runs["candidate"].values.tolist(), runs["candidate_prior"].values.tolist(), strict=True))
+        levels = _levels(partitions, [name for name in label_prior if name != NULL])
+        nodes = splits(levels, label_prior)
+        wanted = dict.fromkeys([*levels, *(node.partition for node in nodes)])
+        profiles = entropy(runs, [*wanted], **options)
+    else:
+        if options:
+            raise SpecentError(f"{next(iter(options))}= is for trajectories; these profiles have their entropies")
+        profiles = schema.need(source, "profiles", "source", _QUANTITIES)
+        known = [label for one in stored_partitions(profiles) for label in one.labels if label != NULL]
+        levels = _levels(partitions, list(dict.fromkeys(known)))
+        nodes = splits(levels, label_prior)
+    share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
+    share = arguments.number(share, "confidence", above=0, below=1)
+    at = _positions(profiles, levels)
+    _refuse_other_prior(profiles, levels, at, label_prior)
+    at += _positions(profiles, [node.partition for node in nodes])
+    variables: dict[str, xr.DataArray] = {}
+    for quantity in _QUANTITIES:
+        whole = _with_replicates(profiles, quantity).isel(partition=at)
+        whole = whole.drop_vars([name for name, coord in whole.coords.items() if "partition" in coord.dims])
+        variables |= _budget(whole, quantity, levels, nodes, share)
+    kept = [name for name in profiles.coords if "partition" not in profiles[name].dims and name != "replicate"]
+    coords = {**profiles[kept].coords, "split": [node.partition.name for node in nodes], "level": _names(levels)}
+    result = xr.Dataset(variables).assign_coords(coords).assign_coords(
+        share=("split", [node.share for node in nodes]), split_level=("split", [node.level for node in nodes])
+    )  # fmt: skip
+    return result.assign_attrs(
+        title="Information budget of nested partitions", rate_axis=profiles.attrs["rate_axis"], confidence=share
+    )
+
+
+def _names(partitions: Sequence[Partition]) -> list[str]:
+    return [partition.name for partition in partitions]
+
+
+def _levels(partitions: Sequence[Partition | str], labels: Sequence[str]) -> tuple[Partition, ...]:
+    levels = parse_all(partitions, labels)
+    if len(levels) < 2:
+        raise PartitionError(f"partitions={brief(partitions)}: the chain rule needs two at least, from coarse to fine")
+    return levels
+
+
+def _positions(profiles: xr.Dataset, wanted: Sequence[Partition]) -> list[int]:
+    """Where partitions of these sides and priors are among those of the profiles."""
+    known = {(one.sides, one.prior): i for i, one in reversed([*enumerate(stored_partitions(profiles))])}
+    for partition in wanted:
+        if (partition.sides, partition.prior) not in known:
+            raise SpecentError(
+                f"source holds no profile of {partition.name!r}; make it with the partitions of "
+                "specent.analysis.splits, or give the trajectories"
+            )
+    return [known[partition.sides, partition.prior] for partition in wanted]
+
+
+def _refuse_other_prior(
+    profiles: xr.Dataset, levels: Sequence[Partition], at: Sequence[int], label_prior: Mapping[str, float] | None
+) -> None:
+    """Raise if profiles were made with other priors of the labels than those by which splits are weighed."""
+    total = (profiles["entropy"] + profiles["mutual_information"]).isel(time=-1, partition=list(at))
+    made = total.transpose("partition", ...).values.reshape(len(levels), -1)[:, 0]
+    for partition, bits in zip(levels, made, strict=True):
+        labels = partition.labels
+        prior = [1.0 if label_prior is None else label_prior[label] for label in labels]
+        expected = float(entr(partition.weights(labels, prior).sum(axis=1)).sum()) * BITS_PER_NAT
+        if abs(bits - expected) > 1e-3:
+            raise SpecentError(
+                f"label_prior: partition {partition.name!r} starts at {bits:.4g} bit in source, and at {expected:.4g} "
+                "by these priors; give those with which the profiles were made"
+            )
+
+
+def _with_replicates(profiles: xr.Dataset, quantity: str) -> xr.DataArray:
+    """The estimate at index 0 of ``replicate``, and replicates after it, if there are any."""
+    estimate = profiles[quantity].expand_dims("replicate")
+    name = f"{quantity}_replicate"
+    if name not in profiles or bootstrap.distinct_replicates(profiles) < bootstrap.FEWEST:
+        return estimate
+    replicates = profiles[name].astype(np.float64).drop_vars("replicate", errors="ignore")
+    return xr.concat([estimate, replicates], "replicate", join="exact")
+
+
+def _budget(
+    whole: xr.DataArray, quantity: str, levels: Sequence[Partition], nodes: Sequence[Split], confidence: float
+) -> dict[str, xr.DataArray]:
+    """What splits contribute, what that makes, and what is missing; of the levels first and the splits after them."""
+    count = len(levels)
+    share = xr.DataArray([node.share for node in nodes], dims="split")
+    contribution = whole.isel(partition=slice(count, None)).rename(partition="split") * share
+    names = _names(levels)
+    rank = np.array([names.index(node.level) for node in nodes])
+    down_to = xr.DataArray((rank <= np.arange(count)[:, None]).astype(np.float64), dims=("level", "split"))
+    budget = (contribution * down_to).sum("split")
+    gap = whole.isel(partition=slice(0, count)).rename(partition="level") - budget
+    suffix, units = ("", "bit") if quantity == "entropy" else ("_rate", "bit per unit of the rate axis")
+    texts = {
+        "contribution": f"{quantity.replace('_', ' ')} of the split, times its prior",
+        "budget": "sum of the contributions down to the level",
+        "gap": f"{quantity.replace('_', ' ')} of the level less its budget",
+    }
+    variables: dict[str, xr.DataArray] = {}
+    for name, values in zip(texts, (contribution, budget, gap), strict=True):
+        estimate = values.isel(replicate=0)
+        ends = [xr.full_like(estimate, np.nan)] * 2
+        if values.sizes["replicate"] > 1:
+            ends = [*bootstrap.bounds(values, confidence)]
+        for end, array in zip(("", "_lower", "_upper"), (estimate, *ends), strict=True):
+            words = f"{end[1:]} bound of the {texts[name]}" if end else texts[name]
+            variables[f"{name}{suffix}{end}"] = array.assign_attrs(units=units, long_name=words)
+    return variables
