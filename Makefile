@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # the demonstration needs less than the tests: no checkers, no test runner
 DEMO := $(VENV)/.demo
+# the documentation needs what builds it beside what the demonstration does
+DOCS := $(VENV)/.docs
 # Workers that run the tests. Each computes with one thread, so that they do not fight over the cores.
 PYTEST_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
@@ -13,12 +15,16 @@ COVERAGE ?=
 # The tests start many processes; each would compile the package again where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-faults test-kernels lint bench docs clean
+.PHONY: demo test suite test-faults test-kernels lint style types bench docs clean
 
 demo: $(DEMO)
 	$(BIN)/specent run quickstart --folder demo --overwrite
 
-test: lint
+# Types are checked beside the tests: without its cache mypy takes a minute of one core, and the tests wait at times.
+test: style
+	$(MAKE) --no-print-directory --jobs=2 types suite
+
+suite: $(STAMP)
 	OMP_NUM_THREADS=1 $(PYTEST) $(if $(COVERAGE),--cov --cov-report=term)
 
 # Faults in their long form: hundreds of kills and thousands of mutations, where the tests above make do with a few.
@@ -42,9 +48,13 @@ test-kernels: $(STAMP)
 on_kernel = OPENBLAS_CORETYPE=$(1) ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=$(2) OPENBLAS_NUM_THREADS=$(2) \
 	$(PYTEST) -q -k "not ($(LEFT_OUT))" $(NUMERICAL)
 
-lint: $(STAMP)
+lint: style types
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 
 # What two cores do in a quarter of an hour; the options of a benchmark make it larger. `make bench CUDA=--cuda` is for a GPU.
@@ -52,20 +62,26 @@ CUDA ?=
 bench: $(STAMP)
 	$(BIN)/python benchmarks $(CUDA)
 
-docs: $(STAMP)
-	$(BIN)/pip install --quiet --editable ".[docs]" --constraint constraints.txt
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -W --keep-going -j 2 -b html docs docs/_build/html
 
 clean:
 	rm -rf $(VENV) build dist demo docs/_build docs/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+
+# Python compiles a module when it is imported first; pip would compile all of them, of which few are ever imported
+INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(DEMO): $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --editable ".[demo]" --constraint constraints.txt
+	$(INSTALL) --editable ".[demo]"
 	touch $@
 
+$(DOCS): $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) --editable ".[demo,docs]"
+	touch $@ $(DEMO)
+
 $(STAMP): $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	$(INSTALL) --editable ".[dev]"
 	touch $@ $(DEMO)

@@ -18,14 +18,18 @@ UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def test_no_character_of_unicode_acts_or_hides() -> None:
+    written_out = {}
     for letter in map(chr, range(sys.maxunicode + 1)):
-        shown = visible(letter)
-        if unicodedata.category(letter) in UNSEEN:
+        shown, category = visible(letter), unicodedata.category(letter)
+        if category in UNSEEN:
             assert shown.isascii(), hex(ord(letter))
             assert shown.isprintable(), hex(ord(letter))
-            assert ast.literal_eval(f"'{shown}'") == letter
+            written_out[letter] = shown
         else:
-            assert shown == letter or (shown.isascii() and unicodedata.category(letter) in ("Mn", "Lo", "So"))
+            assert shown == letter or (shown.isascii() and category in ("Mn", "Lo", "So"))
+    # as Python reads it, each is the character it stands for; one list is read in a tenth of the time of its entries
+    read = ast.literal_eval("[" + ",".join(f"'{shown}'" for shown in written_out.values()) + "]")
+    assert read == list(written_out)
 
 
 @pytest.mark.parametrize("text", ["", "plain", "dög | 猫", "a\\b", "n\u00a0b", "1\u2009000", "e\u0301"])

@@ -25,7 +25,7 @@ HEAVY = {
     "holoviews",
     "bokeh",
     "panel",
-    "hvplot",
+    "matplotlib",
     "cyclopts",
     "sklearn",
     "PIL",
@@ -45,7 +45,7 @@ FLOORS = (
     {"training", "sampling", "analysis"},
     {"diagnostics", "quality", "plotting"},
     {"runs"},
-    {"studies"},
+    {"studies", "explorer"},
     {"command"},
 )
 # what a part may not see although it stands below
@@ -64,10 +64,15 @@ HALVES = {
     "entropy": {"evidence", "analysis.entropy", "plotting.curves"},
     "production": {"evidence", "analysis.production"},
     "scaling": {"analysis.scaling", "plotting.fits"},
+    "tree": {"analysis.hierarchy", "plotting.tree"},
+    "reliability": {"analysis.judgements", "plotting.reliability"},
+    # the noise of a grid in one paper, of an axis in another
+    "rescaled": {"analysis.grids", "plotting.rescaling"},
     # the function and the command that calls it
     "check": {"diagnostics.model_check", "command.check"},
     "convert": {"models.edm2.conversion", "command.archives"},
     "describe": {"archive.describing", "command.archives"},
+    "explore": {"explorer.serving", "command.explore"},
     # of the structure, of the values too, and the command
     "validate": {"schema.validation", "archive.opening", "command.archives"},
     "merge": {"archive.merging", "command.runs"},
@@ -87,7 +92,8 @@ LIBRARIES = {
     "quality": {"torch", "transformers"},
     "diagnostics": {"torch"},
     "runs": {"distributed", "torch"},
-    "plotting": {"holoviews", "bokeh", "panel", "hvplot", "PIL"},
+    "plotting": {"holoviews", "bokeh", "panel", "matplotlib", "PIL"},
+    "explorer": {"bokeh", "holoviews", "panel"},
     "studies": {"torch"},
     "command": {"cyclopts"},
 }
@@ -283,6 +289,8 @@ print(*sys.modules)
     alone, names, all_light = (line.split() for line in done.stdout.splitlines())
     assert not {name for name in alone if name.partition(".")[0] in HEAVY | {"xarray", "scipy", "numpy"}}
     assert names == ["specent.errors", "specent.guidance", "specent.evidence", "specent.partitions"]
+    # half a second of every process
+    assert "scipy.stats" not in all_light
     # pandas, beneath xarray, imports pyarrow by itself where it is installed
     assert not set(all_light) & (HEAVY - {"pyarrow"})
 

@@ -22,6 +22,7 @@ from cyclopts import CycloptsError
 
 from specent.command import archives as archives
 from specent.command import check as check
+from specent.command import explore as explore
 from specent.command import plot as plot
 from specent.command import run as run
 from specent.command import runs as runs
@@ -50,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _termination(), _plain_warnings():
             app(tokens, exit_on_error=False, print_error=False)
-            sys.stdout.flush()
+            # None where whoever began the program closed it, as the shell does for >&-
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except SpecentError as error:
         return _failed(error, error, 1)
     except CycloptsError as error:

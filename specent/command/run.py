@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from difflib import get_close_matches
-from inspect import cleandoc
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ from cyclopts.config import Dict as ConfigDict
 
 from specent import studies
 from specent.arguments import brief
-from specent.command.interface import OPTIONS, app
+from specent.command.interface import OPTIONS, Flowing, app, flowing
 from specent.command.plans import SUFFIXES, plan_app
 from specent.errors import SpecentError, visible
 from specent.untrusted import toml_of_file
@@ -109,8 +108,9 @@ def recipe_app(module: ModuleType, name: str) -> App:
     command_line = App(
         name=f"specent run {name}",
         usage=f"Usage: specent run {name} [--flag value ...] [--config FILE.toml]",
-        help=_reflowed(module.__doc__ or ""),
+        help=flowing(module.__doc__ or ""),
         help_format="plaintext",
+        help_formatter=Flowing(),
         help_epilogue=_RECIPE_EPILOGUE,
         version_flags=(),
         default_command=command,
@@ -121,11 +121,6 @@ def recipe_app(module: ModuleType, name: str) -> App:
     )
     command_line["--help"].group = OPTIONS
     return command_line
-
-
-def _reflowed(text: str) -> str:
-    """Paragraphs as single lines, for the width of the terminal to break."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in cleandoc(text).split("\n\n"))
 
 
 def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

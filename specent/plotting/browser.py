@@ -17,7 +17,9 @@ _FLAGS = (
     "--disable-component-update", "--disable-extensions", "--no-first-run", "--no-default-browser-check",
     "--force-color-profile=srgb", "--virtual-time-budget=20000",
 )  # fmt: skip
-_WIDTH = 1100
+# of the window of the first picture: most pages of a few figures fit, others need a second one
+_WIDTH, _HEIGHT = 1100, 4000
+_MARGIN, _MOST_PIXELS = 48, 16000
 # in some versions of the browser the page is somewhat lower than its window
 _SLACK = 200
 
@@ -40,23 +42,8 @@ def browser() -> str:
     )
 
 
-def size(page: Path, folder: Path) -> tuple[int, int]:
-    """Width and height of the content of a page in pixels, which the page writes into its own body once it is drawn.
-
-    Raises
-    ------
-    SpecentError
-        If the browser fails or does not draw the page.
-    """
-    text = _browse(folder, "--dump-dom", f"--window-size={_WIDTH},900", page.as_uri())
-    match = re.search(r'<body[^>]*data-width="(\d+)"[^>]*data-height="(\d+)"', text)
-    if match is None:
-        raise SpecentError("the browser did not draw the page; write a page ending in .html and open it to see why")
-    return int(match[1]), int(match[2])
-
-
-def screenshot(page: Path, folder: Path, width: int, height: int, scale: float) -> Path:
-    """A picture of the upper left `width` by `height` pixels of a page.
+def screenshot(page: Path, folder: Path, scale: float) -> Path:
+    """A picture of a page, cut to its content, whose size the page writes into its own body once it is drawn.
 
     Parameters
     ----------
@@ -64,8 +51,6 @@ def screenshot(page: Path, folder: Path, width: int, height: int, scale: float) 
         The page.
     folder : Path
         Folder for the picture and the profile of the browser.
-    width, height : int
-        Pixels of the page.
     scale : float
         Pixels of the picture per pixel of the page; less if the picture would be too high for the browser.
 
@@ -77,18 +62,34 @@ def screenshot(page: Path, folder: Path, width: int, height: int, scale: float) 
     Raises
     ------
     SpecentError
-        If the browser fails.
+        If the browser fails or does not draw the page.
     """
     picture = folder / "page.png"
-    # beyond this many pixels on a side browsers give up
-    scale = min(scale, 16000 / (height + _SLACK))
-    window = f"--window-size={max(width, _WIDTH)},{height + _SLACK}"
-    _browse(folder, f"--screenshot={picture}", window, f"--force-device-scale-factor={scale}", page.as_uri())
-    if not picture.is_file():
-        raise SpecentError("the browser made no picture; write a page ending in .html instead")
+    window = (_WIDTH, _HEIGHT)
+    for _ in range(2):
+        # beyond this many pixels on a side browsers give up
+        drawn = min(scale, _MOST_PIXELS / window[1])
+        options = (f"--window-size={window[0]},{window[1]}", f"--force-device-scale-factor={drawn}")
+        width, height = _size(_browse(folder, "--dump-dom", f"--screenshot={picture}", *options, page.as_uri()))
+        # the page adds a margin to what it needs, which is never less than the window
+        needed = (window[0] if width - _MARGIN <= window[0] else width, max(window[1], height + _SLACK))
+        if not picture.is_file():
+            raise SpecentError("the browser made no picture; write a page ending in .html instead")
+        if needed == window:
+            break
+        window = needed
     with Image.open(picture) as whole:
-        whole.crop((0, 0, round(width * scale), min(whole.height, round(height * scale)))).save(picture)
+        ends = min(whole.width, round(width * drawn)), min(whole.height, round(height * drawn))
+        whole.crop((0, 0, *ends)).save(picture)
     return picture
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height of the content of a page, as the page wrote them into its text."""
+    match = re.search(r'<body[^>]*data-width="(\d+)"[^>]*data-height="(\d+)"', text)
+    if match is None:
+        raise SpecentError("the browser did not draw the page; write a page ending in .html and open it to see why")
+    return int(match[1]), int(match[2])
 
 
 def _browse(folder: Path, *arguments: str) -> str:

@@ -9,27 +9,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import holoviews as hv
 import numpy as np
 import xarray as xr
 
+from specent import arguments
+from specent.errors import SpecentError
 from specent.partitions import NULL
-from specent.plotting import style, texts
-from specent.plotting.curves import entropy, in_view, rate, stretch
+from specent.plotting import page_statistics, style, texts
+from specent.plotting.comparison import ESTIMATOR_NAMES
+from specent.plotting.curves import entropy, rate
 from specent.plotting.derived import with_summaries
 from specent.plotting.fits import scaling
 from specent.plotting.guidance_effect import guidance_effect
 from specent.plotting.marks import axes_of, reachable
 from specent.plotting.notes import disagreements
+from specent.plotting.pair_levels import Pairs
 from specent.plotting.pairs import pair_matrix
 from specent.plotting.quality import quality
+from specent.plotting.raster import final_pictures
 from specent.plotting.rescaling import rescaled
+from specent.plotting.samples import samples
 from specent.plotting.select import Names, definitions, families, indices, select, select_each, series
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import windows
+from specent.plotting.tree import tree
+from specent.plotting.views import stretch
 from specent.schema import KINDS
 
+_SINGLE = "one against the rest"
 Figures = Iterator[Any]
-Portion = tuple[list[xr.Dataset], str, dict[str, Any]]
+Portion = tuple[list[xr.Dataset], str, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,14 @@ class Section:
                 select_each(parts, **{dim: names})
         return cls(_by_kind(parts + runs), axis, named)
 
+    @property
+    def every(self) -> list[xr.Dataset]:
+        """All datasets, kind by kind."""
+        return [one for group in self.datasets.values() for one in group]
+
     def with_summaries(self, *, progress: bool) -> Section:
         """The section with the speciation and scaling of its profiles."""
-        datasets = [one for group in self.datasets.values() for one in group]
-        return replace(self, datasets=_by_kind(with_summaries(datasets, progress=progress)))
+        return replace(self, datasets=_by_kind(with_summaries(self.every, progress=progress)))
 
 
 def _by_kind(datasets: Sequence[xr.Dataset]) -> dict[str, list[xr.Dataset]]:
@@ -74,12 +88,23 @@ def _kind(dataset: xr.Dataset) -> str:
 
 def _entropies(section: Section) -> Figures:
     for part, heading, view in _portions(section, "entropy", "path", section.axis or "log_snr"):
-        yield entropy(part, section.axis or "log_snr", title=heading).opts(**view)
+        figure = entropy(part, section.axis or "log_snr", view=view)
+        yield _with_line(figure, heading)
 
 
 def _rates(section: Section) -> Figures:
     for part, heading, view in _portions(section, "entropy_rate", "denoiser_gap", section.axis):
-        yield rate(part, section.axis, title=heading).opts(**view)
+        yield _with_line(rate(part, section.axis, view=view), heading)
+
+
+def _with_line(figure: Any, line: str) -> Any:
+    """The figure with a line under its title, which asks what it answers: of which partitions and estimator it is."""
+    if not line:
+        return figure
+    question, *notes = str(hv.Store.lookup_options("bokeh", figure, "plot").kwargs["title"]).split("\n")
+    # the heading of several panels is HTML
+    text = style.heading_of_panels(line) if isinstance(figure, hv.Layout) else line
+    return figure.opts(title=style.TitleText("\n".join([question, text, *notes])))
 
 
 def _portions(section: Section, name: str, best: str, axis: str | None) -> Iterator[Portion]:
@@ -92,16 +117,15 @@ def _portions(section: Section, name: str, best: str, axis: str | None) -> Itera
             together = [part, *(_common_partitions(one, part) for one in group[1:])]
             if _count(together, name):
                 few, note = _best_estimator(together, name, best, section)
-                for some, setting in _by_guidance(few, name):
-                    words = (title if len(set(titles)) > 1 else "", family, note, setting)
-                    yield some, ", ".join(word for word in words if word), view
+                words = (title if len(set(titles)) > 1 else "", family, note)
+                yield few, ", ".join(word for word in words if word), view
 
 
-def _view(group: list[xr.Dataset], axis: str) -> dict[str, Any]:
-    """Options that bring the stretch on which any entropy of the group changes into view."""
+def _view(group: list[xr.Dataset], axis: str) -> tuple[float, float] | None:
+    """The stretch on which any entropy of the group changes."""
     log = any(style.logarithmic(one, axis) for one in group)
     curves = [curve for one in group if _count([one], "entropy") for curve in series(one, "entropy", axis)]
-    return in_view(stretch(curves, log), log) if curves else {}
+    return stretch(curves, log) if curves else None
 
 
 def _with_references(profiles: list[xr.Dataset]) -> list[list[xr.Dataset]]:
@@ -129,13 +153,15 @@ def _sweep(dataset: xr.Dataset) -> bool:
 
 def _common_partitions(dataset: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
     """The partitions of `dataset` that `other` holds too, with the same sides and priors."""
-    known = [one for one in definitions(other) if one is not None]
+    known = {one for one in definitions(other) if one is not None}
     return dataset.isel(partition=[i for i, one in enumerate(definitions(dataset)) if one in known])
 
 
 def _by_family(dataset: xr.Dataset) -> Iterator[tuple[xr.Dataset, str]]:
     family = families(dataset)
-    for one in dict.fromkeys(family):
+    # a few classes, each against the others, say more than all of them at once
+    few = 1 < family.count(_SINGLE) <= len(style.LONG_PALETTE)
+    for one in sorted(dict.fromkeys(family), key=lambda name: few and name != _SINGLE):
         members = [i for i, other in enumerate(family) if other == one]
         name = str(dataset["partition"].values[members[0]])
         heading = name if len(members) == 1 and name != "full" else one.capitalize()
@@ -153,19 +179,7 @@ def _best_estimator(together: list[xr.Dataset], name: str, best: str, section: S
         or _count(together, name) <= style.EASY
     ):
         return together, ""
-    return [together[0].sel(estimator=few), *together[1:]], f"estimator {best}"
-
-
-def _by_guidance(together: list[xr.Dataset], name: str) -> Iterator[tuple[list[xr.Dataset], str]]:
-    """Setting by setting, where all of them would make too many curves; medians stay together to be compared."""
-    settings = [str(value) for value in together[0]["guidance"].values]
-    if len(settings) == 1 or not style.EASY < _count(together, name) <= style.MOST_CURVES:
-        yield together, ""
-        return
-    for setting in settings:
-        some = [one.sel(guidance=[setting]) for one in together if setting in one["guidance"].values]
-        if _count(some, name):
-            yield some, setting
+    return [together[0].sel(estimator=few), *together[1:]], f"estimator {ESTIMATOR_NAMES.get(best, best)}"
 
 
 def _count(datasets: list[xr.Dataset], name: str) -> int:
@@ -197,8 +211,7 @@ def _windows(section: Section) -> Figures:
                 continue
             (few,), note = _best_estimator([part], "half_entropy", "path", section)
             words = (whose if len(set(titles)) > 1 else "", heading, note)
-            title = ", ".join(word for word in words if word) or None
-            yield windows(few, _axis(part, section.axis), title=title)
+            yield _with_line(windows(few, _axis(part, section.axis)), ", ".join(word for word in words if word))
 
 
 def _matrices(section: Section) -> Figures:
@@ -207,10 +220,9 @@ def _matrices(section: Section) -> Figures:
         if len(_pairs(spec)) < 3 or _sweep(spec):
             continue
         part = spec.isel(partition=_pairs(spec))
-        for setting in range(part.sizes["guidance"]):
-            one = part.isel(guidance=[setting])
-            if _count([one], "half_entropy"):
-                yield pair_matrix(one, _axis(one, section.axis))
+        if _count([part], "half_entropy"):
+            estimator = part["estimator"].values if "estimator" in section.selection else None
+            yield pair_matrix(part, estimator=estimator)
 
 
 def _pairs(dataset: xr.Dataset) -> list[int]:
@@ -220,6 +232,19 @@ def _pairs(dataset: xr.Dataset) -> list[int]:
 def _axis(spec: xr.Dataset, axis: str | None) -> str | None:
     """The axis of the page where the summary can be read on it, otherwise the natural one."""
     return axis if axis is not None and reachable(spec, axis) else None
+
+
+def _trees(section: Section) -> Figures:
+    runs = next((one for one in section.datasets["trajectories"] if final_pictures(one)[0] is not None), None)
+    for spec in section.datasets["speciation"]:
+        timed = style.schedule_of(spec) is not None
+        if not _pairs(spec) or _sweep(spec) or (axes_of(spec) == ["time"] and not timed):
+            continue
+        pairs = Pairs.of(spec)
+        # fewer than three labels, or only some of their pairs, make no tree
+        if len(pairs.labels) > 2 and pairs.complete and _count([spec.isel(partition=pairs.partitions)], "half_entropy"):
+            axis = section.axis if section.axis != "time" or timed else None
+            yield tree(spec, runs, axis or "sigma")
 
 
 def _scalings(section: Section) -> Figures:
@@ -251,6 +276,12 @@ def _curves_above(runs: xr.Dataset, profiles: xr.Dataset, section: Section) -> d
     return {"partition": names or [str(profiles["partition"].values[0])]}
 
 
+def _sample_grids(section: Section) -> Figures:
+    for runs in section.datasets["trajectories"]:
+        if final_pictures(runs)[0] is not None:
+            yield samples(runs, guidance=section.selection.get("guidance"))
+
+
 def _guidance_effects(section: Section) -> Figures:
     for diff in section.datasets["differences"]:
         # over selected partitions the summaries would be those of all: such are drawn one by one
@@ -272,7 +303,10 @@ def _disagreements(section: Section) -> list[str]:
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure of a page: how it is drawn from a section, how to read it, and what else is to be said of a section."""
+    """A figure of a page: how it is drawn from a section, how to read it, and what else is to be said of a section.
+
+    The first sentence of the caption stands beside the figure, the others are folded.
+    """
 
     draw: Callable[[Section], Figures]
     caption: str
@@ -285,11 +319,51 @@ PAGE_FIGURES: dict[str, PageFigure] = {
     "rescaled": PageFigure(_rescaled, texts.RESCALED),
     "windows": PageFigure(_windows, texts.WINDOWS),
     "pair_matrix": PageFigure(_matrices, texts.PAIR_MATRIX),
+    "tree": PageFigure(_trees, texts.TREE),
     "scaling": PageFigure(_scalings, texts.SCALING),
     "predictions": PageFigure(_strips, texts.PREDICTIONS),
+    "samples": PageFigure(_sample_grids, texts.SAMPLES),
+    "posteriors": PageFigure(
+        lambda one: page_statistics.posterior_figures(one.datasets, one.axis, one.selection), page_statistics.POSTERIORS
+    ),
+    "reliability": PageFigure(
+        lambda one: page_statistics.reliability_figures(one.datasets, one.axis, one.selection),
+        page_statistics.RELIABILITY,
+    ),
+    "paths": PageFigure(
+        lambda one: page_statistics.path_figures(one.datasets, one.axis, one.selection), page_statistics.PATHS
+    ),
+    "disagreement": PageFigure(
+        lambda one: page_statistics.disagreement_figures(_with_references(one.datasets["profiles"]), one.axis),
+        page_statistics.DISAGREEMENT,
+    ),
+    "class_production": PageFigure(
+        lambda one: page_statistics.class_figures(one.datasets, one.axis), page_statistics.CLASS_PRODUCTION
+    ),
     "guidance_effect": PageFigure(_guidance_effects, texts.GUIDANCE_EFFECT),
     "quality": PageFigure(_qualities, texts.QUALITY),
 }
 
 FIGURES = tuple(PAGE_FIGURES)
 """Names of the figures a page can hold, in their order."""
+
+
+def figure_names(figures: Names) -> tuple[str, ...]:
+    """The figures that are named, or all where None is.
+
+    Raises
+    ------
+    SpecentError
+        If a name is unknown, or there is none.
+
+    Examples
+    --------
+    >>> figure_names("rate"), figure_names(None) == FIGURES
+    (('rate',), True)
+    """
+    if figures is None:
+        return FIGURES
+    names = (figures,) if isinstance(figures, str) else tuple(arguments.names(figures, "figures"))
+    if not names or any(name not in FIGURES for name in names):
+        raise SpecentError(f"figures={list(names)!r}: choose from {', '.join(FIGURES)}")
+    return names

@@ -1,15 +1,14 @@
 """Profiles as curves with interval bands: entropy, its rate, mutual information.
 
-Colour tells partitions, guidance settings and ambient dimensions apart, the dash the estimators; exact references are
-black and dashed. Runs that are compared take the first of colour, dash and width of the line that nothing else needs:
-the colour where there is one partition, setting and dimension, the dash where there is one estimator, otherwise the
-width.
+Colour tells apart what is compared, the line style the estimators; `specent.plotting.comparison` has the rules. Exact
+references are thin and dashed in the colour of their partition. Up to four curves show their intervals as bands, of
+more only the one under the pointer does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import holoviews as hv
@@ -17,14 +16,23 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from specent import arguments
 from specent.errors import SpecentError
-from specent.plotting import style
+from specent.plotting import labels, noise_axis, style
+from specent.plotting.bands import BandUnderPointer
+from specent.plotting.comparison import Comparison, CurvePanel, bundles, table, without_coinciding
+from specent.plotting.marks import marks_on_curves
 from specent.plotting.notes import short_notes
-from specent.plotting.select import Names, Series, label, select_each, series_of_all, varying
+from specent.plotting.select import Names, Series, label, select_each, series_of_all
+from specent.plotting.titles import in_words, short_name
+from specent.plotting.views import heights, in_order, stretch
 from specent.schema import need
 
 Array = NDArray[np.float64]
 Profiles = xr.Dataset | Sequence[xr.Dataset]
+
+MOST_BANDS = 4
+"""Of more curves than this the interval is drawn of the one under the pointer only."""
 
 
 def entropy(
@@ -37,27 +45,35 @@ def entropy(
     dimension: Names = None,
     run: Names = None,
     title: str | None = None,
+    view: tuple[float, float] | None = None,
+    data: bool = False,
 ) -> Any:
-    """Conditional entropy H[Z|X_t] in bits against a noise axis, one curve per partition, estimator and setting.
+    """Conditional entropy H[Z|X_t] in bits against a noise axis.
 
     Parameters
     ----------
     prof : Dataset or sequence of Dataset
         Of kind ``profiles``. Several are drawn together, for instance a measured and an exact one; where they hold
-        curves of the same names, the legend names the dataset of each by its title or number.
+        curves of the same names, the dataset of each is named by its title or number.
     axis : {"log_snr", "sigma", "log_sigma", "time"}
-        Horizontal axis; "sigma" is the noise level sigma/alpha on a logarithmic scale.
+        Horizontal axis, on which generation runs to the right; "sigma" is the noise level sigma/alpha.
     partition, estimator, guidance, dimension, run : str or sequence, optional
-        Names of what is drawn; all by default.
+        Names of what is drawn; all by default. The first of dimension, partition, guidance and run of which there are
+        several is told apart by colour; the others have a panel each.
     title : str, optional
-        Title of the figure.
+        Title of the figure; what it shows in words by default.
+    view : tuple of float, optional
+        Smallest and largest position in view; by default the stretch on which the curves change. The rest can be panned
+        to.
+    data : bool
+        Return the numbers behind the figure instead of the figure.
 
     Returns
     -------
-    holoviews.Overlay
-        Curves and bands. More than 30 curves are replaced by medians over the partitions, with a dark band between the
-        quartiles and a pale one between the extremes; the title says so. What is in view is the stretch on which the
-        curves change; the rest can be panned to.
+    holoviews.Overlay, or holoviews.Layout of panels, or pandas.DataFrame
+        Curves and bands. More than 30 curves of a panel are replaced by medians over the partitions, with a dark band
+        between the quartiles and a pale one between the extremes; the title says so. As data a row for each point of
+        each curve: its names, its position, its value, ``lower`` and ``upper``, or the quantiles.
 
     Raises
     ------
@@ -70,12 +86,14 @@ def entropy(
     >>> mix = sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"])
     >>> truth = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(8), [sp.Partition.pair("a", "b")])
     >>> [type(part).__name__ for part in entropy(truth)]
-    ['Curve']
+    ['Segments', 'Scatter', 'Segments', 'Scatter', 'Curve']
+    >>> entropy(truth, "sigma", data=True).columns.tolist()
+    ['partition', 'guidance', 'estimator', 'sigma', 'entropy', 'lower', 'upper']
     """
     selection = {
         "partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension, "run": run,
     }  # fmt: skip
-    return _curves(prof, "entropy", axis, selection, title)
+    return _figure(prof, "entropy", axis, selection, title, view, data)
 
 
 def mutual_information(
@@ -88,13 +106,15 @@ def mutual_information(
     dimension: Names = None,
     run: Names = None,
     title: str | None = None,
+    view: tuple[float, float] | None = None,
+    data: bool = False,
 ) -> Any:
     """Mutual information I[Z;X_t] in bits against a noise axis; see `entropy` for the parameters.
 
     Returns
     -------
-    holoviews.Overlay
-        Curves and bands.
+    holoviews.Overlay, or holoviews.Layout of panels, or pandas.DataFrame
+        Curves and bands, or their numbers.
 
     Raises
     ------
@@ -104,7 +124,7 @@ def mutual_information(
     selection = {
         "partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension, "run": run,
     }  # fmt: skip
-    return _curves(prof, "mutual_information", axis, selection, title)
+    return _figure(prof, "mutual_information", axis, selection, title, view, data)
 
 
 def rate(
@@ -117,6 +137,8 @@ def rate(
     dimension: Names = None,
     run: Names = None,
     title: str | None = None,
+    view: tuple[float, float] | None = None,
+    data: bool = False,
 ) -> Any:
     """Entropy rate in bits per unit of the axis it was taken along, which the label names.
 
@@ -126,13 +148,13 @@ def rate(
         Of kind ``profiles``, all with the same ``rate_axis``.
     axis : {"log_snr", "sigma", "log_sigma", "time"}, optional
         Horizontal axis; the axis of the rate by default, over which the area under the curve is an entropy.
-    partition, estimator, guidance, dimension, run, title
+    partition, estimator, guidance, dimension, run, title, view, data
         As for `entropy`.
 
     Returns
     -------
-    holoviews.Overlay
-        Curves and bands.
+    holoviews.Overlay, or holoviews.Layout of panels, or pandas.DataFrame
+        Curves and bands, or their numbers.
 
     Raises
     ------
@@ -146,7 +168,7 @@ def rate(
     selection = {
         "partition": partition, "estimator": estimator, "guidance": guidance, "dimension": dimension, "run": run,
     }  # fmt: skip
-    return _curves(datasets, "entropy_rate", axis or axes[0], selection, title)
+    return _figure(datasets, "entropy_rate", style.axis_or(axis, axes[0]), selection, title, view, data)
 
 
 def _datasets(prof: Profiles, name: str) -> list[xr.Dataset]:
@@ -156,129 +178,125 @@ def _datasets(prof: Profiles, name: str) -> list[xr.Dataset]:
     return [need(one, "profiles", "prof", (name,)) for one in datasets]
 
 
-def _curves(prof: Profiles, name: str, axis: str, selection: dict[str, Names], title: str | None) -> Any:
+@dataclass(frozen=True)
+class _Frame:
+    """What the panels of a figure share: dimensions, limits in pixels and numbers, the noise axis, and marks on it."""
+
+    x: Any
+    height: Any
+    ends: tuple[float, float]
+    ylim: tuple[float, float]
+    size: tuple[int, int]
+    log: bool
+    options: dict[str, Any]
+    marks: tuple[list[Any], list[labels.MarkLegend]]
+
+
+def _figure(
+    prof: Profiles,
+    name: str,
+    axis: str,
+    selection: dict[str, Names],
+    title: str | None,
+    view: tuple[float, float] | None,
+    data: bool,
+) -> Any:
     datasets = _datasets(prof, name)
     style.heading(title)
+    arguments.flag(data, "data")
     parts = select_each(datasets, **selection)
     curves = series_of_all(parts, name, axis)
-    x, height = style.axis_dimension(axis), style.value_dimension(datasets[0], name)
-    note = ""
-    if len(curves) <= style.MOST_CURVES:
-        elements = _separate(curves, x, height)
-    else:
-        elements = _bundled(curves, x, height)
-        note = f"median, quartiles (dark), extremes (pale) of {len(curves)} curves"
+    comparison = Comparison.of(curves)
+    panels = comparison.panels(curves)
+    many = any(sum(not one.exact for one in panel.curves) > style.MOST_CURVES for panel in panels)
+    if data:
+        return table([one for panel in panels for one in panel.curves], axis, name, bundled=many)
     log = any(style.logarithmic(one, axis) for one in datasets)
-    heading = "; ".join(text for text in (title, note) if text)
-    lines = [heading, *(short_notes(parts, curves) if name == "entropy" else [])]
-    crosses, limits = _crosses(curves, x, height)
-    return hv.Overlay([*elements, *crosses]).opts(
-        **style.frame(**in_view(stretch(curves, log), log), **limits),
-        **style.legend(len({element.label for element in [*elements, *crosses]})),
-        title="\n".join(line for line in lines if line),
+    ends = stretch(curves, log) if view is None else in_order(view, log)
+    ylim = heights(curves, from_zero=name != "entropy_rate")
+    size = style.frame_size(len(panels))
+    x, height = style.axis_dimension(axis), style.value_dimension(datasets[0], name)
+    marks = marks_on_curves(parts, axis, ends, ylim, x, height)
+    whole = _Frame(x, height, ends, ylim, size, log, noise_axis.view(datasets[0], axis, ends), marks)
+    figures = [_panel(panel, comparison, whole, many) for panel in panels]
+    lines = [title or in_words(curves, name), *_remarks(parts, curves, name, ylim)]
+    if many:
+        lines.append(f"median, quartiles (dark), extremes (pale) of {len(curves)} curves")
+    heading = "\n".join(line for line in lines if line)
+    if len(figures) == 1:
+        return figures[0].opts(title=style.TitleText(heading))
+    return style.side_by_side(figures, [panel.title for panel in panels], heading)
+
+
+def _remarks(parts: list[xr.Dataset], curves: list[Series], name: str, ylim: tuple[float, float]) -> list[str]:
+    """What has to be said of the numbers of a figure."""
+    remarks = short_notes(parts, curves) if name == "entropy" else []
+    possible = [one.y[~one.impossible & np.isfinite(one.y)] for one in curves]
+    if name != "entropy_rate" and any(part.size and part.min() < -0.01 * ylim[1] for part in possible):
+        remarks.append("Below the axis: unbiased estimates of a number near 0 scatter to either side of it")
+    return remarks
+
+
+def _panel(panel: CurvePanel, comparison: Comparison, whole: _Frame, many: bool) -> Any:
+    """The curves of one panel with what names them."""
+    apart, alike = (panel.curves, {}) if many else without_coinciding(panel.curves)
+    drawn = CurvePanel(panel.title, apart)
+    elements, bands, names = _bundled(panel, whole) if many else _separate(drawn, comparison, whole)
+    crosses, inside = _crosses(panel.curves, whole)
+    hooks = [*whole.options["hooks"], names, *comparison.legend(drawn.curves, alike), *whole.marks[1]]
+    if len(bands) > MOST_BANDS and not many:
+        hooks.append(BandUnderPointer())
+        bands = []
+    options = {**whole.options, "hooks": hooks, "ylim": inside or whole.ylim}
+    width, height = whole.size
+    return hv.Overlay([*whole.marks[0], *bands, *elements, *crosses]).opts(
+        **style.frame(height=height) | {"frame_width": width} | options, show_legend=False
     )
 
 
-def _crosses(curves: Sequence[Series], x: Any, height: Any) -> tuple[list[Any], dict[str, Any]]:
-    """Marks on impossible values, and limits that keep the others in view; marks beyond stand at the limits."""
+def _crosses(curves: Sequence[Series], whole: _Frame) -> tuple[list[Any], tuple[float, float] | None]:
+    """Marks on impossible values, and limits that hold them; marks beyond the others stand at the limits."""
     if not any(one.impossible.any() for one in curves):
-        return [], {}
-    possible = np.concatenate([one.y[~one.impossible & np.isfinite(one.y)] for one in curves])
+        return [], None
     values = np.concatenate([one.y[one.impossible] for one in curves])
     positions = np.concatenate([one.x[one.impossible] for one in curves])
-    inside, limits = values, {}
-    if possible.size:
-        margin = 0.08 * (float(np.ptp(possible)) or 1.0)
-        low, high = float(possible.min()) - margin, float(possible.max()) + margin
-        inside, limits = np.clip(values, low + margin / 2, high - margin / 2), {"ylim": (low, high)}
-    crosses = hv.Scatter((positions, inside, values), x, [height, hv.Dimension("value")], label="impossible value")
-    tips = [("impossible value", "@value"), (x.name, f"@{{{x.name}}}")]
+    low, high = whole.ylim
+    margin = 0.04 * (high - low)
+    low, high = (low - 2 * margin if values.min() < low else low), high + margin
+    inside = np.clip(values, low + margin, high - margin)
+    crosses = hv.Scatter(
+        (positions, inside, values), whole.x, [whole.height, hv.Dimension("value")], label="impossible value"
+    )
+    tips = [("impossible value", "@value"), (whole.x.name, f"@{{{whole.x.name}}}")]
     crosses.opts(marker="x", color="#666666", size=9, line_width=2, tools=["hover"], hover_tooltips=tips)
-    return [crosses], limits
+    return [crosses], (low, high)
 
 
-def stretch(curves: Sequence[Series], log: bool) -> tuple[float, float]:
-    """The part of the axis on which a curve is more than 3 % of its range away from both its ends.
-
-    A tenth is added on either side, as far as there are values; where nothing changes it is the whole axis.
-    """
-    whole = np.concatenate([one.x for one in curves])
-    busy = [one.x[_changing(np.where(one.impossible, np.nan, one.y))] for one in curves]
-    positions = np.concatenate(busy) if any(part.size > 1 for part in busy) else whole
-    low, high = (np.log if log else np.asarray)(np.array([positions.min(), positions.max()]))
-    ends = np.array([low, high]) + 0.1 * (high - low) * np.array([-1.0, 1.0])
-    first, last = np.clip(np.exp(ends) if log else ends, whole.min(), whole.max())
-    return float(first), float(last)
-
-
-def _changing(values: Array) -> NDArray[np.bool_]:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return np.zeros(values.shape, dtype=bool)
-    near = 0.03 * np.ptp(finite)
-    away: NDArray[np.bool_] = (np.abs(values - finite[0]) > near) & (np.abs(values - finite[-1]) > near)
-    return away
-
-
-def in_view(ends: tuple[float, float], log: bool) -> dict[str, Any]:
-    """Options of a figure of which a stretch of the axis is in view."""
-    return {"xlim": ends, **style.noise_axis(np.array(ends), log)}
-
-
-def _separate(curves: list[Series], x: Any, height: Any) -> list[Any]:
-    """Every curve for itself: bands first, so that no band hides a curve."""
-    lines = _lines(curves)
-    # many black references would bury the curves they belong to, and share an entry of the legend
-    crowded = len(curves) > style.EASY
-    faints = [crowded and line.colour == style.EXACT for line in lines]
-    dims = varying([one.names for one, faint in zip(curves, faints, strict=True) if not faint])
-    bands, elements = [], []
-    for one, line, faint in zip(curves, lines, faints, strict=True):
-        text = "exact" if faint else label(one.names, dims)
-        if one.bounded and not faint:
-            bands.append(_band(one, text, x, height, line.colour))
-        elements.append(curve(one, text, x, height, replace(line, width=0.8) if faint else line))
-    return bands + elements
-
-
-def _lines(curves: list[Series]) -> list[style.Stroke]:
-    """Colour, dash and width of every curve, by the rule at the top of this module."""
-    measured = [one for one in curves if not one.exact]
-    keys = _line_keys(measured or curves)
-    colours, dashes, widths = (list(dict.fromkeys(key[part] for key in keys)) for part in range(3))
-    # ambient dimensions are an ordered scale
-    ordered = len({one.names.get("dimension") for one in measured or curves}) == len(colours) > 1
-    hues = style.colours(len(colours), ordered)
-    thickness = np.linspace(1.2, 3.6, len(widths)) if len(widths) > 1 else [2.2]
-    lines = []
-    for colour, dash, width in keys:
-        # a palette used up starts again with another dash
-        turn = 0 if ordered else colours.index(colour) // len(style.PALETTE)
-        number = dashes.index(dash) + turn * len(dashes)
-        lines.append(
-            style.Stroke(
-                hues[colours.index(colour)],
-                style.DASHES[number % len(style.DASHES)],
-                float(thickness[widths.index(width)]),
-            )
-        )
-    line_of = iter(lines)
-    return [style.REFERENCE if one.exact and measured else next(line_of) for one in curves]
-
-
-def _line_keys(curves: Sequence[Series]) -> list[tuple[tuple[str | None, ...], str | None, str | None]]:
-    """What decides the colour, the dash and the width of every curve."""
-    keys = [tuple(one.names.get(dim) for dim in ("dimension", "partition", "guidance")) for one in curves]
-    estimators = [one.names.get("estimator") for one in curves]
-    runs = [one.names.get("run") for one in curves]
-    alike = [None] * len(curves)
-    if len(set(runs)) == 1:
-        return list(zip(keys, estimators, alike, strict=True))
-    if len(set(keys)) == 1:
-        return list(zip([(run,) for run in runs], estimators, alike, strict=True))
-    if len(set(estimators)) == 1:
-        return list(zip(keys, runs, alike, strict=True))
-    return list(zip(keys, estimators, runs, strict=True))
+def _separate(
+    panel: CurvePanel, comparison: Comparison, whole: _Frame
+) -> tuple[list[Any], list[Any], labels.DirectLabels]:
+    """Every curve for itself, its band, and a label for every colour."""
+    dims = comparison.differing
+    elements, bands = [], []
+    for one in panel.curves:
+        text, line = label(one.names, dims), comparison.stroke(one)
+        if one.bounded and not one.exact:
+            bands.append(_band(one, text, whole.x, whole.height, line.colour))
+        elements.append(curve(one, text, whole.x, whole.height, line))
+    named = {comparison.key(one): one for one in reversed(panel.curves) if not one.exact or not comparison.measured}
+    if len(named) < 2 or comparison.ordered:
+        return elements, bands, labels.DirectLabels((), (), (), ())
+    first = [one for one in panel.curves if any(one is other for other in named.values())]
+    others = [one for one in panel.curves if not any(one is other for other in first)]
+    names = labels.direct_labels(
+        [(one.x, one.y) for one in first],
+        [short_name(comparison.key(one), one.family) for one in first],
+        [comparison.stroke(one).colour for one in first],
+        (whole.ends, whole.ylim, whole.size),
+        log=whole.log,
+        obstacles=[(one.x, one.y) for one in others],
+    )
+    return elements, bands, names
 
 
 def curve(one: Series, text: str, x: Any, height: Any, line: style.Stroke, scale: float = 1.0) -> Any:
@@ -303,28 +321,26 @@ def _band(one: Series, text: str, x: Any, height: Any, colour: str) -> Any:
     return band.opts(color=colour, fill_alpha=0.2, line_alpha=0.0)
 
 
-def _bundled(curves: list[Series], x: Any, height: Any) -> list[Any]:
+def _bundled(panel: CurvePanel, whole: _Frame) -> tuple[list[Any], list[Any], labels.DirectLabels]:
     """Medians over the partitions of one family, with bands between the quartiles and between the extremes."""
-    dims = [dim for dim in varying([one.names for one in curves]) if dim != "partition"]
-    groups: dict[tuple[str, str, bytes], list[Series]] = {}
-    for one in curves:
-        groups.setdefault((one.family, label(one.names, dims), one.x.tobytes()), []).append(one)
+    groups = bundles(panel.curves)
     if len(groups) > style.MOST_CURVES:
         raise SpecentError(
-            f"{len(curves)} curves make {len(groups)} medians, still more than {style.MOST_CURVES}; "
+            f"{len(panel.curves)} curves make {len(groups)} medians, still more than {style.MOST_CURVES}; "
             "select fewer with partition=, estimator=, guidance=, dimension= or run="
         )
-    medians = []
-    for (family, text, _), members in groups.items():
-        levels = np.quantile(np.stack([one.y for one in members]), [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)
-        name = ", ".join(part for part in (f"{family} ({len(members)})", text) if part)
-        names = {**members[0].names, "partition": family}
-        impossible = np.zeros(members[0].x.shape, dtype=bool)
-        medians.append((name, Series(names, family, members[0].x, levels[2], levels[1], levels[3], impossible), levels))
+    comparison = Comparison.of([group.median for group in groups])
     bands, elements = [], []
-    for (name, one, levels), line in zip(medians, _lines([one for _, one, _ in medians]), strict=True):
-        for low, high, alpha in ((levels[0], levels[4], 0.10), (levels[1], levels[3], 0.25)):
-            band = hv.Area((one.x, low, high), x, [height, hv.Dimension("upper")], label=name)
+    for group in groups:
+        line = comparison.stroke(group.median)
+        for low, high, alpha in ((0, 4, 0.10), (1, 3, 0.25)):
+            ends = (group.median.x, group.levels[low], group.levels[high])
+            band = hv.Area(ends, whole.x, [whole.height, hv.Dimension("upper")], label=group.name)
             bands.append(band.opts(color=line.colour, fill_alpha=alpha, line_alpha=0.0))
-        elements.append(curve(one, name, x, height, line))
-    return bands + elements
+        elements.append(curve(group.median, group.name, whole.x, whole.height, line))
+    medians = [group.median for group in groups]
+    names = labels.direct_labels(
+        [(one.x, one.y) for one in medians], [group.name for group in groups],
+        [comparison.stroke(one).colour for one in medians], (whole.ends, whole.ylim, whole.size), log=whole.log,
+    )  # fmt: skip
+    return elements, bands, names

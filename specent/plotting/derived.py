@@ -13,6 +13,19 @@ from specent.errors import SpecentError, SpecentWarning
 from specent.partitions import NULL, Partition
 from specent.plotting.select import Names, definitions, names_of, partition_name
 from specent.plotting.style import name_list
+from specent.schema import KINDS, need
+
+
+def of_any_kind(dataset: object) -> xr.Dataset:
+    """A dataset of the contract, whatever its kind.
+
+    Raises
+    ------
+    SpecentError
+        If it is none, with a hint of what it should be.
+    """
+    kind = dataset.attrs.get("specent_kind") if isinstance(dataset, xr.Dataset) else None
+    return need(dataset, kind if isinstance(kind, str) and kind in KINDS else "profiles", "datasets")
 
 
 def with_profiles(

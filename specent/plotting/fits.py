@@ -6,9 +6,11 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from specent import arguments
 from specent.errors import SpecentError
 from specent.plotting import style
 from specent.plotting.marks import on_axis
@@ -28,6 +30,7 @@ def scaling(
     estimator: Names = None,
     guidance: Names = None,
     run: Names = None,
+    data: bool = False,
 ) -> Any:
     """Half-entropy times or noise levels over the ambient dimension with the fitted law, and its residuals beneath.
 
@@ -39,12 +42,17 @@ def scaling(
         Of kind ``scaling``, fitted to `spec`.
     partition, estimator, guidance, run : str or sequence, optional
         Names of what is drawn; all by default.
+    data : bool
+        Return the numbers behind the figure instead of the figure.
 
     Returns
     -------
-    holoviews.Layout
-        The law ("log": half time against ln(d)/2; "sqrt": noise level against d, both logarithmic) and the residuals.
-        Slope or exponent stand with their standard error in the title, or in the legend where there are several.
+    holoviews.Layout, or pandas.DataFrame
+        The law ("log": half time against ln(d)/2; "sqrt": noise level against d, both logarithmic), the predicted
+        speciation as a thin dashed line, and the residuals. Slope or exponent stand in the title, or in the legend
+        where there are several, with the range that was fitted, the local slope or exponent at its ends and the largest
+        residual; with a standard error only where the half-entropies have intervals: exact curves have no sampling
+        error, and what is left of the law is systematic. As data a row for each dimension.
 
     Raises
     ------
@@ -58,24 +66,28 @@ def scaling(
     selection = {"partition": partition, "estimator": estimator, "guidance": guidance, "run": run}
     logarithmic = fit.attrs["law"] == "log"
     fits = _fits(select(spec, **selection).compute(), select(fit, **selection).compute(), logarithmic)
+    if arguments.flag(data, "data"):
+        return pd.concat([_table(names, one, spec["dimension"].values) for names, one in fits], ignore_index=True)
     dims = varying([names for names, _ in fits])
     texts = [f"{label(names, dims)}: {one['text']}" if len(fits) > 1 else label(names, dims) for names, one in fits]
     x, y = _axes(logarithmic)
-    upper, lower = [], []
+    upper: list[Any] = []
+    lower: list[Any] = []
     for (_, one), text, colour in zip(fits, texts, style.colours(len(fits)), strict=True):
         upper += _law(one, text, x, y, colour)
-        lower.append(
-            hv.Scatter((one["x"], one["residual"]), x, hv.Dimension("residual", label="residual")).opts(
-                color=colour, size=6
-            )
-        )
+        rest = hv.Scatter((one["x"], one["residual"]), x, hv.Dimension("residual", label="residual"))
+        lower.append(rest.opts(color=colour, size=6))
+    upper.append(_prediction(fits[0][1]["x"], logarithmic, x, y))
     lower.append(hv.HLine(0.0).opts(color="gray", line_width=1))
-    title = fits[0][1]["text"] + " (± standard error)" if len(fits) == 1 else "fits with standard errors"
+    one = fits[0][1]
+    title = f"{one['text']}\n{one['details']}" if len(fits) == 1 else "How the half-entropy grows with the dimension"
     shared = _shared(np.concatenate([one["x"] for _, one in fits]), logarithmic)
     names: dict[str, Any] = {"xlabel": x.label, "ylabel": y.label}
     if not logarithmic:
         names |= {"logy": True, "yticks": style.ticks(np.concatenate([one["y"] for _, one in fits]))}
-    top = hv.Overlay(upper).opts(**style.frame(**shared, **names), **style.legend(len(fits)), title=title)
+    top = hv.Overlay(upper).opts(
+        **style.frame(**shared, **names), **style.legend(len(fits) + 1), title=style.TitleText(title)
+    )
     what = "half-entropy time minus fit" if logarithmic else "ln(half-entropy noise level) minus fit"
     bottom = hv.Overlay(lower).opts(
         **style.frame(height=130, **shared, yformatter="%.2g"), show_legend=False, title=f"Residuals: {what}"
@@ -125,11 +137,41 @@ def _fits(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[di
             "x": x, "y": half, "lower": lower, "upper": upper,
             "line": intercept + slope * x if logarithmic else np.exp(intercept + slope * np.log(size)),
             "residual": residual, "used": np.isfinite(residual),
-            "text": f"{name} {slope:.4f} ± {float(one[f'{name}_standard_error']):.1g}",
+            "text": f"{name} {slope:.4f}",
         }))  # fmt: skip
+        fits[-1][1].update(_described(fits[-1][1], name, size, float(one[f"{name}_standard_error"])))
     if not fits:
         raise SpecentError(f"nothing to draw: no {name} is finite in this selection")
     return fits
+
+
+def _described(one: dict[str, Any], name: str, size: Array, error: float) -> dict[str, Any]:
+    """The text of a fit, with its standard error if the points are random, and what is to be said of the fit."""
+    used = one["used"]
+    x, y = (one["x"], one["y"]) if name == "slope" else (np.log(one["x"]), np.log(one["y"]))
+    local = np.full(len(x), np.nan)
+    local[np.flatnonzero(used)[1:]] = np.diff(y[used]) / np.diff(x[used])
+    known = local[np.isfinite(local)]
+    random = bool(np.any(one["upper"][used] > one["lower"][used]))
+    details = f"fitted from {style.dimension_text(size[used][0])} to {style.dimension_text(size[used][-1])}"
+    if known.size:
+        details += (
+            f", locally {known[0]:.4f} to {known[-1]:.4f}, residuals up to {np.abs(one['residual'][used]).max():.1g}"
+        )
+    return {"local": local, "details": details, "text": one["text"] + (f" ± {error:.1g}" if random else "")}
+
+
+def _table(names: dict[str, str], one: dict[str, Any], size: Array) -> pd.DataFrame:
+    columns = {"half_entropy": one["y"], "lower": one["lower"], "upper": one["upper"]}
+    fitted = {"fit": np.where(one["used"], one["line"], np.nan), "residual": one["residual"], "local": one["local"]}
+    return pd.DataFrame({**names, "dimension": size, **columns, **fitted})
+
+
+def _prediction(x: Array, logarithmic: bool, across: Any, up: Any) -> Any:
+    """The predicted speciation of two components of squared mean d: the time ln(d)/2, or the noise level sqrt(d)."""
+    text = "predicted speciation ln(d)/2" if logarithmic else "predicted speciation √d"
+    line = hv.Curve((x, x if logarithmic else np.sqrt(x)), across, up, label=text)
+    return line.opts(color=style.NEUTRAL, line_width=1.2, line_dash=style.EXACT_DASH)
 
 
 def _law(one: dict[str, Any], text: str, x: Any, y: Any, colour: str) -> list[Any]:

@@ -7,13 +7,17 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from specent.arguments import brief
+from specent import arguments
 from specent.errors import SpecentError
-from specent.plotting import style
-from specent.plotting.curves import curve, in_view, stretch
+from specent.plotting import colouring, labels, noise_axis, style
+from specent.plotting.comparison import ESTIMATOR_NAMES
+from specent.plotting.curves import curve
+from specent.plotting.marks import setting_text
 from specent.plotting.select import Names, Series, label, select, series, varying
+from specent.plotting.views import stretch
 from specent.schema import need
 
 QUANTITIES = ("entropy_rate", "entropy")
@@ -28,6 +32,7 @@ def guidance_effect(
     estimator: Names = None,
     guidance: Names = None,
     title: str | None = None,
+    data: bool = False,
 ) -> Any:
     """What guidance settings change: the median over all partitions, or single partitions, against a noise axis.
 
@@ -46,10 +51,12 @@ def guidance_effect(
         Names of what is drawn; all by default.
     title : str, optional
         Title of the figure.
+    data : bool
+        Return the numbers behind the figure instead of the figure.
 
     Returns
     -------
-    holoviews.Overlay
+    holoviews.Overlay, or pandas.DataFrame
         Curves and bands, a line at zero, and bars at the foot over the noise levels at which each setting guides.
 
     Raises
@@ -67,11 +74,10 @@ def guidance_effect(
     >>> [type(part).__name__ for part in guidance_effect(diff)]
     ['Area', 'HLine', 'Curve', 'Segments']
     """
-    if quantity not in QUANTITIES:
-        raise SpecentError(f"quantity={brief(quantity)} is not one of {', '.join(QUANTITIES)}")
+    quantity = arguments.choice(quantity, "quantity", QUANTITIES)
     diff = need(diff, "differences", "diff")
     style.heading(title)
-    axis = axis or str(diff.attrs["rate_axis"])
+    axis = style.axis_or(axis, str(diff.attrs["rate_axis"]))
     part = select(diff, partition=partition, estimator=estimator, guidance=guidance)
     single = partition is not None or part.sizes["partition"] == 1
     name = f"{quantity}_difference"
@@ -79,41 +85,74 @@ def guidance_effect(
     if len(curves) > style.MOST_CURVES:
         raise SpecentError(f"{len(curves)} curves are too many; select fewer with partition=, estimator= or guidance=")
     quartiles = [] if single else _quartiles(part, name, axis)
+    if arguments.flag(data, "data"):
+        return _table(curves, quartiles, axis, quantity)
     lines = _lines(curves)
     dims = [style.axis_dimension(axis), _height(diff, quantity)]
     elements = [_band(one, line, dims, 0.15) for one, line in zip(quartiles, lines, strict=not single)]
     elements += [_band(one, line, dims, 0.3) for one, line in zip(curves, lines, strict=True)]
-    elements.append(hv.HLine(0.0).opts(color="#888888", line_width=1))
+    elements.append(hv.HLine(0.0).opts(color=style.NEUTRAL, line_width=1))
     differing = varying([one.names for one in curves])
     for one, line in zip(curves, lines, strict=True):
         elements.append(curve(one, label(one.names, differing), dims[0], dims[1], line))
     hue = {one.names["guidance"]: line.colour for one, line in zip(reversed(curves), reversed(lines), strict=True)}
-    elements += _bars(part, axis, _foot([*curves, *quartiles]), hue, dims)
-    note = f"median of {part.sizes['partition']} partitions, its interval (dark), quartiles (pale)"
-    log = style.logarithmic(diff, axis)
+    foot = foot_of([*curves, *quartiles])
+    elements += guiding_bars(part, axis, foot, hue, dims)
+    note = "" if single else f"median of {part.sizes['partition']} partitions, its interval (dark), quartiles (pale)"
+    note = f"{note}{bars_note(part)}".removeprefix("; ")
+    words = title or f"What does guidance change in the {quantity.replace('_', ' ')}?"
+    ends = stretch(curves, style.logarithmic(diff, axis))
+    highest = max(float(one.upper.max()) for one in [*curves, *quartiles])
+    ylim = foot[0] - (part.sizes["guidance"] + 1.5) * foot[1], highest + 2 * foot[1]
+    options = noise_axis.view(diff, axis, ends)
+    named = _names(curves, lines, differing, (ends, ylim, (style.FRAME_WIDTH, style.FRAME_HEIGHT)))
     return hv.Overlay(elements).opts(
-        **style.frame(**in_view(stretch(curves, log), log)),
-        **style.legend(len(curves)),
-        title="; ".join(text for text in (title, "" if single else note) if text),
+        **style.frame() | options | {"hooks": [*options["hooks"], *named]},
+        xlabel=dims[0].label, ylabel=dims[1].pprint_label, ylim=ylim, show_legend=False,
+        title=style.TitleText("\n".join(text for text in (words, note) if text)),
+    )  # fmt: skip
+
+
+def _names(curves: Sequence[Series], lines: Sequence[style.Stroke], differing: Sequence[str], frame: Any) -> list[Any]:
+    """A name beside the first curve of every colour, and the line styles of the estimators."""
+    first = {line.colour: one for one, line in zip(reversed(curves), reversed(lines), strict=True)}
+    dims = [dim for dim in differing if dim != "estimator"]
+    texts = [", ".join(setting_text(one.names[dim]) for dim in dims if dim in one.names) for one in first.values()]
+    paths = [(one.x, one.y) for one in first.values()]
+    hooks: list[Any] = [labels.direct_labels(paths, texts, list(first), frame)] if len(first) > 1 else []
+    styles = {one.names["estimator"]: line for one, line in zip(curves, lines, strict=True)}
+    entries = tuple(
+        (ESTIMATOR_NAMES.get(name, name), line.dash if isinstance(line.dash, str) else tuple(line.dash), line.width)
+        for name, line in styles.items()
     )
+    return [*hooks, *([labels.StyleLegend(entries)] if len(entries) > 1 else [])]
+
+
+def _table(curves: Sequence[Series], quartiles: Sequence[Series], axis: str, quantity: str) -> pd.DataFrame:
+    """A row for each point of each curve, with the quartiles over the partitions where medians are drawn."""
+    parts = []
+    for i, one in enumerate(curves):
+        columns = {**one.names, axis: one.x, quantity: one.y, "lower": one.lower, "upper": one.upper}
+        if quartiles:
+            columns |= {"lower_quartile": quartiles[i].lower, "upper_quartile": quartiles[i].upper}
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _height(diff: xr.Dataset, quantity: str) -> Any:
     """Dimension of the values, named by what was subtracted from what."""
-    per = f" per unit of {diff.attrs['rate_axis']}" if quantity == "entropy_rate" else ""
+    per = f" per unit of {style.AXIS_NAMES[str(diff.attrs['rate_axis'])]}" if quantity == "entropy_rate" else ""
     what = quantity.replace("_", " ")
     return hv.Dimension(quantity, label=f"{what} less {diff.attrs['reference']}", unit=f"bit{per}")
 
 
 def _lines(curves: Sequence[Series]) -> list[style.Stroke]:
     """Colour by guidance setting and partition, dash by estimator."""
-    keys = [(one.names["guidance"], one.names.get("partition")) for one in curves]
-    hue = dict(zip(dict.fromkeys(keys), style.colours(len(set(keys))), strict=True))
-    estimators = list(dict.fromkeys(one.names["estimator"] for one in curves))
-    return [
-        style.Stroke(hue[key], style.DASHES[estimators.index(one.names["estimator"]) % len(style.DASHES)])
-        for key, one in zip(keys, curves, strict=True)
-    ]
+    several = [dim for dim in ("guidance", "partition") if len({one.names.get(dim) for one in curves}) > 1]
+    compared = several or ["guidance"]
+    keys = [label(one.names, compared) for one in curves]
+    hue = colouring.hues(list(dict.fromkeys(keys)))
+    return [style.Stroke(hue[key], style.dash(one.names["estimator"])) for key, one in zip(keys, curves, strict=True)]
 
 
 def _quartiles(part: xr.Dataset, name: str, axis: str) -> list[Series]:
@@ -130,13 +169,20 @@ def _band(one: Series, line: style.Stroke, dims: list[Any], alpha: float) -> Any
     return band.opts(color=line.colour, fill_alpha=alpha, line_alpha=0.0)
 
 
-def _foot(curves: Sequence[Series]) -> tuple[float, float]:
+def foot_of(curves: Sequence[Series]) -> tuple[float, float]:
     """Height of the lowest bound, and of a row of bars beneath it."""
     low, high = min(float(one.lower.min()) for one in curves), max(float(one.upper.max()) for one in curves)
     return low, 0.04 * ((high - low) or 1.0)
 
 
-def _bars(part: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str, str], dims: list[Any]) -> list[Any]:
+def bars_note(part: xr.Dataset) -> str:
+    """What the bars at the foot stand for; nothing where there are none."""
+    return "; bars: noise levels at which a setting guides" if (part["guidance_scale"].values != 1.0).any() else ""
+
+
+def guiding_bars(
+    part: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str, str], dims: list[Any]
+) -> list[Any]:
     """A row per guidance setting, over the noise levels at which it guides."""
     level = np.exp(-0.5 * part["log_snr"].values)
     limits = np.clip([part["sigma_lo"].values, part["sigma_hi"].values], level.min(), level.max())
@@ -146,6 +192,8 @@ def _bars(part: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str,
     ends = [dims[0], dims[1], hv.Dimension("end"), hv.Dimension("foot")]
     bars = []
     for row, setting in enumerate(str(name) for name in part["guidance"].values):
+        if part["guidance_scale"].values[row] == 1.0:
+            continue
         y = foot[0] - (row + 1) * foot[1]
         bar = hv.Segments([(first[row], y, last[row], y, setting)], ends, hv.Dimension("guidance"))
         bars.append(

@@ -1,22 +1,43 @@
-"""Speciation of all pairs of labels as a matrix."""
+"""Speciation of all pairs of labels as matrices, and the difference of two of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import holoviews as hv
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from specent import arguments
+from specent.analysis.hierarchy import average_linkage
 from specent.errors import SpecentError
-from specent.partitions import Partition
-from specent.plotting import style
+from specent.plotting import heat, style
 from specent.plotting.marks import MARKS, natural_axis, on_axis
-from specent.plotting.select import Names, definitions, names_at, select
+from specent.plotting.pair_levels import Array, Pairs, leaf_order
+from specent.plotting.raster import wrapped
+from specent.plotting.select import Names, names_at, names_of, select
 from specent.schema import need
 
-Cell = tuple[str, str, float, float, float]
+MOST_PANELS = 9
+"""More matrices than this are no figure."""
+
+_BOUNDS = ("", "_lower", "_upper")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The numbers of one matrix, a value and two bounds per pair, shape (3, pair), under the names they go by."""
+
+    names: dict[str, str]
+    numbers: Array
+    difference: bool = False
+
+    def title(self, varying: list[str]) -> str:
+        """What the panel shows, by the names in which it differs from the others."""
+        return ", ".join(self.names[dim] for dim in varying if dim in self.names)
 
 
 def pair_matrix(
@@ -26,7 +47,10 @@ def pair_matrix(
     estimator: Names = None,
     guidance: Names = None,
     run: Names = None,
+    class_label: Names = None,
+    order: str = "labels",
     title: str | None = None,
+    data: bool = False,
 ) -> Any:
     """Half-entropy noise level of every pair of labels as a matrix: bright pairs part at higher noise.
 
@@ -36,100 +60,137 @@ def pair_matrix(
         Of kind ``speciation``, with pairs among its partitions.
     axis : {"sigma", "log_snr", "log_sigma", "time"}, optional
         The axis of the numbers; the noise level "sigma" by default, or "time" for summaries in time only.
-    estimator, guidance : str, optional
-        Which ones; by default the first that has a pair.
-    run : str or sequence, optional
-        Runs of a comparison, a matrix each; all by default.
+    estimator : str or sequence, optional
+        A matrix each; by default the first estimator that has a pair, a measured one before the exact one.
+    guidance, run : str or sequence, optional
+        Guidance settings and runs of a comparison, a matrix each; all that have a pair by default.
+    class_label : str or sequence, optional
+        Labels; all by default.
+    order : {"labels", "tree"}
+        Order of the labels: as the pairs name them (numbers by value), or as the leaves of their tree, which puts like
+        labels side by side and needs every pair.
     title : str, optional
         Title of the figure.
+    data : bool
+        Whether to return the numbers behind the figure instead.
 
     Returns
     -------
-    holoviews.Overlay or holoviews.Layout
-        Heat map with colour bar and hover, and the numbers in the cells of up to 12 labels; of several runs a layout
-        of such maps with one scale of colours. The cell of a pair that never falls to half is grey.
+    holoviews.Overlay, or holoviews.Layout of matrices, or pandas.DataFrame
+        Heat maps with hover on one scale of colours, with a single colour bar; of two a third matrix shows the
+        second less the first. Up to 15 labels have their numbers in the cells; of more than 40 the hover names the
+        labels, and more than 500 are drawn as medians over blocks of neighbours, which the title says. Pairs that never
+        fall to half are grey, pairs that were not analysed are left out. As data a row for each pair of each matrix:
+        its names, both labels, the position on the axis, ``lower`` and ``upper``.
 
     Raises
     ------
     SpecentError
-        If the dataset is of another kind, holds no pair, or a name is unknown.
+        If the dataset is of another kind, holds no pair, a name is unknown, or there are too many matrices.
+
+    Examples
+    --------
+    >>> import specent as sp
+    >>> mix = sp.exact.GaussianMixture([[-9.0], [-2.0], [2.0]], labels=["far", "left", "right"])
+    >>> pairs = [sp.Partition.pair(*two) for two in (("far", "left"), ("far", "right"), ("left", "right"))]
+    >>> truth = sp.exact.profiles(mix, sp.schedules.VE(), sp.schedules.edm_grid(32, 0.02), pairs)
+    >>> table = pair_matrix(sp.speciation(truth), data=True)
+    >>> table[["label", "other_label", "sigma"]].round(1).values.tolist()
+    [['far', 'left', 3.3], ['far', 'right', 5.3], ['left', 'right', 1.7]]
     """
     spec = need(spec, "speciation", "spec", MARKS)
     style.heading(title)
-    part = select(spec, estimator=estimator, guidance=guidance, run=run).compute()
+    arguments.flag(data, "data")
+    arguments.choice(order, "order", ("labels", "tree"))
+    part = select(spec, estimator=estimator, guidance=guidance, run=run)
     if part.sizes.get("dimension", 1) > 1:
         raise SpecentError("pair_matrix draws one model: select one dimension of spec first, spec.isel(dimension=0)")
-    pairs = {i: p for i, p in enumerate(definitions(part)) if p is not None and [len(s) for _, s in p.sides] == [1, 1]}
-    axis = axis or natural_axis(spec)
-    marks = on_axis(part.isel({dim: 0 for dim in ("dimension",) if dim in part.dims}), axis)
-    at = _first_with_pairs(marks, list(pairs))
-    runs = [{"run": i} for i in range(marks.sizes["run"])] if "run" in marks.dims else [{}]
-    tables = [_cells(marks.isel({**at, **one}), pairs) for one in runs]
-    finite = np.array([value for table in tables for _, _, value, _, _ in table if np.isfinite(value)])
-    labels = list(dict.fromkeys(name for pair in pairs.values() for name in pair.labels))
-    matrices = []
-    for one, table in zip(runs, tables, strict=True):
-        who = names_at(marks, {**one, **at}) if len(runs) > 1 else names_at(marks, at)
-        # the colour bar names the quantity; a small matrix has no room for a longer title
-        words = f"{', '.join(who.values())}: pairs"
-        text = words if title is None else f"{title}: {who['run']}" if len(runs) > 1 else title
-        matrices.append(_matrix(table, _sorted_numbers(labels), axis, text, finite))
-    return matrices[0] if len(matrices) == 1 else hv.Layout(matrices).cols(2).opts(shared_axes=False)
+    axis = style.axis_or(axis, natural_axis(spec))
+    pairs = Pairs.of(part, None if class_label is None else names_of(class_label))
+    whole = part.isel(partition=pairs.partitions, dimension=0, missing_dims="ignore").compute()
+    panels = panels_of(on_axis(whole, axis), one_estimator=estimator is None)
+    varying = [dim for dim in ("run", "guidance", "estimator") if len({panel.names.get(dim) for panel in panels}) > 1]
+    if len(panels) == 2:
+        panels.append(_difference(*panels))
+    if data:
+        return _table(panels, pairs, axis)
+    labels = _in_tree_order(pairs, panels[0].numbers[0], axis) if order == "tree" else [*range(len(pairs.labels))]
+    return _figure(panels, varying, pairs, labels, axis, title)
 
 
-def _first_with_pairs(marks: xr.Dataset, pairs: list[int]) -> dict[str, int]:
-    if not pairs:
-        raise SpecentError("spec holds no pair of labels; analyse pairs, for instance Partition.pair(a, b)")
-    half = marks["half_entropy"].isel(partition=pairs).transpose("guidance", "estimator", ...)
-    finite = np.isfinite(half.values).any(axis=tuple(range(2, half.ndim)))
-    if not finite.any():
+def panels_of(marks: xr.Dataset, *, one_estimator: bool) -> list[Panel]:
+    """Every selected matrix that holds a number."""
+    dims = [dim for dim in ("run", "guidance", "estimator") if dim in marks["half_entropy"].dims]
+    panels = []
+    for index in itertools.product(*(range(marks.sizes[dim]) for dim in dims)):
+        at: dict[str, int] = dict(zip(dims, index, strict=True))
+        one = marks.isel(at)
+        numbers = np.stack([np.asarray(one[f"half_entropy{bound}"].values, dtype=float).ravel() for bound in _BOUNDS])
+        if np.isfinite(numbers[0]).any():
+            panels.append(Panel(names_at(marks, at), numbers))
+    if not panels:
         raise SpecentError("nothing to draw: no pair has a finite half-entropy in this selection")
-    names = [str(name) for name in marks["estimator"].values]
-    # a measured matrix before the exact one
-    order = sorted(range(len(names)), key=lambda e: names[e] == "exact")
-    guidance, estimator = next((g, e) for g in range(finite.shape[0]) for e in order if bool(finite[g, e]))
-    return {"estimator": estimator, "guidance": guidance}
-
-
-def _cells(marks: xr.Dataset, pairs: dict[int, Partition]) -> list[Cell]:
-    """Both labels, the number and its bounds, above and below the diagonal."""
-    columns = [marks[f"half_entropy{bound}"].values.tolist() for bound in ("", "_lower", "_upper")]
-    cells: list[Cell] = []
-    for i, pair in pairs.items():
-        value, lower, upper = (column[i] for column in columns)
-        a, b = pair.labels
-        cells += [(a, b, value, lower, upper), (b, a, value, lower, upper)]
-    return cells
-
-
-def _sorted_numbers(labels: list[str]) -> list[str]:
-    """Labels in the order in which the pairs name them; numbers by value."""
-    return sorted(labels, key=float) if all(name.isdecimal() for name in labels) else labels
-
-
-def _matrix(cells: Sequence[Cell], labels: list[str], axis: str, title: str, finite: Any) -> Any:
-    """The heat map of one run, on the scale of colours of all its runs."""
-    a, b = hv.Dimension("label", values=labels), hv.Dimension("other label", values=labels[::-1])
-    name = style.AXIS_LABELS[axis].partition("  (")[0]
-    value = hv.Dimension("half", label=f"half-entropy {name}")
-    heat = hv.HeatMap(cells, [a, b], [value, hv.Dimension("lower"), hv.Dimension("upper")])
-    size = int(min(560, max(260, 46 * len(labels))))
-    low, high = float(finite.min()), float(finite.max())
-    elements = [
-        heat.opts(
-            cmap="cividis", colorbar=True, tools=["hover"], clipping_colors={"NaN": "#dddddd"}, clim=(low, high),
-            hover_tooltips=[("pair", "@label | @{other label}"), ("half-entropy", "@half [@lower, @upper]")],
-            logz=axis == "sigma" and high > 4 * low > 0,
+    if one_estimator:
+        # a measured matrix before the exact one
+        first = min(panels, key=lambda panel: panel.names.get("estimator") == "exact")
+        panels = [panel for panel in panels if panel.names.get("estimator") == first.names.get("estimator")]
+    if len(panels) > MOST_PANELS:
+        raise SpecentError(
+            f"{len(panels)} matrices are too many for a figure; select up to {MOST_PANELS} with guidance=, run= or "
+            "estimator="
         )
-    ]  # fmt: skip
-    if len(labels) <= 12:
-        middle = (low * high) ** 0.5 if axis == "sigma" else (low + high) / 2
-        texts = [(x, y, f"{cell:.3g}" if np.isfinite(cell) else "–", cell) for x, y, cell, _, _ in cells]
-        for bright in (True, False):
-            some = [(x, y, text) for x, y, text, cell in texts if (not cell <= middle) == bright]
-            colour = "black" if bright else "white"
-            elements.append(
-                hv.Labels(some, [a, b], hv.Dimension("text")).opts(text_color=colour, text_font_size="11px")
-            )
-    whole = style.frame(height=size) | {"frame_width": size, "show_grid": False}
-    return hv.Overlay(elements).opts(**whole, title=title, xrotation=0 if len(labels) <= 12 else 90, show_legend=False)
+    return panels
+
+
+def _difference(first: Panel, second: Panel) -> Panel:
+    """The second matrix less the first one. Both share their trajectories, so that no interval follows from theirs."""
+    names = {
+        dim: name if name == second.names[dim] else f"{second.names[dim]} − {name}" for dim, name in first.names.items()
+    }
+    change = second.numbers[0] - first.numbers[0]
+    return Panel(names, np.stack([change, np.full_like(change, np.nan), np.full_like(change, np.nan)]), difference=True)
+
+
+def _in_tree_order(pairs: Pairs, values: Array, axis: str) -> list[int]:
+    """The labels as the leaves of the tree of the first matrix."""
+    levels = np.log(values) if axis == "sigma" else -values if axis == "log_snr" else values
+    # what never falls parts at lower noise than everything else
+    levels = pairs.condensed(np.where(np.isfinite(levels), levels, np.nanmin(levels)))
+    return leaf_order(average_linkage(levels)) if len(levels) > 1 else [0, 1]
+
+
+def _table(panels: list[Panel], pairs: Pairs, axis: str) -> pd.DataFrame:
+    """A row for each pair of each matrix."""
+    names = np.array(pairs.labels, dtype=object)
+    parts = []
+    for panel in panels:
+        value, lower, upper = panel.numbers
+        columns = {"label": names[pairs.first], "other_label": names[pairs.second]}
+        parts.append(pd.DataFrame({**panel.names, **columns, axis: value, "lower": lower, "upper": upper}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _figure(
+    panels: list[Panel], varying: list[str], pairs: Pairs, labels: list[int], axis: str, title: str | None
+) -> Any:
+    """The matrices side by side; the last of those that share a scale has the colour bar."""
+    levels = [panel for panel in panels if not panel.difference]
+    finite = np.concatenate([panel.numbers[0] for panel in levels])
+    scale = heat.Scale.of_levels(finite[np.isfinite(finite)], axis)
+    names = [pairs.labels[i] for i in labels]
+    figures = []
+    for panel in panels:
+        number = heat.Scale.of_differences(panel.numbers[0], axis) if panel.difference else scale
+        cells = heat.Cells(names, *(pairs.matrix(one)[np.ix_(labels, labels)] for one in panel.numbers))
+        analysed = pairs.matrix(np.ones(len(pairs)))[np.ix_(labels, labels)] == 1
+        text = panel.title(varying) if varying else ", ".join(panel.names.values())
+        bar = panel.difference or panel is levels[-1]
+        figures.append(heat.matrix(cells, analysed, number, text, bar=bar, width=560 if len(panels) == 1 else 320))
+    words = title or "At which noise is each pair of classes told apart?"
+    note = heat.note(len(labels))
+    if len(figures) == 1:
+        alone = "" if title else ", ".join(panels[0].names.values())
+        return figures[0].opts(title=wrapped((words, note, alone), figures[0].opts.get("plot").kwargs["frame_width"]))
+    # the heading of a layout is HTML
+    heading = style.heading_of_panels("\n".join(line for line in (words, note) if line))
+    return hv.Layout(figures).cols(3).opts(shared_axes=False, title=heading)

@@ -6,9 +6,12 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from specent.plotting import style
+from specent import arguments
+from specent.plotting import colouring, style
+from specent.plotting.marks import setting_text
 from specent.plotting.select import Names, indices, label, names_at, select
 from specent.schema import need
 
@@ -20,9 +23,13 @@ _PANELS = {
     "accuracy": "accuracy  (more is better)",
 }
 _WIDTH = 200
+_HOLLOW = "diamond: Fréchet distance of these samples, which the dot extrapolates to many"
+_NEGATIVE = "Below 0: the extrapolated distance has no bias, so that of a good model scatters to either side of 0"
 
 
-def quality(table: xr.Dataset, *, guidance: Names = None, run: Names = None, title: str | None = None) -> Any:
+def quality(
+    table: xr.Dataset, *, guidance: Names = None, run: Names = None, title: str | None = None, data: bool = False
+) -> Any:
     """Frechet distance, precision, recall and accuracy of the samples, a row per guidance setting (and run).
 
     Parameters
@@ -33,13 +40,17 @@ def quality(table: xr.Dataset, *, guidance: Names = None, run: Names = None, tit
         Names of what is drawn; all by default.
     title : str, optional
         Title of the figure.
+    data : bool
+        Return the numbers behind the figure instead of the figure.
 
     Returns
     -------
-    holoviews.Layout
-        One panel per measure: dots with whiskers over the interval, a line at the unguided value of every
-        run. The Frechet distance
-        is the one extrapolated to many samples; a diamond marks that of the samples as they are.
+    holoviews.Layout, or pandas.DataFrame
+        One panel per measure: dots with whiskers over the interval in the colour of the setting (of the run, if there
+        is one setting), a line at the unguided value of every run; the title says what the marks stand for. The
+        Frechet distance is the one extrapolated to many samples; a diamond marks that of the samples as they are. Where
+        it is negative the title says why: an estimate without bias scatters to either side of a distance near 0. As
+        data a row for each setting.
 
     Raises
     ------
@@ -51,31 +62,63 @@ def quality(table: xr.Dataset, *, guidance: Names = None, run: Names = None, tit
     part = select(table, guidance=guidance, run=run).compute()
     dims = [dim for dim in ("run", "guidance") if dim in part.dims]
     rows = [names_at(part, at) for at in indices(part, dims)]
+    measures = [name for name in _PANELS if name in part]
+    if arguments.flag(data, "data"):
+        return _table(part.transpose(*dims), rows, measures)
     differing = [dim for dim in dims if dim == "guidance" or part.sizes[dim] > 1]
     names = [label(row, differing) for row in rows]
-    measures = [name for name in _PANELS if name in part]
-    panels = [_panel(part.transpose(*dims), table, name, names, first=name == measures[0]) for name in measures]
+    colours = _colours(rows, part)
+    panels = [
+        _panel(part.transpose(*dims), table, name, (names, colours), first=name == measures[0]) for name in measures
+    ]
     layout = hv.Layout(panels).cols(len(panels)).opts(shared_axes=False, toolbar=None)
-    return layout.opts(title=title) if title else layout
+    limit = [part[name].values for name in ("frechet_limit", "frechet_limit_lower") if name in part]
+    unguided = "dashed: unguided" if (table["guidance_scale"] == 1.0).any() else ""
+    lines = [
+        title or "How good are the samples?",
+        "; ".join(text for text in ("dot with interval: value", _HOLLOW if limit else "", unguided) if text),
+        _NEGATIVE if limit and min(float(one.min()) for one in limit) < 0 else "",
+    ]
+    return layout.opts(title=style.heading_of_panels("\n".join(line for line in lines if line)))
 
 
-def _panel(part: xr.Dataset, table: xr.Dataset, name: str, names: list[str], *, first: bool) -> Any:
+def _colours(rows: list[dict[str, str]], part: xr.Dataset) -> list[str]:
+    """The colour of every row: of its guidance setting, or of its run where there is one setting only."""
+    by = "guidance" if part.sizes.get("guidance", 1) > 1 or "run" not in part.dims else "run"
+    hues = colouring.hues(list(dict.fromkeys(row.get(by, "") for row in rows)))
+    return [hues[row.get(by, "")] for row in rows]
+
+
+def _table(part: xr.Dataset, rows: list[dict[str, str]], measures: list[str]) -> pd.DataFrame:
+    """A row for each setting, a column for each measure and bound."""
+    names = [f"{name}{end}" for name in measures for end in ("", "_lower", "_upper")]
+    if "frechet_limit" in measures:
+        names.append("frechet_distance")
+    return pd.concat([pd.DataFrame(rows), pd.DataFrame({name: part[name].values.ravel() for name in names})], axis=1)
+
+
+def _panel(part: xr.Dataset, table: xr.Dataset, name: str, named: tuple[list[str], list[str]], *, first: bool) -> Any:
+    """One measure, a row for each setting, with their names and colours."""
+    names, colours = named
     x, row = hv.Dimension(name, label=_PANELS[name]), hv.Dimension("row", label=" ")
     y = -np.arange(len(names), dtype=float)
     value, lower, upper = (part[f"{name}{bound}"].values.ravel() for bound in ("", "_lower", "_upper"))
     ends = [hv.Dimension(key) for key in ("lower", "y0", "upper", "y1")]
     extra = [row, hv.Dimension("who"), hv.Dimension("lower"), hv.Dimension("upper")]
-    colour = style.PALETTE[list(_PANELS).index(name)]
-    dots = hv.Scatter((value, y, np.array(names), lower, upper), x, extra).opts(
-        color=colour, size=9, line_color="white", tools=["hover"],
-        hover_tooltips=[("", "@who"), (name, f"@{{{name}}} [@lower, @upper]")],
+    extra = [*extra, hv.Dimension("colour")]
+    dots = hv.Scatter((value, y, np.array(names), lower, upper, np.array(colours)), x, extra).opts(
+        color="colour", size=9, line_color="white", tools=["hover"],
+        hover_tooltips=[("", "@who"), (name, f"@{{{name}}}{{0.0000}} [@lower{{0.0000}}, @upper{{0.0000}}]")],
     )  # fmt: skip
-    elements: list[Any] = [hv.Segments((lower, y, upper, y), ends).opts(color=colour, line_width=2.5)]
+    whiskers = hv.Segments((lower, y, upper, y, np.array(colours)), ends, hv.Dimension("colour"))
+    elements: list[Any] = [whiskers.opts(color="colour", line_width=2.5)]
     positions = [lower, upper]
     if name == "frechet_limit":
         plain = part["frechet_distance"].values.ravel()
         elements.append(
-            hv.Scatter((plain, y), x, row).opts(color="white", line_color=colour, marker="diamond", size=9, alpha=0.9)
+            hv.Scatter((plain, y, np.array(colours)), x, [row, hv.Dimension("colour")]).opts(
+                color="white", line_color="colour", marker="diamond", size=9, alpha=0.9
+            )
         )
         positions.append(plain)
     unguided = table[name].isel(guidance=table["guidance_scale"].values == 1.0).values.ravel()
@@ -89,7 +132,7 @@ def _panel(part: xr.Dataset, table: xr.Dataset, name: str, names: list[str], *, 
         ),
         xlim=(low - margin, high + margin),
         ylim=(float(y[-1]) - 0.6, 0.6),
-        yticks=list(zip(y.tolist(), names, strict=True)) if first else [],
+        yticks=[(at, setting_text(name)) for at, name in zip(y.tolist(), names, strict=True)] if first else [],
         xlabel=_PANELS[name],
         xticks=4,
         ylabel="",

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.partitions import NULL, Partition
 from specent.plotting.style import dimension_text, name_list, positions
@@ -89,10 +90,10 @@ def select_each(datasets: Sequence[xr.Dataset], **selection: Names) -> list[xr.D
         if dim == "partition":
             names = [name if name in choices else partition_name(name) for name in names]
         if not choices:
-            raise SpecentError(f"{dim}={value!r} cannot be selected: there is no dimension {dim!r}")
+            raise SpecentError(f"{dim}={brief(value)} cannot be selected: there is no dimension {dim!r}")
         unknown = [name for name in names if name not in choices]
         if unknown or not names:
-            what = repr(unknown[0]) if unknown else "an empty selection"
+            what = brief(unknown[0]) if unknown else "an empty selection"
             raise SpecentError(f"{dim}: {what} is not in the dataset; choose from {name_list(choices, 60)}")
         indices = [[_choices(part, dim).index(name) for name in names if name in _choices(part, dim)] for part in parts]
         parts = [part.isel({dim: index}) for part, index in zip(parts, indices, strict=True) if index]
@@ -129,9 +130,13 @@ def names_of(names: Any) -> list[Any]:
 def _text(value: Any) -> str:
     if isinstance(value, Partition):
         return value.name
-    if isinstance(value, (int, float, np.integer, np.floating)):
-        return f"{float(value):.12g}"
-    return str(value)
+    try:
+        if isinstance(value, (int, float, np.integer, np.floating)):
+            return f"{float(value):.12g}"
+        return str(value)
+    except Exception:
+        # a whole number beyond all floating ones, or an object whose text cannot be had, is no name of a coordinate
+        return brief(value)
 
 
 def series(dataset: xr.Dataset, name: str, axis: str) -> list[Series]:

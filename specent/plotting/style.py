@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +31,30 @@ MOST_CURVES = 30
 EASY = 12
 """More curves than this are hard to read: references are drawn faintly, and pages leave out what nobody selected."""
 
-# Okabe and Ito's palette for all kinds of colour vision, without black (exact references) and yellow (too pale)
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# the colour sequences of Petroff (arXiv 2107.02270), chosen for every kind of colour vision; the longer one is paler
+PALETTE = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd")
+LONG_PALETTE = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+SEQUENTIAL = "viridis"
+DIVERGING = "coolwarm"
+NEUTRAL = "#666666"
+
 EXACT = "#000000"
 EXACT_DASH = "dashed"
+ESTIMATOR_DASHES: dict[str, str | list[int]] = {
+    "path": "solid",
+    "rao_blackwell": [14, 4],
+    "denoiser_gap": [2, 3],
+    "cross_entropy": [9, 3, 2, 3],
+    "null": [1, 6],
+    "exact": EXACT_DASH,
+}
+"""How the line of every estimator is dashed, in every figure."""
 DASHES: tuple[str | list[int], ...] = ("solid", "dotted", "dotdash", [12, 3], [1, 6], [12, 3, 2, 3, 2, 3])
 
 FRAME_WIDTH, FRAME_HEIGHT = 560, 330
+PANEL_WIDTH, PANEL_HEIGHT = 400, 260
 FONTS = {
     "title": "13px",
     "labels": "14px",
@@ -48,14 +66,21 @@ FONTS = {
 
 AXIS_LABELS = {
     "log_snr": "log-SNR ln(α²/σ²)  (noise ⟶ data)",
-    "log_sigma": "log noise level ln(σ/α)  (data ⟵ noise)",
-    "sigma": "noise level σ/α  (data ⟵ noise)",
-    "time": "diffusion time t  (data ⟵ noise)",
+    "log_sigma": "log noise level ln(σ/α)  (noise ⟶ data)",
+    "sigma": "noise level σ/α  (noise ⟶ data)",
+    "time": "diffusion time t  (noise ⟶ data)",
+}
+
+AXIS_NAMES = {"log_snr": "log-SNR", "log_sigma": "ln σ", "sigma": "σ", "time": "t"}
+VALUE_LABELS = {
+    "entropy": "conditional entropy H[Z | Xₜ]",
+    "mutual_information": "mutual information I[Z ; Xₜ]",
+    "entropy_rate": "entropy rate",
 }
 
 
 def axis_dimension(axis: str) -> Any:
-    """Dimension of a figure's noise axis, whose label says at which end the noise lies and at which the data."""
+    """Dimension of a figure's noise axis, on which generation runs to the right."""
     return hv.Dimension(check_axis(axis), label=AXIS_LABELS[axis])
 
 
@@ -65,8 +90,9 @@ def value_dimension(dataset: xr.Dataset, name: str) -> Any:
     attrs = {**KINDS["profiles"][name].attributes({}), **dataset[name].attrs}
     units = "" if attrs["units"] == "1" else str(attrs["units"])
     if name.startswith(("entropy_rate", "peak_rate")):
-        units += f" per unit of {dataset.attrs['rate_axis']}"
-    return hv.Dimension(name, label=str(attrs["long_name"]).partition(",")[0], unit=units or None)
+        units += f" per unit of {AXIS_NAMES[str(dataset.attrs['rate_axis'])]}"
+    text = VALUE_LABELS.get(name, str(attrs["long_name"]).partition(",")[0])
+    return hv.Dimension(name, label=text, unit=units or None)
 
 
 def positions(dataset: xr.Dataset, axis: str) -> Array:
@@ -76,6 +102,11 @@ def positions(dataset: xr.Dataset, axis: str) -> Array:
     if "log_snr" not in dataset.coords:
         raise SpecentError(f"axis={axis!r} needs the coordinate 'log_snr', which the dataset lacks; use axis='time'")
     return position(axis, dataset["log_snr"].values)
+
+
+def axis_or(axis: str | None, default: str) -> str:
+    """The axis that a caller names, or another one where none is named."""
+    return default if axis is None else check_axis(axis)
 
 
 def to_axis(values: Array, origin: str, axis: str) -> Array:
@@ -134,6 +165,36 @@ def heading(title: str | None) -> str | None:
     return title
 
 
+class TitleText(str):
+    """The text of a title as it is.
+
+    HoloViews takes titles for templates: a class that is called ``{x}`` would end in a KeyError, and one that is called
+    ``{label:>999999999}`` would fill the memory.
+    """
+
+    __slots__ = ()
+
+    def format(self, *_arguments: object, **_names: object) -> str:
+        """The text itself."""
+        return str(self)
+
+
+def frame_size(panels: int) -> tuple[int, int]:
+    """Width and height of the frame of a figure, or of each of several panels, in pixels."""
+    return (FRAME_WIDTH, FRAME_HEIGHT) if panels == 1 else (PANEL_WIDTH, PANEL_HEIGHT)
+
+
+def side_by_side(figures: Sequence[Any], titles: Sequence[str], heading: str) -> Any:
+    """Panels with a title each under one heading, in two columns with shared axes."""
+    titled = [figure.opts(title=TitleText(title)) for figure, title in zip(figures, titles, strict=True)]
+    return hv.Layout(titled).cols(2).opts(shared_axes=True, title=heading_of_panels(heading))
+
+
+def heading_of_panels(text: str) -> str:
+    """The heading above several panels, which HoloViews writes as HTML while titles of single figures are text."""
+    return TitleText(html.escape(text, quote=False))
+
+
 def frame(height: int = FRAME_HEIGHT, **more: Any) -> dict[str, Any]:
     """Options of a whole figure: frames of one width and one left margin, so that stacked axes line up."""
     return {
@@ -177,7 +238,13 @@ def colours(count: int, ordered: bool = False) -> list[str]:
     if ordered:
         # the pale yellow end of the scale is left out
         return [str(Viridis256[round(i * 225 / max(count - 1, 1))]) for i in range(count)]
-    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+    palette = PALETTE if count <= len(PALETTE) else LONG_PALETTE
+    return [palette[i % len(palette)] for i in range(count)]
+
+
+def dash(estimator: str | None) -> str | list[int]:
+    """Dashes of the line of an estimator; a curve that names none is solid."""
+    return ESTIMATOR_DASHES.get(estimator or "path", DASHES[-1])
 
 
 def dimension_text(value: float) -> str:

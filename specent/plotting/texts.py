@@ -1,23 +1,14 @@
-"""Words of a page: how to read each figure, and the frame of the document."""
+"""Words of a page: how to read each figure, and what it is called."""
 
 from __future__ import annotations
-
-HOW_TO_READ = """<p class="lead">How uncertain it is which side of a partition a noisy sample belongs to, in bits, while
-noise turns into data. Arrows in the axis labels point in the direction of generation. Where a curve falls, the
-samples decide. Colours tell partitions (or guidance settings, or ambient dimensions) apart, dashes tell estimators
-apart, black dashed curves are exact references, bands are intervals of uncertainty. Runs that are compared differ in
-colour, dash or width, and the legend names them. A figure shows the stretch on which its curves change.</p>"""
-
-HOW_TO_USE = (
-    """<p class="lead">Click an entry of a legend to hide its curve; drag a figure to see the rest of it.</p>"""
-)
 
 ENTROPY = (
     "Conditional entropy: the full uncertainty of the partition at the noise end, zero where every sample has "
     "decided. Estimators of unguided runs that lie apart by more than their bands say that the model or the "
     "discretisation is off; under guidance the cross-entropy of the driver falls earlier than the entropy by design. "
     "The denoiser gap is an integral: errors made at high noise stay in its tail. Grey crosses mark values that no "
-    "entropy can have: below 0, or above that of even sides, by more than their interval."
+    "entropy can have: below 0, or above that of even sides, by more than their interval. Lines with triangles: where "
+    "the drift of a mixture bifurcates (upright), and where its covariance predicts speciation (inverted)."
 )
 RATE = (
     "Entropy rate: where uncertainty is resolved. The position of a peak depends on the axis along which the rate is "
@@ -35,8 +26,15 @@ WINDOWS = (
 )
 PAIR_MATRIX = (
     "The noise level (or time) at which the entropy of a pair of labels is half its start. Unlike labels part at "
-    "higher noise than like ones: they are decided earlier in generation. A pair whose "
-    "entropy never falls to half is grey with a dash; grey without one are the diagonal and pairs not analysed."
+    "higher noise than like ones: they are decided earlier in generation. Matrices beside each other share one scale "
+    "of colours; of two the third is the second less the first, white where they agree. A pair whose entropy never "
+    "falls to half is grey; the diagonal and pairs that were not analysed are blank."
+)
+TREE = (
+    "When classes part, read from left to right: a branch splits at the noise level at which its classes are told "
+    "apart, the mean half-entropy noise level over all pairs of a class here and a class there (average linkage). "
+    "Pictures are final samples of the classes. Dashed merges are upper bounds: a pair there never falls to half. "
+    "Bars are intervals: the means of the bounds of the pairs, at least as wide as the interval of their mean."
 )
 SCALING = (
     "Half-entropy noise level or time over the ambient dimension, with the fitted law and its residuals. Bars are "
@@ -47,6 +45,10 @@ PREDICTIONS = (
     "is the mean over all runs. The class is given to the denoiser, so that even the first picture shows it: the "
     "curve says when the path itself gives the class away. A picture is centred on the noise at which it was "
     "predicted."
+)
+SAMPLES = (
+    "Final samples, a row per class and a block of columns per guidance setting. Samples in the same column of two "
+    "settings share their random numbers, so that what differs is due to guidance. All are shaded alike."
 )
 GUIDANCE_EFFECT = (
     "What guidance changes, along the same noise: above zero the guided runs produce more than the unguided ones, "
@@ -60,46 +62,22 @@ QUALITY = (
     "samples, diamonds are distances of the samples as they are, larger by a bias that shrinks with their number."
 )
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222; background: #fff; margin: 24px; }}
-body {{ width: max-content; }}
-h1 {{ font-size: 22px; margin: 0 0 8px; }}
-h2 {{ font-size: 18px; margin: 40px 0 6px; padding-top: 10px; border-top: 2px solid #ccc; }}
-h3 {{ font-size: 14px; margin: 18px 0 4px; }}
-summary {{ cursor: pointer; margin: 6px 0; }}
-p, figcaption, dl {{ max-width: 860px; }}
-figure {{ margin: 18px 0; }}
-figcaption {{ margin-bottom: 6px; }}
-table {{ border-collapse: collapse; font-size: 13px; }}
-th, td {{ padding: 3px 12px; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
-th:first-child, td:first-child {{ text-align: left; }}
-footer details {{ max-width: 860px; }}
-.remarks {{ max-width: 860px; padding: 6px 12px 6px 28px; border-left: 4px solid #D55E00; }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }}
-dt {{ font-weight: bold; }} dd {{ margin: 0 0 4px 16px; overflow-wrap: anywhere; }}
-footer {{ margin-top: 32px; font-size: 13px; color: #444; }}
-</style>
-{scripts}
-</head>
-<body>
-{body}
-{script}
-<script>
-(function measure(left) {{
-  const blocks = [...document.querySelectorAll("[data-root-id]")];
-  const drawn = blocks.every((block) => block.childElementCount > 0) && Bokeh.documents.every((one) => one.is_idle);
-  if (drawn) {{
-    document.body.dataset.width = Math.ceil(document.body.scrollWidth + 48);
-    document.body.dataset.height = Math.ceil(document.documentElement.getBoundingClientRect().height + 48);
-    document.body.dataset.drawn = blocks.length;
-  }} else if (left > 0) setTimeout(measure, 50, left - 1);
-}})(300);
-</script>
-</body>
-</html>
-"""
+HEADINGS = {
+    "entropy": "When is it decided?",
+    "scaling": "How does the transition scale with the dimension?",
+    "tree": "In which order do the classes part?",
+    "predictions": "What does the model predict on the way?",
+    "rate": "How fast is it decided?",
+    "guidance_effect": "What does guidance change?",
+    "quality": "How good are the samples?",
+    "pair_matrix": "When do two classes part?",
+    "windows": "When does each transition begin and end?",
+    "rescaled": "Do the curves collapse over rescaled time?",
+    "paths": "Where do trajectories go?",
+    "posteriors": "What do single trajectories decide?",
+    "samples": "What are the finished samples?",
+    "class_production": "Which classes does guidance change?",
+    "disagreement": "Do the estimators agree?",
+    "reliability": "Is the posterior right?",
+}
+"""What a figure without a title of its own is called on a page, the most telling figures first."""

@@ -32,7 +32,8 @@ def test_a_page_of_trajectories_has_their_profiles_and_summaries(runs: xr.Datase
     # the number is that of the analysis
     spec = sp.speciation(sp.entropy(runs), axis="sigma").squeeze()
     value, low, high = (float(spec[f"half_entropy{end}"].sel(estimator="path")) for end in ("", "_lower", "_upper"))
-    assert f"{value:.4g} [{low:.4g}, {high:.4g}]" in text
+    assert f"{value:.2f} <small>[{low:.2f}, {high:.2f}]</small>" in text
+    assert f"noise level {value:.2f} [{low:.2f}, {high:.2f}]" in text
 
 
 def test_any_partition_of_trajectories_can_be_drawn(runs: xr.Dataset, tmp_path: Path) -> None:

@@ -39,6 +39,21 @@ def test_every_measure_has_a_panel_with_its_numbers_and_intervals(table: xr.Data
     np.testing.assert_array_equal(plain.dimension_values("frechet_limit"), table.frechet_distance)
 
 
+def test_rows_have_the_colour_of_their_setting_and_the_title_says_what_the_marks_are(table: xr.Dataset) -> None:
+    figure = sp.plot.quality(table)
+    colours = [
+        tuple(part.dimension_values("colour"))
+        for panel in figure for part in panel if isinstance(part, hv.Scatter | hv.Segments)
+    ]  # fmt: skip
+    assert len(set(colours)) == 1
+    assert len(set(colours[0])) == table.sizes["guidance"]
+    title = hv.Store.lookup_options("bokeh", figure, "plot").kwargs["title"]
+    for words in ("How good are the samples?", "diamond: ", "dashed: unguided"):
+        assert words in title
+    plain = hv.Store.lookup_options("bokeh", sp.plot.quality(table.isel(guidance=[1])), "plot").kwargs["title"]
+    assert "dashed" not in plain
+
+
 def test_settings_can_be_selection_and_the_unguided_line_stays(table: xr.Dataset) -> None:
     name = str(table.guidance.values[1])
     panel = next(iter(sp.plot.quality(table, guidance=name)))
@@ -69,6 +84,15 @@ def test_on_a_page_a_table_stays_whatever_is_selection_of_the_curves(
     assert '<figure class="guidance_effect">' in page
     with pytest.raises(SpecentError, match="guidance: 'w=9'"):
         sp.plot.page([guided_differences, table], tmp_path / "other.html", guidance="w=9")
+
+
+def test_the_table_holds_every_measure_and_a_negative_distance_says_why(table: xr.Dataset) -> None:
+    rows = sp.plot.quality(table, data=True)
+    assert rows.guidance.tolist() == table.guidance.values.tolist()
+    np.testing.assert_array_equal(rows.recall_upper, table.recall_upper)
+    below = table.assign(frechet_limit_lower=table.frechet_limit_lower - 1e3)
+    options = hv.Store.lookup_options("bokeh", sp.plot.quality(below, title="Short"), "plot").kwargs
+    assert "has no bias" in options["title"]
 
 
 def test_other_kinds_are_refused(make_dataset: Callable[..., xr.Dataset]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,10 @@ from specent.errors import SpecentError
 Summary = Callable[..., xr.Dataset]
 
 
+def style_of(element: Any) -> dict[str, Any]:
+    return dict(hv.Store.lookup_options("bokeh", element, "style").kwargs)
+
+
 def plot_options(element: Any) -> dict[str, Any]:
     return dict(hv.Store.lookup_options("bokeh", element, "plot").kwargs)
 
@@ -27,7 +30,8 @@ def test_window_bars_marks_and_whiskers_stand_where_the_dataset_says(
     spec = summary(pair_profiles)
     figure = sp.plot.windows(spec, "log_snr", estimator="path", guidance="w=2")
     bar, whisker = (part for part in figure if isinstance(part, hv.Segments))
-    half, peak = (part for part in figure if isinstance(part, hv.Scatter))
+    half, peak, *entries = (part for part in figure if isinstance(part, hv.Scatter))
+    assert [part.label for part in entries] == ["half of the entropy", "peak of the rate per unit of log-SNR"]
     one = spec.sel(axis="log_snr", estimator="path", guidance="w=2")
     np.testing.assert_allclose(bar.dimension_values("window_start"), one["window_start"].values)
     np.testing.assert_allclose(bar.dimension_values("window_end"), one["window_end"].values)
@@ -37,7 +41,46 @@ def test_window_bars_marks_and_whiskers_stand_where_the_dataset_says(
     np.testing.assert_allclose(peak.dimension_values("log_snr"), one["peak"].values)
     options = plot_options(figure)
     assert [text for _, text in options["yticks"]] == ["cat | dog", "cat | car"]
-    assert "peak of rate per log_snr" in options["title"]
+    assert options["title"] == "When is each side decided?"
+
+
+def test_a_peak_is_drawn_on_the_axis_it_was_computed_on_only(pair_profiles: xr.Dataset, summary: Summary) -> None:
+    spec = summary(pair_profiles)
+    own, other = (sp.plot.windows(spec, axis, estimator="path", data=True) for axis in ("log_snr", "sigma"))
+    np.testing.assert_allclose(own.peak, spec.peak.sel(axis="log_snr", estimator="path").values.T.ravel())
+    assert other.peak.isna().all()
+    np.testing.assert_allclose(other.half_entropy, np.exp(-own.half_entropy / 2))
+    assert "peaks are not drawn" in plot_options(sp.plot.windows(spec, "sigma", estimator="path"))["title"]
+    # generation to the right
+    assert plot_options(sp.plot.windows(spec, "sigma"))["invert_xaxis"]
+
+
+def test_colour_is_the_setting_and_the_shape_of_the_dot_the_estimator(
+    pair_profiles: xr.Dataset, summary: Summary
+) -> None:
+    figure = sp.plot.windows(summary(pair_profiles), "log_snr", estimator=["path", "denoiser_gap"])
+    dots = [part for part in figure if isinstance(part, hv.Scatter) and len(part.vdims) == 4]
+    looks = [hv.Store.lookup_options("bokeh", part, "style").kwargs for part in dots]
+    assert len({(look["color"], look["marker"]) for look in looks}) == 4
+    assert len({look["color"] for look in looks}) == len({look["marker"] for look in looks}) == 2
+
+
+def test_marks_have_the_colour_of_their_row(pair_profiles: xr.Dataset, summary: Summary) -> None:
+    figure = sp.plot.windows(summary(pair_profiles), "log_snr", estimator="path")
+    diamonds = [part for part in figure if isinstance(part, hv.Scatter) and len(part.vdims) == 2]
+    looks = [hv.Store.lookup_options("bokeh", part, "style").kwargs for part in diamonds]
+    assert [look["line_color"] for look in looks] == [look["color"] for look in looks]
+    assert len({look["color"] for look in looks}) == 2
+
+
+def test_an_exact_star_has_no_outline_that_would_hide_it_and_the_legend_shows_its_shape(
+    pair_profiles: xr.Dataset, summary: Summary
+) -> None:
+    figure = sp.plot.windows(summary(pair_profiles), estimator="exact", guidance="unguided")
+    stars = [part for part in figure if isinstance(part, hv.Scatter) and style_of(part).get("marker") == "star"]
+    assert [part.label for part in stars] == ["exact", "half of the entropy"]
+    for star in stars:
+        assert style_of(star)["line_color"] == style_of(star)["color"]
 
 
 def test_windows_are_drawn_over_the_noise_level_by_default(pair_profiles: xr.Dataset, summary: Summary) -> None:
@@ -72,42 +115,6 @@ def test_windows_without_any_number_are_refused(pair_profiles: xr.Dataset, summa
         sp.plot.windows(summary(pair_profiles), estimator="exact", guidance="w=2")
 
 
-def test_pair_matrix_is_symmetric_and_holds_the_noise_levels(digit_profiles: xr.Dataset, summary: Summary) -> None:
-    spec = summary(digit_profiles)
-    figure = sp.plot.pair_matrix(spec, estimator="path", guidance="w=2")
-    heat = next(part for part in figure if isinstance(part, hv.HeatMap))
-    cells = {
-        (a, b): value for a, b, value in zip(*(heat.dimension_values(i, flat=True) for i in range(3)), strict=True)
-    }
-    half = spec["half_entropy"]
-    for a, b in itertools.combinations("0123456789", 2):
-        log_snr = half.sel(axis="log_snr", partition=f"{a} | {b}", estimator="path", guidance="w=2")
-        level = np.exp(-float(log_snr) / 2)
-        assert cells[a, b] == cells[b, a] == pytest.approx(level, rel=1e-12)
-    assert not any(np.isfinite(cells.get((a, a), np.nan)) for a in "0123456789")
-    assert plot_options(heat)["colorbar"]
-    low, high = heat.dimension_values("lower"), heat.dimension_values("upper")
-    inside = np.isfinite(low)
-    assert (low[inside] < high[inside]).all()
-    texts = [text for part in figure if isinstance(part, hv.Labels) for text in part.dimension_values("text")]
-    assert len(texts) == 90
-
-
-def test_pair_matrix_takes_a_measured_estimator_first(digit_profiles: xr.Dataset, summary: Summary) -> None:
-    assert plot_options(sp.plot.pair_matrix(summary(digit_profiles)))["title"].startswith("path, unguided")
-
-
-def test_pair_matrix_needs_pairs_and_one_model(
-    digit_profiles: xr.Dataset, ve_profiles: xr.Dataset, summary: Summary
-) -> None:
-    with pytest.raises(SpecentError, match="no pair of labels"):
-        sp.plot.pair_matrix(summary(digit_profiles).sel(partition=["full", "0 | rest"]))
-    with pytest.raises(SpecentError, match="one dimension"):
-        sp.plot.pair_matrix(summary(ve_profiles))
-    with pytest.raises(SpecentError, match="no pair has a finite"):
-        sp.plot.pair_matrix(summary(digit_profiles), estimator="exact", guidance="w=2")
-
-
 def test_log_law_shows_points_line_residuals_and_slope(vp_fit: tuple[xr.Dataset, xr.Dataset]) -> None:
     spec, fit = vp_fit
     top, bottom = sp.plot.scaling(spec, fit)
@@ -118,7 +125,13 @@ def test_log_law_shows_points_line_residuals_and_slope(vp_fit: tuple[xr.Dataset,
     np.testing.assert_allclose(line.dimension_values("half_entropy"), fit["slope"].item() * x + fit["intercept"].item())
     rest = next(part for part in bottom if isinstance(part, hv.Scatter))
     np.testing.assert_allclose(rest.dimension_values("residual"), points.array()[:, 1] - line.array()[:, 1], atol=1e-12)
-    assert f"slope {fit['slope'].item():.4f} ± {fit['slope_standard_error'].item():.1g}" in plot_options(top)["title"]
+    title = plot_options(top)["title"]
+    # exact curves have no sampling error
+    assert f"slope {fit['slope'].item():.4f}\n" in title
+    assert "±" not in title
+    assert "fitted from d = 4 to d = 2^12" in title
+    prediction = [part for part in top if isinstance(part, hv.Curve)][-1]
+    np.testing.assert_allclose(prediction.dimension_values("half_entropy"), x)
     assert plot_options(top)["xlim"] == plot_options(bottom)["xlim"]
 
 
@@ -138,6 +151,38 @@ def test_sqrt_law_is_drawn_on_two_logarithmic_axes(ve_profiles: xr.Dataset) -> N
     assert plot_options(top)["title"].startswith("exponent 0.5")
 
 
+def test_a_fit_of_random_points_has_its_standard_error_and_its_table_the_local_exponent(
+    ve_profiles: xr.Dataset,
+) -> None:
+    spec = sp.speciation(ve_profiles, axis="sigma")
+    loose = spec.assign(half_entropy_lower=0.9 * spec["half_entropy"], half_entropy_upper=1.1 * spec["half_entropy"])
+    fit = sp.fit_scaling(spec, law="sqrt")
+    top, _ = sp.plot.scaling(loose, fit)
+    assert f"± {fit['exponent_standard_error'].item():.1g}" in plot_options(top)["title"]
+    table = sp.plot.scaling(spec, fit, data=True)
+    half = spec["half_entropy"].values.ravel()
+    np.testing.assert_allclose(table.half_entropy, half)
+    # half-entropy sigma^2 = d / 1.04401 - 1, so the exponent between neighbours follows
+    level = np.log(np.array([4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0]) / 1.04401 - 1) / 2
+    np.testing.assert_allclose(table.local[1:], np.diff(level) / np.log(4), atol=2e-3)
+    np.testing.assert_allclose(table.residual, np.log(half / table.fit), atol=1e-9)
+
+
+def test_rescaled_curves_cross_at_the_predicted_speciation(vp_profiles: xr.Dataset) -> None:
+    table = sp.plot.rescaled(vp_profiles, data=True)
+    for _, rows in table.groupby("dimension"):
+        # F(1) = 0.514056 bit in every dimension, read between times 0.06 apart
+        assert np.interp(1.0, rows.u, rows.entropy) == pytest.approx(0.514056, abs=2e-3)
+    raw, scaled = sp.plot.rescaled(vp_profiles)
+    for panel, name in ((raw, "time"), (scaled, "u")):
+        (dots,) = [part for part in panel if isinstance(part, hv.Scatter)]
+        np.testing.assert_allclose(dots.dimension_values("entropy"), 0.514056, atol=2e-3)
+        half = np.log(vp_profiles["dimension"].values) / 2
+        np.testing.assert_allclose(dots.dimension_values(name), half if name == "time" else 1.0)
+        assert plot_options(panel)["invert_xaxis"]
+        assert [hook.texts[0] for hook in plot_options(panel)["hooks"]] == ["4"]
+
+
 def test_a_scaling_needs_dimensions(
     pair_profiles: xr.Dataset, vp_fit: tuple[xr.Dataset, xr.Dataset], summary: Summary
 ) -> None:
@@ -154,77 +199,3 @@ def test_a_fit_of_another_spec_is_refused(
     other = spec.assign_coords(partition=xr.DataArray(["c | d"], dims="partition", attrs=spec["partition"].attrs))
     with pytest.raises(SpecentError, match="give the spec that was fitted"):
         sp.plot.scaling(other, fit)
-
-
-def middle(tile: Any) -> float:
-    left, _, right, _ = tile.bounds.lbrt()
-    return (left + right) / 2
-
-
-def test_pictures_stand_at_their_noise_on_the_axis_of_the_profile(
-    picture_runs: xr.Dataset, pair_profiles: xr.Dataset
-) -> None:
-    above, strip = sp.plot.predictions(picture_runs, pair_profiles, partition="cat | dog")
-    when = -2 * np.log(picture_runs["prediction_time"].values)
-    tiles = list(strip)
-    centres = sorted({round(middle(tile), 9) for tile in tiles})
-    assert len(tiles) == 2 * len(centres)
-    assert all(np.isclose(when, centre).any() for centre in centres)
-    assert plot_options(above)["xlim"] == plot_options(strip)["xlim"]
-    # every prediction within the stretch on which the entropy changes, and no other
-    low, high = plot_options(sp.plot.entropy(pair_profiles, partition="cat | dog", guidance="unguided"))["xlim"]
-    assert len(centres) == ((when >= low) & (when <= high)).sum() >= 3
-    assert above.get_dimension("log_snr") == strip.get_dimension("log_snr")
-    # no picture covers another
-    edges = sorted(tile.bounds.lbrt()[::2] for tile in tiles if tile.bounds.lbrt()[1] > -1)
-    assert all(left[1] < right[0] for left, right in itertools.pairwise(edges))
-
-
-def test_a_tile_holds_the_prediction(picture_runs: xr.Dataset) -> None:
-    strip = sp.plot.predictions(picture_runs, class_label="0", sample=1, most=30)
-    first = max(strip, key=middle)
-    one = picture_runs["prediction"].sel(class_label="0", sample=1).isel(guidance=0, prediction_time=0, channel=0)
-    # HoloViews keeps images with the first row on top
-    np.testing.assert_array_equal(first.dimension_values("grey", flat=False)[::-1], one.values)
-    assert len(strip) == picture_runs.sizes["prediction_time"]
-
-
-def test_a_row_is_shaded_by_its_cleanest_picture(picture_runs: xr.Dataset) -> None:
-    strip = sp.plot.predictions(picture_runs, class_label="0")
-    clean = picture_runs["prediction"].sel(class_label="0", sample=0).isel(guidance=0, prediction_time=0)
-    assert {plot_options(tile)["clim"] for tile in strip} == {(float(clean.min()), float(clean.max()))}
-
-
-def test_strips_on_a_logarithmic_axis_are_evenly_wide(picture_runs: xr.Dataset) -> None:
-    strip = sp.plot.predictions(picture_runs, axis="sigma")
-    ratios = [right / left for left, _, right, _ in (tile.bounds.lbrt() for tile in strip)]
-    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-9)
-
-
-def test_three_channels_are_shown_in_colour(picture_runs: xr.Dataset) -> None:
-    channel = xr.DataArray([0, 1, 2], dims="channel", attrs=picture_runs["channel"].attrs)
-    three = picture_runs.isel(channel=[0, 0, 0]).assign_coords(channel=channel)
-    tiles = list(sp.plot.predictions(three))
-    assert all(isinstance(tile, hv.RGB) for tile in tiles)
-
-
-@pytest.mark.parametrize(
-    ("selection", "message"),
-    [
-        ({"sample": 9}, "sample=9"),
-        ({"class_label": "7"}, "class_label: '7'"),
-        ({"guidance": "w=9"}, "guidance: 'w=9'"),
-        ({"most": 0}, "most=0"),
-        ({"most": "many"}, "most='many'"),
-        ({"sample": []}, "sample="),
-        ({"title": 5}, "title=5"),
-    ],
-)
-def test_an_unknown_trajectory_is_named(selection: dict[str, Any], message: str, picture_runs: xr.Dataset) -> None:
-    with pytest.raises(SpecentError, match=message):
-        sp.plot.predictions(picture_runs, **selection)
-
-
-def test_runs_without_pictures_are_refused(picture_runs: xr.Dataset) -> None:
-    with pytest.raises(SpecentError, match="no predictions of pictures"):
-        sp.plot.predictions(picture_runs.drop_vars("prediction"))
