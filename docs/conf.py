@@ -1,28 +1,56 @@
-"""Settings of the documentation, and the pages that are generated when it is built."""
+"""Settings of the documentation. What is generated when it is built stands in `docs/_ext`."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import Any
 
-from docutils.nodes import SkipNode
-from latex2mathml.converter import convert
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_ext"))
+# the settings of the notebooks' kernels, see docs/_ext/notebooks.py
+os.environ["IPYTHONDIR"] = str(DOCS / "generated" / "ipython")
+# what runs side by side computes with one thread each
+os.environ["OMP_NUM_THREADS"] = "1"
 
-import specent as sp
+import specent as sp  # noqa: E402
 
-GENERATED = Path(__file__).parent / "generated"
+# Sphinx looks for folders before what they hold is generated
+for folder in ("static", "pages"):
+    (DOCS / "generated" / folder).mkdir(parents=True, exist_ok=True)
 
 project = "specent"
 author = "The specent developers"
 copyright = "The specent developers"
 version = release = sp.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    # of this folder
+    "mathml",
+    "mathfont",
+    "reference",
+    "gallery",
+    "notebooks",
+    "built",
+]
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 3
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "generated/format.md"]
+# parts of other pages, and what is no page
+PARTS = ("format.md", "gallery.md", "gallery_commands.md", "landing.md", "recipes.md", "archives", "figures", "ipython")
+exclude_patterns = ["_build", "_templates", "gallery", "generated/static", *(f"generated/{name}" for name in PARTS)]
 default_role = "obj"
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_execution_timeout = 600
+nb_merge_streams = True
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 
 autosummary_generate = True
 autosummary_ignore_module_all = False
@@ -33,55 +61,19 @@ numpydoc_show_class_members = False
 html_theme = "pydata_sphinx_theme"
 html_title = "specent"
 html_math_renderer = "mathml"
-html_sidebars = {"*": []}
+html_static_path = ["_static", "generated/static"]
+html_context = {"default_mode": "auto"}
+html_css_files = ["specent.css"]
+html_sidebars = {"**": ["contents.html"]}
 html_extra_path = ["generated/pages"]
 html_show_copyright = False
 html_show_sourcelink = False
 html_theme_options = {
+    "navbar_center": [],
     "navbar_end": ["theme-switcher"],
     "footer_start": [],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
+    "navigation_with_keys": False,
 }
-
-
-def write_format() -> None:
-    """Write the tables of the file format, straight from the registry that checks files."""
-    (GENERATED / "format.md").write_text(sp.schema.as_markdown(), encoding="utf-8")
-
-
-def write_example() -> None:
-    """Draw the page of figures that is shown on the page about figures."""
-    mix = sp.exact.GaussianMixture([[-4.0], [4.0]], labels=["left", "right"])
-    schedule, time = sp.schedules.VE(), sp.schedules.edm_grid(64, 0.05, 80.0)
-    partitions = [sp.Partition.full(mix.labels)]
-    runs = sp.sample(
-        sp.models.mixture(mix), schedule=schedule, time=time, samples=200, partitions=partitions, progress=False
-    )
-    measured = sp.entropy(runs, estimator=("path", "denoiser_gap"))
-    exact = sp.exact.profiles(mix, schedule, time, partitions)
-    path = GENERATED / "pages" / "two_components.html"
-    path.parent.mkdir(exist_ok=True)
-    figures = [measured, exact, sp.speciation(measured, axis="sigma")]
-    sp.plot.page(figures, path, title="Two components of unit variance at -4 and 4", axis="sigma", overwrite=True)
-
-
-def write_math(translator: Any, node: Any) -> None:
-    """Write a formula as MathML, which browsers draw without a script from the network."""
-    if node.tagname == "math_block":
-        formula = convert(node.astext(), display="block")
-        translator.body.append(f'<div style="overflow-x: auto; margin: 1em 0">{formula}</div>')
-    else:
-        translator.body.append(convert(node.astext()))
-    raise SkipNode
-
-
-def setup(app: Any) -> None:
-    """Register the way formulas are written."""
-    app.add_html_math_renderer("mathml", inline_renderers=(write_math, None), block_renderers=(write_math, None))
-
-
-GENERATED.mkdir(exist_ok=True)
-write_format()
-write_example()

@@ -20,11 +20,14 @@ from specent import command, plotting, schema, studies
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), *STUDIES]
+MORE = [page for folder in ("howto", "notebooks") for page in sorted((ROOT / "docs" / folder).glob("*.md"))]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *MORE, *STUDIES]
 README = ROOT / "README.md"
 INLINE = re.compile(r"`([^`]+)`")
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# cells of notebooks, which run when the documentation is built
+CELL = re.compile(r"^```\{code-cell\} python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -45,6 +48,8 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                 yield page.name, words
 
 
+# a name of the package, not what a call of it returned
+DOTTED = re.compile(r"sp(\.\w+)+")
 # opens networks that a page names but does not bring; what is called, and with which arguments, is checked all the same
 OPENS = re.compile(r"sp\.models\.(?:pipeline|edm2|ddpm)\(\s*\"")
 
@@ -61,9 +66,9 @@ def check_calls(code: str, origin: str) -> int:
     """Compare every call of a name of the package in `code` with its signature; returns how many there were."""
     count = 0
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("sp."):
+        if isinstance(node, ast.Attribute) and DOTTED.fullmatch(ast.unparse(node)):
             attribute(ast.unparse(node), origin)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("sp."):
+        if isinstance(node, ast.Call) and DOTTED.fullmatch(ast.unparse(node.func)):
             count += 1
             function = attribute(ast.unparse(node.func), origin)
             words = {word.arg: ... for word in node.keywords if word.arg}
@@ -125,6 +130,16 @@ def test_every_name_and_call_in_the_text_of_a_page_exists(page: Path) -> None:
     for text in expressions(page):
         if text.startswith("sp."):
             check_calls(text, page.name)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if CELL.search(page.read_text(encoding="utf-8"))], ids=lambda page: page.stem
+)
+def test_every_call_in_the_cells_of_a_notebook_fits_its_signature(page: Path) -> None:
+    cells = CELL.findall(page.read_text(encoding="utf-8"))
+    # options of a cell stand in its first lines
+    assert sum(check_calls(re.sub(r"^:.*\n", "", cell, flags=re.MULTILINE), page.name) for cell in cells) > 1
+    assert not blocks(page, "python"), "a block beside the cells would not be run"
 
 
 def test_wrong_calls_in_a_text_are_seen() -> None:
@@ -217,7 +232,8 @@ def test_the_format_page_can_be_made_from_the_registry() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_between_pages_lead_to_pages_and_headings(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target, anchor in re.findall(r"\]\(([\w./]+)\.md(?:#([\w-]+))?\)", text):
+    # a path from the root of the documentation begins with a slash
+    for target, anchor in re.findall(r"\]\(/?([\w./]+)\.md(?:#([\w-]+))?\)", text):
         other = (page.parent / f"{target}.md").read_text(encoding="utf-8")
         headings = {slug(head) for head in re.findall(r"^#+ (.*)$", other, re.MULTILINE)}
         headings |= set(re.findall(r"^\(([\w-]+)\)=$", other, re.MULTILINE))
@@ -236,10 +252,11 @@ def test_every_study_is_of_a_recipe_shows_a_figure_and_stands_in_the_index() -> 
     for page in pages:
         assert page.stem in studies.recipe_names()
         assert f"({page.name})" in index
-        figures = re.findall(r"!\[[^\]]+\]\((\.\./images/[^)]+)\)", page.read_text(encoding="utf-8"))
+        figures = re.findall(
+            r"^```\{include\} \.\./generated/figures/(\w+)\.md$", page.read_text(encoding="utf-8"), re.M
+        )
         assert figures, f"{page.name} shows no figure"
-        for figure in figures:
-            assert (page.parent / figure).resolve().stat().st_size < 200_000
+        assert all((ROOT / "docs" / "gallery" / f"{figure}.py").is_file() for figure in figures)
 
 
 def test_the_glossary_explains_the_words_in_alphabetical_order_and_pages_lead_to_it() -> None:
