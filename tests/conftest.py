@@ -123,10 +123,20 @@ def _table(kind: str, rng: np.random.Generator, steps: int, samples: int) -> xr.
         shared["axis"] = ["log_snr", "sigma"]
     if kind == "quality":
         shared = _settings()
+    if kind == "interventions":
+        sides = ["cat", "dög"]
+        shared = {
+            "mover": ["null", "mixture"],
+            "steps": [8, 16],
+            "side": sides,
+            "end_side": sides,
+            "side_prior": ("side", [0.5, 0.5]),
+        }
+        sizes |= {"mover": 2, "steps": 2, "side": 2, "end_side": 2, "rank": 2}
     if kind == "statistics":
         shared = {**_settings(), **_partitions(), "class_label": list(LABELS)}
         shared["label_prior"] = "class_label", [0.5, 0.25, 0.25]
-    times = _time(steps) if kind in ("profiles", "differences", "statistics") else {}
+    times = _time(steps) if kind in ("profiles", "differences", "statistics", "interventions") else {}
     return xr.Dataset(_rows(kind, sizes, rng), {**shared, **times})
 
 
@@ -148,6 +158,10 @@ def build(kind: str, seed: int = 0, steps: int = 5, samples: int = 4) -> xr.Data
         "scaling": {"law": "sqrt"},
         "differences": {"schedule": VE().to_json(), "rate_axis": "log_snr", "reference": "unguided"},
         "quality": {"features": '{"name": "none"}', "real": '{"count": 3}'},
+        "interventions": {
+            "schedule": VE().to_json(), "partition": Partition.pair("cat", "dög").to_json(), "start": "data",
+            "continuation": "chain", "classifier": "path",
+        },
     }[kind]  # fmt: skip
     settings = {"seed": seed, "steps": steps, "interval": (0.0, np.inf), "samples": np.int64(samples)}
     return schema.finish(made, kind, title=f"random {kind}", settings=settings, **attributes)

@@ -14,6 +14,9 @@ from specent.exact.analytic import symmetry_breaking_time as symmetry_breaking_t
 from specent.exact.analytic import two_component_entropy as two_component_entropy
 from specent.exact.analytic import two_component_entropy_inverse as two_component_entropy_inverse
 from specent.exact.analytic import two_component_entropy_slope as two_component_entropy_slope
+from specent.exact.cloning import entropy_bracket as entropy_bracket
+from specent.exact.cloning import spectrum as spectrum
+from specent.exact.cloning import u_turns as u_turns
 from specent.exact.denoising import denoising_error as denoising_error
 from specent.exact.landmarks import bifurcations as bifurcations
 from specent.exact.landmarks import recorded_mixture as recorded_mixture
@@ -29,6 +32,7 @@ __all__ = [
     "bifurcations",
     "cloning_probability",
     "denoising_error",
+    "entropy_bracket",
     "half_entropy",
     "null_floor",
     "profiles",
@@ -39,9 +43,11 @@ __all__ = [
     "spectral_log_snr",
     "spectral_sigma",
     "spectral_time",
+    "spectrum",
     "state_of_prediction",
     "symmetry_breaking_time",
     "two_component_entropy",
     "two_component_entropy_inverse",
     "two_component_entropy_slope",
+    "u_turns",
 ]

@@ -137,8 +137,8 @@ def _refined(views: list[View], tau: Array, weights: Array, level: int) -> Array
     total = np.zeros((2, len(tau)))
     for view in views:
         panels = (len(_EDGES) - 1) * (1 if np.ptp(view.variances) == 0 else len(view.variances) + 1) * 2**level
-        for part in _blocks(len(tau), panels * len(_NODES) * len(view.variances)):
-            nodes, node_weights = _nodes(view, tau[part], level)
+        for part in time_blocks(len(tau), panels * len(_NODES) * len(view.variances)):
+            nodes, node_weights = line_nodes(view, tau[part], level)
             points = Points(nodes[..., None], nodes**2 - 1)
             ratio = np.exp(log_ratio(view, points, tau[part]))
             for i, value in enumerate(statistics(view, points, tau[part], ratio, weights)):
@@ -146,7 +146,7 @@ def _refined(views: list[View], tau: Array, weights: Array, level: int) -> Array
     return total
 
 
-def _nodes(view: View, tau: Array, level: int) -> tuple[Array, Array]:
+def line_nodes(view: View, tau: Array, level: int) -> tuple[Array, Array]:
     """Nodes and weights for the expectation over a standard normal, shape (time or 1, nodes).
 
     Half a standard deviation a panel resolves every step of the posterior that carries weight when all components
@@ -192,15 +192,15 @@ def monte_carlo(mix: GaussianMixture, tau: Array, partitions: list[Array], sampl
     -------
     Expectation
     """
-    centres = _principal(span(mix.means), mix.weights)
+    centres = principal_axes(span(mix.means), mix.weights)
     count = 2 ** math.ceil(math.log2(max(samples / RANDOMISATIONS, 1)))
     covered = np.any([weights.any(axis=0) for weights in partitions], axis=0)
     rest = _Rest.among(partitions, mix.weights)
-    sequences = _sequences(mix, centres.shape[1], seed)
+    sequences = scrambled_sequences(mix, centres.shape[1], seed)
     total, variance, squared = np.zeros((3, 2, len(partitions), len(tau)))
     for own in np.flatnonzero(covered):
         view = View(centres - centres[own], mix.variances, int(own), mix.dimension)
-        value = _of_component(view, tau, partitions, rest, mix.weights, _points(view, count, sequences, seed))
+        value = _of_component(view, tau, partitions, rest, mix.weights, state_points(view, count, sequences, seed))
         total += value.mean(axis=0)
         each = value.var(axis=0, ddof=1) / RANDOMISATIONS
         variance += each
@@ -227,7 +227,7 @@ def _of_component(
     prior : ndarray, shape (K,)
         Weights of the components.
     blocks : iterator
-        As `_points` has it.
+        As `state_points` has it.
     """
     shares = np.array([weights[:, view.own].sum() for weights in partitions])
     others = [i for i in np.flatnonzero(shares > 0) if i not in set(rest.at.tolist())]
@@ -235,7 +235,7 @@ def _of_component(
     whole = np.zeros(RANDOMISATIONS)
     for points, importance in blocks:
         whole += importance.reshape(RANDOMISATIONS, -1).sum(axis=1)
-        for part in _blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
+        for part in time_blocks(len(tau), points.xi.shape[1] * max(view.delta.shape)):
             ratio = np.exp(log_ratio(view, points, tau[part]))
             for i in others:
                 for j, numbers in enumerate(statistics(view, points, tau[part], ratio, partitions[i])):
@@ -280,7 +280,7 @@ class _Rest(NamedTuple):
         return cls(np.array(index, dtype=np.intp), np.array(singles, dtype=np.intp), np.array(chance, dtype=np.float64))
 
 
-def _principal(centres: Array, weights: Array) -> Array:
+def principal_axes(centres: Array, weights: Array) -> Array:
     """The same means along their principal axes, because the first coordinates of a sequence are its best."""
     if centres.shape[1] < 2:
         return centres
@@ -288,7 +288,7 @@ def _principal(centres: Array, weights: Array) -> Array:
     return np.asarray(offset @ np.linalg.svd(np.sqrt(weights)[:, None] * offset, full_matrices=False)[2].T)
 
 
-def _sequences(mix: GaussianMixture, rank: int, seed: int) -> list[Sobol | None]:
+def scrambled_sequences(mix: GaussianMixture, rank: int, seed: int) -> list[Sobol | None]:
     """A scrambled sequence for each randomisation; None where there are more coordinates than are tabulated."""
     # loading it takes half a second, which most that import the package need not wait for
     from scipy.stats.qmc import Sobol
@@ -306,7 +306,9 @@ def _radial(beyond: int, variances: Array) -> bool:
     return bool(beyond and np.ptp(variances) > 0)
 
 
-def _points(view: View, count: int, sequences: Sequence[Sobol | None], seed: int) -> Iterator[tuple[Points, Array]]:
+def state_points(
+    view: View, count: int, sequences: Sequence[Sobol | None], seed: int
+) -> Iterator[tuple[Points, Array]]:
     """Some points of every randomisation at a time, those of one randomisation after those of another; their weights.
 
     Weighted they are standard normal in the span of the means, and the squared length of the rest.
@@ -353,7 +355,7 @@ def _uniform(sequence: Sobol | None, dimension: int, count: int, stream: np.rand
             yield (digits + 0.5) * 2.0**-_BITS
 
 
-def _blocks(count: int, each: int) -> Iterator[slice]:
+def time_blocks(count: int, each: int) -> Iterator[slice]:
     step = max(1, _BLOCK // max(each, 1))
     for low in range(0, count, step):
         yield slice(low, min(low + step, count))

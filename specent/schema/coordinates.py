@@ -51,6 +51,18 @@ def of_partitions(partitions: Sequence[Partition]) -> dict[str, Any]:
     }
 
 
+def of_sides(partition: Partition, prior: NDArray[Any]) -> dict[str, Any]:
+    """Sides of a partition as origins, with their prior, and as ends.
+
+    Examples
+    --------
+    >>> of_sides(Partition.pair("a", "b"), np.array([0.5, 0.5]))["end_side"]
+    ['a', 'b']
+    """
+    names = list(partition.side_names)
+    return {"side": names, "side_prior": ("side", prior), "end_side": names}
+
+
 def stored_partitions(dataset: xr.Dataset) -> list[Partition]:
     """The partitions of a dataset, from their definitions; none if there are no definitions.
 

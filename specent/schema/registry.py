@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from specent.partitions import NULL as NULL
+from specent.schema.interventions import interventions
+from specent.schema.variable import Variable as Variable
+from specent.schema.variable import bounded
 
 SCHEMA = "2"
 CONVENTIONS = "CF-1.11"
@@ -23,6 +25,11 @@ DIMENSIONS: Mapping[str, str] = {
     "axis": "axis along which a noise level is given: time, sigma, log_sigma or log_snr",
     "run": "what is compared: a model, a checkpoint, a seed",
     "replicate": "bootstrap replicate",
+    "mover": "what continues a trajectory after its turn: null, mixture or class; exact for a closed form",
+    "steps": "noise levels of the continuation, the one of the turn and the last one included",
+    "side": "side of the partition on which a trajectory began",
+    "end_side": "side of the partition on which its continuation ended",
+    "rank": "rank of an eigenvalue, the largest first",
     "prediction_time": "diffusion time at which a prediction of the data was kept",
     "feature": "component of a sample that is a plain vector",
     "channel": "colour or latent channel",
@@ -37,37 +44,9 @@ SAMPLE_DIMS: tuple[tuple[str, ...], ...] = (("feature",), ("channel", "y", "x"))
 """The dimensions of one sample, either of them, written ``...`` in the tables."""
 
 COUNTED = (
-    "sample", "replicate", "feature", "channel", "y", "x", "preview_channel", "preview_y", "preview_x",
+    "sample", "replicate", "rank", "feature", "channel", "y", "x", "preview_channel", "preview_y", "preview_x",
 )  # fmt: skip
 """Dimensions whose coordinate is only a running number."""
-
-
-@dataclass(frozen=True)
-class Variable:
-    """What one variable of an archive must look like.
-
-    `dims` are required, in this order; those in `optional` may be absent. ``...`` stands for the dimensions of one
-    sample, (feature) or (channel, y, x). The type ``float`` is either of float32 and float64. An `essential` variable
-    must be there. `axis` is the attribute of the dataset that names the axis in which the number is given. Where
-    `missing` is true, NaN stands for a value that does not exist. `bits` is what
-    `specent.schema.compact` keeps of the mantissa; 0 leaves the variable as it is.
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    dtype: str
-    units: str
-    long_name: str
-    essential: bool = True
-    optional: tuple[str, ...] = ()
-    axis: str = ""
-    missing: bool = False
-    bits: int = 0
-
-    def attributes(self, dataset_attributes: Mapping[str, object]) -> dict[str, str]:
-        """Units and long_name, with the axis in which the number is given."""
-        axis = f" (axis: {dataset_attributes[self.axis]})" if self.axis in dataset_attributes else ""
-        return {"units": self.units, "long_name": self.long_name + axis}
 
 
 def _coordinates() -> list[Variable]:
@@ -94,6 +73,12 @@ def _coordinates() -> list[Variable]:
         Variable("axis", ("axis",), "str", "1", DIMENSIONS["axis"]),
         Variable("run", ("run",), "str", "1", DIMENSIONS["run"]),
         Variable("replicate", ("replicate",), "int64", "1", DIMENSIONS["replicate"]),
+        Variable("mover", ("mover",), "str", "1", DIMENSIONS["mover"]),
+        Variable("steps", ("steps",), "int64", "1", DIMENSIONS["steps"]),
+        Variable("side", ("side",), "str", "1", DIMENSIONS["side"]),
+        Variable("side_prior", ("side",), "float64", "1", "prior probability of the side"),
+        Variable("end_side", ("end_side",), "str", "1", DIMENSIONS["end_side"]),
+        Variable("rank", ("rank",), "int64", "1", DIMENSIONS["rank"]),
         Variable("prediction_time", ("prediction_time",), "float64", "1", DIMENSIONS["prediction_time"]),
         Variable("feature", ("feature",), "int64", "1", DIMENSIONS["feature"]),
         Variable("channel", ("channel",), "int64", "1", DIMENSIONS["channel"]),
@@ -197,15 +182,6 @@ def _statistics() -> list[Variable]:
     ]  # fmt: skip
 
 
-def _bounded(
-    name: str, dims: tuple[str, ...], units: str, long_name: str, axis: str = "", missing: bool = False
-) -> list[Variable]:
-    return [
-        Variable(name + suffix, dims, "float64", units, bound + long_name, True, _SOMETIMES, axis, missing)
-        for suffix, bound in (("", ""), ("_lower", "lower bound of the "), ("_upper", "upper bound of the "))
-    ]
-
-
 def _profiles() -> list[Variable]:
     def replicate(name: str, long_name: str, axis: str = "") -> Variable:
         dims = ("replicate", *_CURVE)
@@ -214,9 +190,9 @@ def _profiles() -> list[Variable]:
         )
 
     return [
-        *_bounded("entropy", _CURVE, "bit", "conditional entropy H[Z|X_t] of the side"),
-        *_bounded("entropy_rate", _CURVE, "bit", "entropy rate, positive where noise adds uncertainty", "rate_axis"),
-        *_bounded("mutual_information", _CURVE, "bit", "mutual information I[Z;X_t] of side and state"),
+        *bounded("entropy", _CURVE, "bit", "conditional entropy H[Z|X_t] of the side"),
+        *bounded("entropy_rate", _CURVE, "bit", "entropy rate, positive where noise adds uncertainty", "rate_axis"),
+        *bounded("mutual_information", _CURVE, "bit", "mutual information I[Z;X_t] of side and state"),
         replicate("entropy_replicate", "conditional entropy"),
         replicate("entropy_rate_replicate", "entropy rate", "rate_axis"),
         Variable(
@@ -238,7 +214,7 @@ def _profiles() -> list[Variable]:
 
 def _speciation() -> list[Variable]:
     def summary(name: str, long_name: str, units: str = "1") -> list[Variable]:
-        return _bounded(name, _SUMMARY, units, f"{long_name}, per axis", missing=True)
+        return bounded(name, _SUMMARY, units, f"{long_name}, per axis", missing=True)
 
     return [
         *summary("half_entropy", "position at which the entropy is half its start value"),
@@ -317,6 +293,7 @@ KINDS: Mapping[str, Mapping[str, Variable]] = {
         "scaling": _scaling(),
         "differences": _differences(),
         "quality": _quality(),
+        "interventions": interventions(),
     }.items()
 }
 
@@ -328,6 +305,7 @@ MAKERS: Mapping[str, str] = {
     "scaling": "made by specent.fit_scaling",
     "quality": "made by specent.quality.measure",
     "differences": "made by specent.analysis.differences",
+    "interventions": "made by specent.u_turn or specent.exact.u_turns",
 }
 
 ATTRIBUTES: Mapping[str, str] = {
@@ -371,5 +349,12 @@ KIND_ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
         "schedule": "noise schedule as JSON text",
         "rate_axis": "axis along which the entropy rate is taken",
         "reference": "guidance setting that was subtracted",
+    },
+    "interventions": {
+        "schedule": "noise schedule as JSON text",
+        "partition": "definition of the partition as JSON text",
+        "start": "what turns: data with noise, or the trunk of a run",
+        "continuation": "how it goes on: the stochastic chain, or the basin of the deterministic one",
+        "classifier": "what says on which side a continuation ended",
     },
 }

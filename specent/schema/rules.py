@@ -15,6 +15,7 @@ from specent import guidance
 from specent.arguments import brief
 from specent.axes import AXES
 from specent.errors import ArchiveError, SpecentError
+from specent.partitions import Partition
 from specent.schedules import from_json
 from specent.schema.coordinates import GUIDANCE_NUMBERS
 from specent.schema.definitions import labels_beside, outline
@@ -35,7 +36,7 @@ from specent.untrusted import parse_json
 _RESERVED = frozenset(
     ("coordinates", "missing_value", "scale_factor", "add_offset", "dtype", "bounds", "grid_mapping", "calendar")
 )
-_NOT_NEGATIVE = frozenset(("label_prior", "candidate_prior", "guidance_scale", "sigma_lo", "dimension"))
+_NOT_NEGATIVE = frozenset(("label_prior", "candidate_prior", "side_prior", "guidance_scale", "sigma_lo", "dimension"))
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 # coordinates may have gone through single precision or another schedule
 _ROUNDING = 1e-6
@@ -205,6 +206,7 @@ def validate_coordinates(dataset: xr.Dataset) -> None:
             if dataset.variables[key].dtype.kind == "f":
                 _validate_numbers(str(key), dataset)
         _validate_priors(dataset)
+        _validate_turned_sides(dataset)
         _validate_schedule(dataset)
     except ArchiveError:
         raise
@@ -252,6 +254,21 @@ def _validate_priors(dataset: xr.Dataset) -> None:
         if abs(value - prior.get(name, value)) > _ROUNDING:
             other = "the null condition has none" if name == NULL else f"label_prior is {prior[name]:g}"
             raise ArchiveError(f"candidate_prior={value:g} at candidate={name}, but {other}; set both alike")
+
+
+def _validate_turned_sides(dataset: xr.Dataset) -> None:
+    """The sides of origins and ends are those of the partition that the dataset names."""
+    if dataset.attrs.get("specent_kind") != "interventions" or "partition" not in dataset.attrs:
+        return
+    sides = Partition.from_json(str(dataset.attrs["partition"])).side_names
+    for name in ("side", "end_side"):
+        other = next((text for text in _texts(dataset, name) if text not in sides), None)
+        if other is not None:
+            raise ArchiveError(
+                f"{name}={brief(other)} is no side of the partition of the dataset, which has {brief(list(sides))}"
+            )
+    if "side_prior" in dataset.coords and float(dataset.variables["side_prior"].values.sum()) > 1 + _ROUNDING:
+        raise ArchiveError(f"side_prior={brief(dataset.variables['side_prior'].values.tolist())} sums to more than 1")
 
 
 def _validate_schedule(dataset: xr.Dataset) -> None:

@@ -25,4 +25,5 @@ def test_the_cf_checker_finds_nothing_but_that_time_is_not_clock_time(make_datas
         assert stored["scored_points"] > 100 - 100 * ("time" in make_dataset(kind).dims)
         groups = [stored[f"{level}_priorities"] for level in ("high", "medium", "low")]
         messages = {message for group in groups for result in group for message in result["msgs"]}
-        assert messages == ({KNOWN} if kind in ("trajectories", "statistics", "profiles", "differences") else set())
+        timed = ("trajectories", "statistics", "profiles", "differences", "interventions")
+        assert messages == ({KNOWN} if kind in timed else set())

@@ -43,6 +43,7 @@ def test_any_dataset_comes_back_as_it_was(make_dataset, tmp_path_factory, data, 
     names = {
         "trajectories": "production", "profiles": "entropy_rate", "speciation": "peak_rate", "scaling": "residual",
         "differences": "entropy_rate_difference", "statistics": "production", "quality": "frechet_limit_difference",
+        "interventions": "disagreement",
     }  # fmt: skip
     corners = data.draw(st.lists(st.sampled_from(CORNERS), min_size=1, max_size=9), "corners")
     # bounds too, or they would exclude the value

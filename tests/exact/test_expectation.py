@@ -270,7 +270,7 @@ def test_sides_of_several_components_are_those_of_posteriors_by_hand() -> None:
 
 def test_components_share_a_sequence_and_are_shifted_each_for_itself() -> None:
     mix = GaussianMixture(np.eye(3), dimension=3)
-    sequences = expectation._sequences(mix, 2, 0)
+    sequences = expectation.scrambled_sequences(mix, 2, 0)
     drawn = [
         list(expectation._uniform(sequence, 2, 1024, np.random.default_rng([0, r, own])))
         for r, sequence in enumerate(sequences[:2])
