@@ -110,9 +110,9 @@ def test_a_dataset_of_sides_that_are_not_the_partitions_is_refused(tmp_path) -> 
     turned = sp.exact.u_turns(sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"]), VE, [1.0, 2.0])
     with sp.open(sp.write(turned, tmp_path / "turned.nc")) as stored:
         assert stored.identical(turned)
+    renamed = turned.assign_coords(end_side=turned.end_side.copy(data=["a", "x"]))
     with pytest.raises(SpecentError, match="no side of the partition"):
-        renamed = turned.assign_coords(end_side=turned.end_side.copy(data=["a", "x"]))
         sp.write(renamed, tmp_path / "other.nc")
+    heavy = turned.assign_coords(side_prior=turned.side_prior.copy(data=[0.9, 0.9]))
     with pytest.raises(SpecentError, match="side_prior"):
-        heavy = turned.assign_coords(side_prior=turned.side_prior.copy(data=[0.9, 0.9]))
         sp.write(heavy, tmp_path / "other.nc")
