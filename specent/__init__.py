@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from specent.archive import validate as validate
     from specent.archive import write as write
     from specent.diagnostics import check as check
+    from specent.diagnostics import denoising_error as denoising_error
     from specent.errors import SpecentError as SpecentError
     from specent.errors import SpecentWarning as SpecentWarning
     from specent.explorer import explore as explore
@@ -109,6 +110,7 @@ _HOMES = {
     "combine": "specent.analysis.combine:combine",
     "compare": "specent.analysis.compare:compare",
     "check": "specent.diagnostics:check",
+    "denoising_error": "specent.diagnostics:denoising_error",
     "describe": "specent.archive:describe",
     "entropy": "specent.analysis.entropy:entropy",
     "explore": "specent.explorer:explore",

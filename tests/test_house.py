@@ -68,6 +68,8 @@ HALVES = {
     "reliability": {"analysis.judgements", "plotting.reliability"},
     # the noise of a grid in one paper, of an axis in another
     "rescaled": {"analysis.grids", "plotting.rescaling"},
+    # of a mixture in closed form, of any model by draws
+    "denoising_error": {"exact.denoising", "diagnostics.denoising"},
     # the function and the command that calls it
     "check": {"diagnostics.model_check", "command.check"},
     "convert": {"models.edm2.conversion", "command.archives"},
