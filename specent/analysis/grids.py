@@ -198,7 +198,7 @@ def rescaled(
     Parameters
     ----------
     error : Dataset
-        The denoising error, see `specent.exact.denoising_error`.
+        The denoising error, see `specent.denoising_error` and `specent.exact.denoising_error`.
     steps : int
         Number of noise levels, at least 2.
     sigma_min, sigma_max : float, optional
@@ -306,7 +306,7 @@ def _of_error(error: xr.Dataset, power: float) -> tuple[Array, Array]:
     """Ascending noise levels and the density error * sigma ** -power per unit of ln sigma."""
     if not isinstance(error, xr.Dataset) or "denoising_error" not in error or "log_snr" not in error.coords:
         what = f"a {type(error).__name__}" if not isinstance(error, xr.Dataset) else "without denoising_error"
-        raise SpecentError(f"error is {what}; make it with specent.exact.denoising_error")
+        raise SpecentError(f"error is {what}; make it with specent.denoising_error or specent.exact.denoising_error")
     values = error["denoising_error"].squeeze()
     if values.dims != ("time",) or values.size < 2:
         raise SpecentError(f"error has dimensions {values.dims}; select one curve of two times at least")

@@ -14,6 +14,7 @@ from specent.exact.analytic import symmetry_breaking_time as symmetry_breaking_t
 from specent.exact.analytic import two_component_entropy as two_component_entropy
 from specent.exact.analytic import two_component_entropy_inverse as two_component_entropy_inverse
 from specent.exact.analytic import two_component_entropy_slope as two_component_entropy_slope
+from specent.exact.chain_law import sampling_error as sampling_error
 from specent.exact.cloning import entropy_bracket as entropy_bracket
 from specent.exact.cloning import spectrum as spectrum
 from specent.exact.cloning import u_turns as u_turns
@@ -37,6 +38,7 @@ __all__ = [
     "null_floor",
     "profiles",
     "recorded_mixture",
+    "sampling_error",
     "scaling_profiles",
     "speciation_sigma",
     "speciation_time",
