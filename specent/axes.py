@@ -22,6 +22,14 @@ Array = NDArray[np.float64]
 
 AXES = ("log_snr", "log_sigma", "sigma", "time")
 
+AXIS_LABELS = {
+    "log_snr": "log-SNR ln(α²/σ²)  (noise ⟶ data)",
+    "log_sigma": "log noise level ln(σ/α)  (noise ⟶ data)",
+    "sigma": "noise level σ/α  (noise ⟶ data)",
+    "time": "diffusion time t  (noise ⟶ data)",
+}
+"""How each is called along a figure."""
+
 
 def check_axis(axis: str, argument: str = "axis") -> str:
     """Return `axis` if it is one of `AXES`.

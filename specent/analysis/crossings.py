@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 Array = NDArray[np.float64]
 
@@ -39,7 +38,7 @@ def crossings(grid: Array, curves: Array, levels: Array) -> Array:
     >>> crossings(np.array([0.0, 1.0, 2.0]), np.array([[3.0, 2.0, 1.0]]), np.array([1.5, 0.5])).tolist()
     [[1.5, nan]]
     """
-    coefficients = CubicSpline(grid, curves, axis=1).c
+    coefficients = _cubics(grid, curves)
     levels = np.broadcast_to(levels, (len(curves), np.shape(levels)[-1]))
     out = np.full(levels.shape, np.nan)
     for k, level in enumerate(levels.T):
@@ -83,7 +82,7 @@ def peaks(grid: Array, curves: Array) -> tuple[Array, Array]:
     best_position, best = grid[top].astype(np.float64), curves[rows, top].astype(np.float64)
     if len(grid) < 3:
         return best_position, best
-    coefficients = CubicSpline(grid, curves, axis=1).c
+    coefficients = _cubics(grid, curves)
     for column in (np.clip(top - 1, 0, None), np.clip(top, None, len(grid) - 2)):
         a, b, c, d = coefficients[:, column, rows]
         for sign in (1.0, -1.0):
@@ -113,3 +112,12 @@ def _stationary(a: Array, b: Array, c: Array, sign: float) -> Array:
         # the form that does not cancel, for nearly parabolic pieces
         step = np.where(b * sign > 0, -c / (b + root), (-b + root) / (3 * a))
     return np.asarray(np.where(np.isfinite(step), step, -1.0))
+
+
+def _cubics(grid: Array, curves: Array) -> Array:
+    """Coefficients of the cubic splines through curves, shape (4, intervals, curves)."""
+    # whoever reads an archive or draws stored curves need not wait for what this imports
+    from scipy.interpolate import CubicSpline
+
+    coefficients: Array = CubicSpline(grid, curves, axis=1).c
+    return coefficients

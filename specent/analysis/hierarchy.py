@@ -20,8 +20,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import linkage
-from scipy.interpolate import CubicSpline
 
 from specent import arguments, exact
 from specent.analysis.bootstrap import FEWEST, skewed_interval
@@ -93,6 +91,9 @@ def average_linkage(levels: Array) -> Array:
     """
     # distances may not be negative: logarithms are
     shift = levels.min()
+    # only who asks for a tree waits for this import
+    from scipy.cluster.hierarchy import linkage
+
     merges: Array = linkage(levels - shift, method="average")
     merges[:, 2] += shift
     return merges
@@ -273,6 +274,8 @@ class _Curves:
 
     def at(self, partition: int, log_sigma: Array) -> Array:
         """The part of one partition that is left at a noise level for each replicate, shape (1 + replicates,)."""
+        from scipy.interpolate import CubicSpline
+
         position = np.clip(-2 * log_sigma, self.log_snr[0], self.log_snr[-1])
         curves = CubicSpline(self.log_snr, self.parts[partition], axis=1)
         return np.array([float(curves(where)[i]) for i, where in enumerate(position)])

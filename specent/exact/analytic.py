@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import entr, expit
 
 from specent import arguments
@@ -117,6 +116,8 @@ def two_component_entropy_inverse(entropy: ArrayLike) -> Array:
     values = arguments.array(entropy, "entropy")
     if not ((values > 1e-6) & (values < 1)).all():
         raise SpecentError(f"entropy={brief(entropy)} must lie strictly between 0.000001 and 1 bit")
+    from scipy.optimize import brentq  # takes longer to import than all of this package
+
     roots = [
         brentq(lambda k, level=level: float(two_component_entropy(k)) - level, 0.0, 8.0, xtol=1e-13)
         for level in values.ravel()

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import entr, stdtrit
 
 from specent import arguments
@@ -199,6 +198,9 @@ def half_entropy(mix: GaussianMixture, partition: Partition, fraction: float = 0
         return float(quadrature(mix, np.exp([-log_snr]), weights)[0][0]) - level
 
     low, high = _bracket(above, partition.name, fraction)
+    # imported late: it takes longer than all other modules of this package
+    from scipy.optimize import brentq
+
     return float(brentq(above, low, high, xtol=1e-13, rtol=1e-14))
 
 

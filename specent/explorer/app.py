@@ -36,7 +36,7 @@ Later = Callable[[Callable[[], None]], None]
 Stale = Callable[[], bool]
 
 # seconds between two looks whether work is still needed, and after how many it goes on beside the drawing
-_PAUSE, _PAUSES = 0.1, 50
+_PAUSE, _PAUSES = 0.02, 250
 
 
 class Explorer:
@@ -122,11 +122,9 @@ class Explorer:
         before = self.state
         self._undecided = self._undecided and "level" not in fields
         state, problem = self._complete(replace(before, **fields))
-        if problem:
+        if problem or state == before:
             self.choices.complain(problem)
-            return
-        if state == before:
-            self.choices.complain("")
+            self._draw()
             return
         self.state = state
         self._show_state()
@@ -138,6 +136,8 @@ class Explorer:
 
     def choose(self, **fields: Any) -> None:
         """Change some fields of the state soon, in one piece with all that follows from them on the page."""
+        # figures that wait to be drawn are those of what was chosen before
+        self._draws += 1
         self._later(partial(self.change, **fields))
 
     def follow(self) -> None:
@@ -279,6 +279,7 @@ class Explorer:
     def _failed(self, request: Request, words: str) -> None:
         if request == self.request:
             self._say(words, busy=False, kind="alert")
+            self._draw()
 
     def _say(self, words: str, *, busy: bool, kind: str = "status") -> None:
         self.status.object = paragraph(words, f"{kind} busy" if busy else kind, role="status")

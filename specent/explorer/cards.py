@@ -6,7 +6,6 @@ import html
 from typing import Any
 
 import panel as pn
-from holoviews.core.data import disable_pipeline
 
 from specent.errors import SpecentError
 from specent.explorer.drawing import Drawing, drawn
@@ -68,6 +67,9 @@ class Card:
             return
         self._read = read
         position = scene.position if self.view.noisy else None
+        # the page is laid out before figures are imported
+        from holoviews.core.data import disable_pipeline
+
         # HoloViews need not record how to compute anew what is drawn once
         with disable_pipeline():
             try:

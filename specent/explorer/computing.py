@@ -26,7 +26,6 @@ from specent.errors import SpecentError, SpecentWarning
 from specent.explorer.remarks import collected
 from specent.explorer.source import Explored
 from specent.partitions import NULL, Partition
-from specent.plotting.select import select
 
 PREVIEW = 2**19
 """Log-likelihoods that a preview takes at most, over all that is selected."""
@@ -40,7 +39,6 @@ REPLICATES = 50
 # numbers of a variable of the preview that are held in memory
 _IN_MEMORY = 2**26
 _ENTRIES = 64
-_PICTURES = ("final", "prediction", "preview")
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,14 @@ class Computing:
 
     @property
     def preview_samples(self) -> int:
-        """Trajectories of every class in a preview."""
+        """Trajectories of every class in a preview: those of whole shards, if one is not too large already."""
         if not self.samples:
             return 0
-        each = self.source.dataset["log_likelihood"].size // self.samples
-        return min(self.samples, max(10, PREVIEW // each))
+        evidence = self.source.dataset["log_likelihood"]
+        count = min(self.samples, max(10, PREVIEW // (evidence.size // self.samples)))
+        # a shard of which a part is read is checked as a whole
+        shard = evidence.chunksizes.get("sample", (count,))[0]
+        return count if count <= shard or count == self.samples else count - count % shard
 
     def answer(self, request: Request, *, whole: bool, stop: Callable[[], bool] | None = None) -> Answer:
         """Profiles and their summary, of all trajectories or of those of the preview.
@@ -195,11 +196,11 @@ class Computing:
                     if name not in self._memory:
                         self._memory[name] = runs[name].load()
                     runs[name] = self._memory[name]
-        return select(runs, guidance=request.guidance or None)
+        return _selected(runs, guidance=request.guidance or None)
 
     def _stored(self, request: Request) -> Answer:
         names = [one if isinstance(one, str) else one.name for one in request.partitions]
-        part = select(
+        part = _selected(
             self.source.dataset, partition=names, guidance=request.guidance or None,
             estimator=request.estimator or None, run=request.run or None,
         ).compute()  # fmt: skip
@@ -212,12 +213,20 @@ class Computing:
         if samples and (not whole or samples == self.preview_samples):
             runs, samples = self.trajectories(request), self.preview_samples
         else:
-            runs = select(runs, guidance=request.guidance or None)
+            runs = _selected(runs, guidance=request.guidance or None)
         replicates = None if whole else REPLICATES
         with collected() as remarks, _until(stop):
             profiles, rate = _profiles(runs, request, replicates)
             summary = _summary(profiles)
         return Answer(request, profiles, summary, samples, self.samples, rate, replicates, tuple(remarks))
+
+
+def _selected(dataset: xr.Dataset, **names: Sequence[str] | None) -> xr.Dataset:
+    """What is chosen of a dataset."""
+    # figures are imported here, beside the page, while the browser lays it out
+    from specent.plotting.select import select
+
+    return select(dataset, **names)
 
 
 def _profiles(runs: xr.Dataset, request: Request, replicates: int | None) -> tuple[xr.Dataset, str]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import panel as pn
 
-from specent import archive, plotting
+import specent
+from specent import archive
 from specent.errors import SpecentError
 from specent.explorer.cards import paragraph, text_pane
 from specent.explorer.layout import WIDGETS
@@ -70,7 +71,7 @@ class Downloads:
         def written(folder: Path, scene: Scene) -> bytes:
             view = next(one for one in ALL_VIEWS if one.name == self.figure.value)
             self.figures[form].filename = download_name(scene.source, view.name, f".{form}")
-            return plotting.save(view.draw(scene), folder / f"figure.{form}").read_bytes()
+            return specent.plotting.save(view.draw(scene), folder / f"figure.{form}").read_bytes()
 
         return self._written(written)
 

@@ -10,8 +10,6 @@ from bokeh.events import Tap
 from bokeh.models import Axis, CustomJS, Grid, LayoutDOM, Plot, Text
 from bokeh.models.annotations import ColorBar, Label, Legend, Span, Title
 
-from specent.plotting.embedding import embedded
-
 GROUND, PAPER, INK, LINES = "#16191d", "#1f242a", "#e8e8e8", "#414850"
 """Colours of a dark figure: around and within its frame, of its text, of its grid."""
 
@@ -75,6 +73,9 @@ def drawn(
     stretched : bool
         Whether the figure takes the width there is.
     """
+    # the page is laid out before figures are imported
+    from specent.plotting.embedding import embedded
+
     embedding = embedded(figure, still=not stretched)
     drawing = Drawing(embedding.model, embedding.lines)
     for part in list(drawing.model.references()):

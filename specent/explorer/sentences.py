@@ -6,7 +6,6 @@ import numpy as np
 
 from specent.explorer.computing import Answer
 from specent.explorer.source import Explored
-from specent.plotting.select import indices, names_at
 
 _MOST = 4
 
@@ -42,6 +41,9 @@ def result_text(answer: Answer) -> str:
     summary = answer.summary
     if summary is None or "sigma" not in summary["axis"].values:
         return ""
+    # the page is laid out before figures are imported
+    from specent.plotting.select import indices, names_at
+
     half = summary.sel(axis="sigma")
     dims = [str(dim) for dim in half["half_entropy"].dims]
     several = [dim for dim in dims if half.sizes[dim] > 1]

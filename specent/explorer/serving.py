@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import dask
 import panel as pn
 import xarray as xr
 from tornado.ioloop import IOLoop
@@ -126,12 +127,15 @@ def serve(
     server, address = explorer_server(open_source(path), port)
     loop: Any = IOLoop.current()
     loop.asyncio_loop.set_exception_handler(_without_closed_pages)
+    # unless it is told how to work, Dask imports all that it needs for a cluster, to ask whether there is one
+    working = dask.config.set(scheduler=dask.config.get("scheduler", "threads"))
     try:
         server.start()
         started(address)
         if show:
             webbrowser.open(address)
-        loop.start()
+        with working:
+            loop.start()
     except KeyboardInterrupt:
         # the usual way to end a server
         pass

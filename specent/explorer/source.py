@@ -19,7 +19,7 @@ from specent.explorer.naming import read_partition
 from specent.explorer.remarks import collected
 from specent.files import as_path
 from specent.partitions import NULL, Partition
-from specent.plotting.select import definitions
+from specent.schema.coordinates import stored_partitions
 
 KINDS = ("trajectories", "statistics", "profiles")
 """Kinds of datasets that can be explored."""
@@ -71,7 +71,7 @@ class Explored:
     @cached_property
     def stored(self) -> list[Partition]:
         """Partitions that the dataset names."""
-        return [one for one in definitions(self.dataset) if one is not None]
+        return stored_partitions(self.dataset)
 
     @cached_property
     def partition_names(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The figures of the explorer: which there are, and how they follow from a state and its numbers.
 
-Every one is a figure of `specent.plotting`; what cannot be drawn is said in words.
+Every one is a figure of `specent.plotting`, which is imported when the first is drawn: the browser lays out the page in
+the meantime. What cannot be drawn is said in words.
 """
 
 from __future__ import annotations
@@ -13,16 +14,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import plotting
-from specent.axes import AXES
+import specent
+from specent.axes import AXES, AXIS_LABELS
 from specent.errors import SpecentError
 from specent.explorer.computing import Answer
 from specent.explorer.naming import python_partition
 from specent.explorer.source import Explored
 from specent.explorer.state import State
 from specent.partitions import Partition
-from specent.plotting.raster import final_pictures
-from specent.plotting.style import AXIS_LABELS, positions
 
 Array = NDArray[np.float64]
 
@@ -106,6 +105,8 @@ class FigureView:
 
 def scale(source: Explored, axis: str) -> tuple[Array, Array]:
     """Log-SNR of every time, ascending, and its position on an axis."""
+    from specent.plotting.style import positions
+
     log_snr = np.asarray(source.dataset["log_snr"].values, dtype=np.float64)
     order = np.argsort(log_snr)
     return log_snr[order], positions(source.dataset, axis)[order]
@@ -137,11 +138,11 @@ def axis_choices(source: Explored) -> dict[str, str]:
 
 
 def _entropy(scene: Scene) -> Any:
-    return plotting.entropy(scene.answer.profiles, axis=scene.state.axis)
+    return specent.plotting.entropy(scene.answer.profiles, axis=scene.state.axis)
 
 
 def _rate(scene: Scene) -> Any:
-    return plotting.rate(scene.answer.profiles, axis=scene.state.axis)
+    return specent.plotting.rate(scene.answer.profiles, axis=scene.state.axis)
 
 
 def _need_summary(answer: Answer | None) -> xr.Dataset:
@@ -151,15 +152,17 @@ def _need_summary(answer: Answer | None) -> xr.Dataset:
 
 
 def _windows(scene: Scene) -> Any:
-    return plotting.windows(_need_summary(scene.answer), scene.state.axis)
+    return specent.plotting.windows(_need_summary(scene.answer), scene.state.axis)
 
 
 def _tree(scene: Scene) -> Any:
-    return plotting.tree(_need_summary(scene.pairs), _pictured(scene), scene.state.axis)
+    return specent.plotting.tree(_need_summary(scene.pairs), _pictured(scene), scene.state.axis)
 
 
 def _pictured(scene: Scene) -> xr.Dataset | None:
     """Trajectories that end in pictures, for the leaves of a tree."""
+    from specent.plotting.raster import final_pictures
+
     runs = scene.source.dataset
     return runs if scene.source.kind == "trajectories" and final_pictures(runs)[0] is not None else None
 
@@ -169,7 +172,7 @@ def _tree_line(scene: Scene) -> str:
 
 
 def _pair_matrix(scene: Scene) -> Any:
-    return plotting.pair_matrix(_need_summary(scene.pairs))
+    return specent.plotting.pair_matrix(_need_summary(scene.pairs))
 
 
 def _some(scene: Scene) -> str:
@@ -188,7 +191,7 @@ def _need_runs(scene: Scene) -> xr.Dataset:
 
 
 def _histogram(scene: Scene) -> Any:
-    return plotting.posterior_histogram(_need_runs(scene), scene.level, scene.partition)
+    return specent.plotting.posterior_histogram(_need_runs(scene), scene.level, scene.partition)
 
 
 def _few(scene: Scene) -> xr.Dataset:
@@ -201,18 +204,18 @@ def _few(scene: Scene) -> xr.Dataset:
 
 def _trajectories(scene: Scene) -> Any:
     state = scene.state
-    return plotting.trajectory_posteriors(
+    return specent.plotting.trajectory_posteriors(
         _few(scene), scene.partition, state.axis, class_label=state.class_label, sample=state.sample, most=_PATHS
     )
 
 
 def _predictions_at(scene: Scene) -> Any:
-    return plotting.predictions_at(scene.source.dataset, scene.level, guidance=scene.state.guidance[0])
+    return specent.plotting.predictions_at(scene.source.dataset, scene.level, guidance=scene.state.guidance[0])
 
 
 def _strip(scene: Scene) -> Any:
     state = scene.state
-    return plotting.predictions(
+    return specent.plotting.predictions(
         scene.source.dataset, None, state.axis, class_label=state.class_label, sample=state.sample,
         guidance=state.guidance[0],
     )  # fmt: skip
@@ -244,7 +247,7 @@ def _strip_line(scene: Scene) -> str:
 
 def trajectory_near(scene: Scene, level: float, posterior: float) -> tuple[str, int]:
     """Class and sample of the trajectory in the figure of single ones that is nearest to a posterior at a level."""
-    table = plotting.trajectory_posteriors(_few(scene), scene.partition, most=_PATHS, data=True)
+    table = specent.plotting.trajectory_posteriors(_few(scene), scene.partition, most=_PATHS, data=True)
     at = table[np.isclose(table["log_snr"], level)]
     row = at.loc[(at["posterior"] - posterior).abs().idxmin()]
     return str(row["class_label"]), int(row["sample"])

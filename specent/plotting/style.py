@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from specent import arguments
 from specent.arguments import brief
+from specent.axes import AXIS_LABELS as AXIS_LABELS
 from specent.axes import check_axis, position
 from specent.errors import SpecentError
 from specent.schedules import Schedule, from_json
@@ -62,13 +63,6 @@ FONTS = {
     "yticks": "12px",
     "legend": "12px",
     "legend_title": "12px",
-}
-
-AXIS_LABELS = {
-    "log_snr": "log-SNR ln(α²/σ²)  (noise ⟶ data)",
-    "log_sigma": "log noise level ln(σ/α)  (noise ⟶ data)",
-    "sigma": "noise level σ/α  (noise ⟶ data)",
-    "time": "diffusion time t  (noise ⟶ data)",
 }
 
 AXIS_NAMES = {"log_snr": "log-SNR", "log_sigma": "ln σ", "sigma": "σ", "time": "t"}

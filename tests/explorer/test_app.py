@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,38 @@ def is_drawn(explorer: Explorer, name: str, values: Any) -> bool:
         column.shape == values.shape and column.dtype.kind == "f" and np.allclose(column, values)
         for column in drawn_numbers(explorer, name)
     )
+
+
+def test_the_page_can_be_served_before_figures_are_imported() -> None:
+    code = "import sys, specent; specent.explorer; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "panel" in loaded
+    assert not {"holoviews", "matplotlib", "specent.plotting", "scipy.optimize", "distributed"} & set(loaded)
+
+
+def test_figures_of_what_was_chosen_before_are_not_drawn(explorer: MakeExplorer) -> None:
+    one = explorer(partition="cat | dog")
+    waiting: list[Callable[[], None]] = []
+    one._later = waiting.append
+
+    def models() -> list[Any]:
+        """The models that the figure of the entropy has, one after the other."""
+        seen = [one.cards["entropy"].pane.object]
+        while waiting:
+            waiting.pop(0)()
+            if one.cards["entropy"].pane.object is not seen[-1]:
+                seen.append(one.cards["entropy"].pane.object)
+        return seen
+
+    one.change(axis="sigma")
+    one.choose(axis="log_sigma")
+    assert len(models()) == 2
+    assert is_drawn(one, "entropy", np.log(one.source.dataset["sigma"].values / one.source.dataset["alpha"].values))
+    # a choice that is refused leaves no figure undrawn
+    one.change(axis="log_snr")
+    one.choose(partition="cat | cow")
+    assert len(models()) == 2
+    assert is_drawn(one, "entropy", one.source.dataset["log_snr"].values)
 
 
 def test_a_typed_partition_draws_the_curve_of_entropy(explorer: MakeExplorer, example_runs: xr.Dataset) -> None:

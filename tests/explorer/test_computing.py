@@ -37,6 +37,14 @@ def test_a_preview_is_of_the_first_trajectories(example_runs: xr.Dataset, monkey
         assert whole.whole
 
 
+def test_a_preview_is_of_whole_shards(example_runs: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computing_module, "PREVIEW", example_runs["log_likelihood"].size // 2)
+    # of 30 trajectories that may be taken
+    sizes = {20: 20, 12: 24, 30: 30, 40: 30, 60: 30}
+    for shard, taken in sizes.items():
+        assert Computing(open_source(example_runs.chunk(sample=shard))).preview_samples == taken
+
+
 def test_rates_are_differences_where_there_is_no_production(example_runs: xr.Dataset) -> None:
     poor = example_runs.drop_vars(["production", "cross_production", "denoiser_distance", "partition", "definition"])
     answer = Computing(open_source(poor)).answer(Request((PAIR,)), whole=True)
