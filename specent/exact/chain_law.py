@@ -19,7 +19,6 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 
 from specent import arguments
 from specent.errors import SpecentError
@@ -143,6 +142,8 @@ class _Line:
         """Points and density of the chain at the last of descending levels, from pure noise at the first."""
         at = self.points(levels[0])
         law = np.exp(-0.5 * (at / levels[0]) ** 2) / (np.sqrt(2 * np.pi) * levels[0])
+        from scipy.interpolate import CubicSpline  # takes longer to import than all of this package
+
         for before, after in pairwise(levels):
             denoised, slope = self.moments(at, before)
             # what stays of the state, and the deviation of the fresh noise
