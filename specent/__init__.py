@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from specent import files as files
     from specent import guidance as guidance
     from specent import images as images
+    from specent import interventions as interventions
     from specent import memory as memory
     from specent import models as models
     from specent import partitions as partitions
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from specent.explorer import explore as explore
     from specent.guidance import FeedbackGuidance as FeedbackGuidance
     from specent.guidance import Guidance as Guidance
+    from specent.interventions.u_turn import u_turn as u_turn
     from specent.partitions import Partition as Partition
     from specent.runs import Plan as Plan
     from specent.runs import run as run
@@ -90,6 +92,7 @@ _HOMES = {
     "files": "specent.files",
     "guidance": "specent.guidance",
     "images": "specent.images",
+    "interventions": "specent.interventions",
     "memory": "specent.memory",
     "models": "specent.models",
     "partitions": "specent.partitions",
@@ -124,6 +127,7 @@ _HOMES = {
     "sample": "specent.sampling:sample",
     "speciation": "specent.analysis.speciation:speciation",
     "tree": "specent.analysis.hierarchy:tree",
+    "u_turn": "specent.interventions.u_turn:u_turn",
     "validate": "specent.archive:validate",
     "write": "specent.archive:write",
     "FeedbackGuidance": "specent.guidance:FeedbackGuidance",

@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 
 from specent import schema
+from specent.analysis.behaviour import name_disagreements
 from specent.arguments import brief, name
 from specent.errors import SpecentError, SpecentWarning
 
-_KINDS = ("profiles", "speciation", "scaling", "quality")
-_LABELS = ("axis", "estimator", "guidance", "partition", "dimension")
+_KINDS = ("profiles", "speciation", "scaling", "quality", "interventions")
+_LABELS = ("axis", "estimator", "guidance", "partition", "dimension", "mover", "steps")
 # the values whose absence is counted
 _COUNTED = {
     "speciation": ("half_entropy", "peak", "peak_rate", "window_start", "window_end"),
@@ -25,14 +26,14 @@ _MEANINGS = {"partition": ("definition",), "guidance": ("guidance_scale", "sigma
 
 
 def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Put profiles, summaries, fits or tables of several runs side by side along the dimension ``run``.
+    """Put profiles, summaries, fits, tables or U-turns of several runs side by side along the dimension ``run``.
 
     Parameters
     ----------
     datasets : mapping of str to Dataset
-        At least two of one kind out of ``profiles``, ``speciation``, ``scaling`` and ``quality``, by the names of
-        their runs. Profiles need the same times on the same schedule; summaries may be of different schedules and
-        then lose the axis "time".
+        At least two of one kind out of ``profiles``, ``speciation``, ``scaling``, ``quality`` and ``interventions``, by
+        the names of their runs. Profiles and U-turns need the same times on the same schedule; summaries may be of
+        different schedules and then lose the axis "time".
 
     Returns
     -------
@@ -49,8 +50,11 @@ def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     Warns
     -----
     SpecentWarning
-        If a run has axes, estimators, partitions, guidance settings or dimensions that another lacks; they are left
-        out.
+        If a run has axes, estimators, partitions, guidance settings, dimensions or movers that another lacks; they are
+        left out.
+    CalibrationWarning
+        Of U-turns, if those of a run come back to their sides more or less often than its posterior predicts, by more
+        than four standard errors beyond what its steps explain. The run is named.
 
     Examples
     --------
@@ -77,10 +81,11 @@ def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     for run, part in zip(names, parts, strict=True):
         if "run" in part.dims:
             raise SpecentError(f"datasets[{run!r}] compares runs already; compare single ones, .sel(run=...)")
+    parts = _without_some_steps(parts)
     _refuse_other_meaning(parts, names)
     schedules = {str(part.attrs["schedule"]) for part in parts if "schedule" in part.attrs}
     parts = _in_common(parts, names, len(schedules) > 1)
-    if kind == "profiles":
+    if kind in ("profiles", "interventions"):
         _refuse_other_times(parts, names)
     shared = _shared_variables(parts)
     joined = xr.concat(
@@ -92,6 +97,10 @@ def compare(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
         values = {str(part.attrs.get(key)) for part in parts}
         if len(values) == 1 and key not in schema.ATTRIBUTES:
             attributes[key] = parts[0].attrs[key]
+    if kind == "interventions":
+        for key in ("start", "classifier"):
+            attributes[key] = ", ".join(dict.fromkeys(str(part.attrs[key]) for part in parts))
+        name_disagreements(parts, names)
     if kind in _COUNTED:
         # of what is compared, which may be less than all
         attributes["missing"] = int(sum(joined[key].isnull().sum() for key in _COUNTED[kind] if key in joined))
@@ -167,7 +176,8 @@ def _in_common(parts: list[xr.Dataset], names: list[str], no_time: bool) -> list
 def _refuse_other_meaning(parts: list[xr.Dataset], names: list[str]) -> None:
     """Refuse numbers of one name that mean different things."""
     meanings = [
-        {key: part.attrs.get(key) for key in ("level", "law")} | {"window": _window(part.attrs["settings"])}
+        {key: part.attrs.get(key) for key in ("level", "law", "partition", "continuation")}
+        | {"window": _window(part.attrs["settings"])}
         for part in parts
     ]
     for run, meaning in zip(names[1:], meanings[1:], strict=True):
@@ -200,6 +210,13 @@ def _refuse_other_times(parts: list[xr.Dataset], names: list[str]) -> None:
                 f"datasets[{run!r}] has other times than datasets[{names[0]!r}]; compare their summaries, "
                 "specent.speciation, or sample both on one grid"
             )
+
+
+def _without_some_steps(parts: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Single numbers of steps have no dimension, and what others have of it is not compared."""
+    if all("steps" in part.dims for part in parts):
+        return parts
+    return [part.drop_dims("steps", errors="ignore") for part in parts]
 
 
 def _shared_variables(parts: list[xr.Dataset]) -> list[str]:
