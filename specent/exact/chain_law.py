@@ -140,10 +140,10 @@ class _Line:
 
     def carried(self, levels: Array) -> tuple[Array, Array]:
         """Points and density of the chain at the last of descending levels, from pure noise at the first."""
-        at = self.points(levels[0])
-        law = np.exp(-0.5 * (at / levels[0]) ** 2) / (np.sqrt(2 * np.pi) * levels[0])
         from scipy.interpolate import CubicSpline  # takes longer to import than all of this package
 
+        at = self.points(levels[0])
+        law = np.exp(-0.5 * (at / levels[0]) ** 2) / (np.sqrt(2 * np.pi) * levels[0])
         for before, after in pairwise(levels):
             denoised, slope = self.moments(at, before)
             # what stays of the state, and the deviation of the fresh noise
