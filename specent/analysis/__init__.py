@@ -9,6 +9,8 @@ from specent.analysis.combine import combine as combine
 from specent.analysis.compare import compare as compare
 from specent.analysis.differences import differences as differences
 from specent.analysis.entropy import entropy as entropy
+from specent.analysis.errors_of_paths import path_error as path_error
+from specent.analysis.exported_grids import exported_grid as exported_grid
 from specent.analysis.hierarchy import Node as Node
 from specent.analysis.hierarchy import tree as tree
 from specent.analysis.judgements import reliability as reliability
@@ -30,10 +32,12 @@ __all__ = [
     "differences",
     "entropy",
     "estimator_differences",
+    "exported_grid",
     "fit_scaling",
     "guidance_price",
     "null_error",
     "on_schedule",
+    "path_error",
     "posterior_quantiles",
     "reliability",
     "speciation",

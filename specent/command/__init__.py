@@ -23,6 +23,7 @@ from cyclopts import CycloptsError
 from specent.command import archives as archives
 from specent.command import check as check
 from specent.command import explore as explore
+from specent.command import grid as grid
 from specent.command import plot as plot
 from specent.command import run as run
 from specent.command import runs as runs

@@ -22,6 +22,7 @@ _EXAMPLES = """Examples:
   specent describe gmm_1d.nc               what is in it?
   specent plot gmm_1d.nc -o gmm_1d.html    one page of interactive figures
   specent explore gmm_1d.nc                choose partitions in the browser
+  specent grid gmm_1d.nc --steps 16 --kind arctan -o grid.json    noise levels for a sampler
   specent check mine.py:model --data digits    is the adapter of my model right?
 
 specent COMMAND --help shows what a command takes.

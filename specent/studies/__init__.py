@@ -14,6 +14,8 @@ from specent.studies.runs import remove_run as remove_run
 from specent.studies.runs import run_folder as run_folder
 from specent.studies.runs import sampled as sampled
 from specent.studies.scaling import fit_both_laws as fit_both_laws
+from specent.studies.seeds import over_seeds as over_seeds
+from specent.studies.seeds import samples_by_class as samples_by_class
 from specent.studies.settings import SampledSettings as SampledSettings
 from specent.studies.settings import ShardedSettings as ShardedSettings
 from specent.studies.settings import StudySettings as StudySettings
@@ -34,6 +36,7 @@ __all__ = [
     "limited_threads",
     "mark_tiny",
     "output_paths",
+    "over_seeds",
     "print_lines",
     "recipe",
     "recipe_error",
@@ -42,6 +45,7 @@ __all__ = [
     "remove_run",
     "run_folder",
     "sampled",
+    "samples_by_class",
     "stored_settings",
     "tiny_settings",
     "without_meaning",

@@ -1,0 +1,86 @@
+"""The studies of grids and of guidance intervals: what they sample, what they compare, what they refuse."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import specent as sp
+from specent.errors import SpecentError
+from specent.studies import over_seeds, recipe, samples_by_class
+
+
+def test_samples_by_class_are_those_of_runs_that_score_everything() -> None:
+    model = sp.models.mixture(sp.exact.GaussianMixture([[-4.0, 0.0], [4.0, 1.0], [0.0, 3.0]], labels=["a", "b", "c"]))
+    time, rules = sp.schedules.edm_grid(8), [sp.Guidance(), sp.Guidance(2.0)]
+    alone = samples_by_class(model, time, 5, rules, seed=3)
+    whole = sp.sample(
+        model, schedule=sp.schedules.VE(), time=time, samples=5, guidance=rules, seed=3, progress=False, check=False
+    )
+    assert alone["class_label"].values.tolist() == ["a", "b", "c"]
+    # shares of the mixture are computed in another order where fewer candidates are asked for
+    assert np.allclose(alone["final"], whole["final"].transpose(*alone["final"].dims), rtol=1e-5, atol=1e-6)
+
+
+def test_intervals_over_seeds_are_those_of_student() -> None:
+    values = np.random.default_rng(0).normal(size=5)
+    mean, reach = over_seeds(values, 0.9)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
+    assert np.allclose([mean - reach, mean + reach], expected)
+
+
+@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # a handful of samples says little
+def test_the_tiny_study_of_grids_compares_what_each_denoiser_may_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = recipe("grids")
+    path = module.main(module.Settings(output=tmp_path / "g.nc", tiny=True))
+    sp.validate(path)
+    runs = sp.open(path)["run"].values.tolist()
+    grids = {name.partition(",")[0] for name in runs}
+    common = {"edm", "arctan", "rescaled", "class share"}
+    assert grids == {f"network: {name}" for name in common} | {f"images: {name}" for name in (*common, "entropic")}
+    assert len(runs) == 2 * len(grids)
+    printed = capsys.readouterr().out
+    # of a mixture the numbers are exact, and those of the recipe's own settings
+    mix = sp.exact.GaussianMixture([[-4.0], [4.0]], 1.0, [0.7, 0.3], dimension=64)
+    exact = sp.exact.sampling_error(mix, sp.schedules.edm_grid(4, 0.02, 80.0))
+    found = re.search(r"two components: edm, 4 steps +([\d.]+) +([\d.]+)", printed)
+    assert found is not None
+    assert np.allclose([float(one) for one in found.groups()], [exact.sample_divergence, exact.class_error], atol=6e-4)
+
+
+@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
+def test_the_tiny_study_of_intervals_judges_by_fresh_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = recipe("intervals")
+    path = module.main(module.Settings(output=tmp_path / "i.nc", tiny=True))
+    sp.validate(path)
+    table = sp.open(path)
+    assert table["run"].values.tolist() == [f"{name}, seed {seed}" for name in ("network", "images") for seed in (1, 2)]
+    names = [str(name) for name in table["guidance"].values]
+    # a tenth of the entropy of the digits is left near .9, nine tenths near 4
+    low, high = (float(one) for one in re.search(r"w=2 for ([\d.]+)<sigma<=([\d.]+)", " ".join(names)).groups())
+    assert abs(low - 0.894) < 0.06
+    assert abs(high - 4.1) < 0.3
+    assert names == ["unguided", f"w=3 for 0<sigma<={low}", f"w=2 for {low}<sigma<={high}", "w=2", "w=3 for 0<sigma<=1"]
+    assert "the sweep's best" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("grids", {"steps": ()}, "steps is empty"),
+        ("grids", {"steps": (2,)}, "steps=2"),
+        ("grids", {"scale": 0.0}, "scale=0"),
+        ("grids", {"share": 1.5}, "share=1.5"),
+        ("grids", {"seeds": 1}, "seeds=1"),
+        ("intervals", {"edges": (1.0, 0.5)}, "interval"),
+        ("intervals", {"left": 0.7}, "left=0.7"),
+        ("intervals", {"samples": 3}, "samples=3"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(name: str, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        recipe(name).Settings(**settings)
