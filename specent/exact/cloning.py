@@ -219,9 +219,11 @@ def _exact_dataset(kernels: Array, prior: Array, confidence: float) -> xr.Datase
     def numbers(kernel: Array) -> tuple[Array, Array]:
         return np.einsum("...zz,z->...", kernel, prior), spectrum(kernel, prior)
 
+    dims = ("mover", "time", "side", "end_side")
+    spread = kernels.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
     variables: dict[str, tuple[tuple[str, ...], Array]] = {
-        "kernel": (("mover", "time", "side", "end_side"), mean[None])
-    }
+        "kernel": (dims, mean[None]), "kernel_standard_error": (dims, spread[None]),
+    }  # fmt: skip
     errors = []
     rows = zip(("phi", "eigenvalue"), numbers(mean), numbers(kernels), ((), ("rank",)), strict=True)
     for name, value, each, more in rows:

@@ -79,6 +79,7 @@ def interventions_dataset(
     kernel, phi = extrapolated(every, turning.steps), extrapolated(at_steps, turning.steps)
     count = float(1 / np.sum((turning.weights.sum(axis=0) ** 2) / setup.samples))
     rows: Numbers = {"kernel": ((*_TURN, "side", "end_side"), kernel[:, :, 0])}
+    rows["kernel_standard_error"] = (*_TURN, "side", "end_side"), _standard_error(np.moveaxis(kernel, 2, -1))
     rows |= _bounded("eigenvalue", (*_TURN, "rank"), np.moveaxis(spectrum(kernel, prior), 2, -1), confidence)
     if turning.continuation == "basin":
         rows |= _bounded("basin", _TURN, phi, confidence, count)

@@ -23,6 +23,10 @@ def interventions() -> list[Variable]:
             "kernel", (*_TURN, "side", "end_side"), "probability that a continuation ends on a side, given its origin",
             essential=True,
         ),
+        number(
+            "kernel_standard_error", (*_TURN, "side", "end_side"),
+            "standard error of the probability that a continuation ends on a side, given its origin",
+        ),
         *numbers("phi", _TURN, same),
         number("phi_standard_error", _TURN, f"standard error of the {same}"),
         *numbers("eigenvalue", (*_TURN, "rank"), "eigenvalue of the transition kernel"),

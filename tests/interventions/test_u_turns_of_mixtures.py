@@ -1,5 +1,6 @@
 """U-turns of exact models against closed forms: phi, kernel, basin, and what the numbers do not depend on."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ def test_the_standard_error_is_that_of_counting() -> None:
     phi = turned.phi.values
     # 200 replicates know a standard deviation to 5 %, and ends are sure here to about that
     np.testing.assert_allclose(turned.phi_standard_error, np.sqrt(phi * (1 - phi) / 4000), rtol=0.25)
+    # a row is counted on the trajectories of its side alone
+    kernel = turned.kernel.sel(time=8.0).values
+    error = turned.kernel_standard_error.sel(time=8.0).values
+    np.testing.assert_allclose(error, np.sqrt(kernel * (1 - kernel) / 2000), rtol=0.25)
 
 
 def test_the_kernel_of_two_attributes_has_eigenvalues_that_multiply() -> None:
@@ -87,6 +92,31 @@ def test_numbers_depend_neither_on_batches_nor_on_what_else_is_turned() -> None:
     alone = turn(FOUR, samples=70, levels=8.0, mover="class")
     np.testing.assert_allclose(alone.kernel, whole.kernel.sel(time=[8.0], mover=["class"]), atol=1e-11)
     np.testing.assert_allclose(alone.posterior_phi, whole.posterior_phi.sel(time=[8.0]), atol=1e-11)
+
+
+def test_the_same_turns_on_every_schedule() -> None:
+    kernels = []
+    for schedule in (VE, sp.schedules.VP(), sp.schedules.FlowMatching()):
+        grid = sp.schedules.edm_grid(32, 0.01, 60, schedule=schedule)
+        turned = sp.u_turn(
+            sp.models.mixture(FOUR), schedule=schedule, time=grid, levels=[2.0, 8.0], samples=60, start="trunk",
+            steps=(8, 16), mover=("null", "mixture", "class"), progress=False,
+        )  # fmt: skip
+        kernels.append(turned.kernel.values)
+    # the same channel on other times: no more than rounding differs
+    np.testing.assert_allclose(kernels[0], kernels[1], atol=1e-7)
+    np.testing.assert_allclose(kernels[0], kernels[2], atol=1e-7)
+
+
+def test_memory_does_not_grow_with_the_number_of_samples() -> None:
+    peaks = []
+    for samples in (1000, 8000):
+        tracemalloc.start()
+        turn(samples=samples, mover="class", steps=2, batch_size=250, replicates=50)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # the numbers of the samples themselves are 8 bytes each
+    assert peaks[1] < peaks[0] + 7000 * 8 * 4
 
 
 def test_a_partition_of_some_labels_moves_and_counts_within_them() -> None:
