@@ -1,5 +1,33 @@
 """How the page is laid out: landmarks, columns that become one on a phone, and colours in light and dark."""
 
+COLOURS = {
+    "light": {
+        "ground": "#ffffff", "paper": "#ffffff", "ink": "#1c1f23", "faint": "#555b63", "lines": "#b9bfc7",
+        "focus": "#1d5fd1", "alert": "#a8201a",
+    },
+    "dark": {
+        "ground": "#16191d", "paper": "#1f242a", "ink": "#e8e8e8", "faint": "#aab2bc", "lines": "#414850",
+        "focus": "#6aa5ff", "alert": "#ff8f86",
+    },
+}  # fmt: skip
+"""Colours by the names that styles use."""
+
+
+def custom_properties(theme: str) -> dict[str, str]:
+    """The colours of a theme as properties of CSS, which the parts of an element inherit.
+
+    Examples
+    --------
+    >>> custom_properties("dark")["--ink"]
+    '#e8e8e8'
+    """
+    return {**{f"--{name}": colour for name, colour in COLOURS[theme].items()}, "color-scheme": theme}
+
+
+def _rule(theme: str) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in custom_properties(theme).items())
+
+
 WIDGETS = """
 :host { color: var(--ink); font-size: 1rem; }
 label, .bk-input-group > label, .bk-slider-title, .bk-input-group span { color: var(--ink); font-size: 0.95rem; }
@@ -36,15 +64,13 @@ summary:focus-visible { outline: 3px solid var(--focus); }
 """
 """Style of what is written on the page."""
 
-TEMPLATE = """
+_TEMPLATE = """
 {% extends base %}
 {% block preamble %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-:root { --ground: #ffffff; --paper: #ffffff; --ink: #1c1f23; --faint: #555b63; --lines: #b9bfc7; --focus: #1d5fd1;
-  --alert: #a8201a; color-scheme: light; }
-:root[data-theme="dark"] { --ground: #16191d; --paper: #1f242a; --ink: #e8e8e8; --faint: #aab2bc; --lines: #414850;
-  --focus: #6aa5ff; --alert: #ff8f86; color-scheme: dark; }
+:root { LIGHT }
+:root[data-theme="dark"] { DARK }
 html, body { background: var(--ground); color: var(--ink); margin: 0; }
 body { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; line-height: 1.4; }
 .skip { position: absolute; left: -9999px; }
@@ -75,4 +101,6 @@ section { display: flex; flex-wrap: wrap; gap: 12px; min-width: 0; overflow-x: a
 {{ embed(roots.location) }}
 {% endblock %}
 """
+
+TEMPLATE = _TEMPLATE.replace("LIGHT", _rule("light")).replace("DARK", _rule("dark"))
 """The page of the application."""

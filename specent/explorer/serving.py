@@ -21,7 +21,7 @@ from specent.axes import AXES
 from specent.errors import SpecentError
 from specent.explorer.app import Explorer
 from specent.explorer.computing import Computing
-from specent.explorer.layout import TEMPLATE
+from specent.explorer.layout import TEMPLATE, custom_properties
 from specent.explorer.source import Explored, open_source
 from specent.explorer.state import THEMES, State
 
@@ -72,12 +72,21 @@ def explore(dataset: xr.Dataset | str | os.PathLike[str], **state: Any) -> Any:
         raise SpecentError(f"{unknown[0]}={state[unknown[0]]!r} is no part of a view; choose from {', '.join(fields)}")
     source = open_source(dataset)
     first = _first_state(source, state)
-    pn.extension()
+    # a notebook that is read without a network shows it, too
+    pn.extension(inline=True)
     explorer = Explorer(Computing(source), first, _later())
     parts = explorer.parts()
     explorer.start(at_once=True)
     rows = [pn.FlexBox(*part, sizing_mode="stretch_width", margin=0) for part in parts.values()]
-    return pn.Column(*rows, sizing_mode="stretch_width")
+    column = pn.Column(*rows, sizing_mode="stretch_width")
+
+    def colour(dark: bool) -> None:
+        properties = custom_properties("dark" if dark else "light")
+        column.styles = {**properties, "background": "var(--ground)", "color": "var(--ink)"}
+
+    explorer.colours.param.watch(lambda event: colour(bool(event.new)), "dark")
+    colour(explorer.dark)
+    return column
 
 
 def _first_state(source: Explored, fields: dict[str, Any]) -> State:

@@ -22,7 +22,7 @@ from specent.schedules import Schedule, from_json
 from specent.schema import KINDS
 
 # registers the Bokeh backend and, in a notebook, loads what displays it
-hv.extension("bokeh", logo=False)
+hv.extension("bokeh", logo=False, inline=True)
 
 Array = NDArray[np.float64]
 

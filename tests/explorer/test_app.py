@@ -223,8 +223,10 @@ def test_other_kinds_are_refused(kind: str) -> None:
 
 
 def test_a_notebook_begins_where_it_is_told(example_runs: xr.Dataset) -> None:
-    page = sp.explore(example_runs, partition="cat | dog", guidance="w=2")
+    page = sp.explore(example_runs, partition="cat | dog", guidance="w=2", theme="dark")
     assert len(page) > 3
+    # its parts take their colours from it, as a notebook has none for them
+    assert page.styles["--ground"] == page.styles["--ground"].lower() != "#ffffff"
     with pytest.raises(sp.SpecentError, match="colour='red' is no part of a view; choose from partition"):
         sp.explore(example_runs, colour="red")
     with pytest.raises(sp.SpecentError, match="unknown label 'cow'"):
