@@ -60,13 +60,17 @@ def estimator_differences(
     True
     """
     profiles = schema.need(profiles, "profiles", "profiles", QUANTITIES)
-    share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
+    # names may have been lost or become numbers
+    profiles = profiles.assign_coords(estimator=profiles["estimator"].values.astype(str))
+    recorded = profiles.attrs.get("confidence", 0.95)
+    share = recorded if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
     if isinstance(reference, xr.Dataset):
         profiles, base, name = _aligned(profiles, schema.need(reference, "profiles", "reference", QUANTITIES))
     else:
         name = _named(profiles, reference)
         base = profiles.sel(estimator=name, drop=True)
+    base = base.compute()
     others = [one for one in profiles["estimator"].values.tolist() if one != name]
     if not others:
         raise SpecentError(f"profiles hold the estimator {name!r} alone; nothing differs from it")
@@ -123,7 +127,7 @@ def _difference(
     own: xr.Dataset, base: xr.Dataset, quantity: str, reference: str, confidence: float
 ) -> dict[str, xr.DataArray]:
     name, replicate = f"{quantity}_difference", f"{quantity}_replicate"
-    gap = own[quantity] - base[quantity]
+    gap = own[quantity].astype(np.float64) - base[quantity].astype(np.float64)
     paired = replicate in own and replicate in base and bootstrap.distinct_replicates(own) >= bootstrap.FEWEST
     if paired or (reference == "exact" and replicate in own):
         less = base[replicate] if paired else base[quantity]

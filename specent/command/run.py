@@ -114,13 +114,18 @@ def recipe_app(module: ModuleType, name: str) -> App:
         help_epilogue=_RECIPE_EPILOGUE,
         version_flags=(),
         default_command=command,
-        default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
+        default_parameter=Parameter(negative_iterable=(), consume_multiple=True, show_default=_default),
         config=[_from_file, _whole_numbers],
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
     command_line["--help"].group = OPTIONS
     return command_line
+
+
+def _default(value: Any) -> Any:
+    """What the help says of a default; nothing of an empty one, which the text of the setting explains."""
+    return None if value == () else value
 
 
 def _from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 
 import xarray as xr
 
-from specent.errors import SpecentError
+from specent.errors import SpecentError, SpecentWarning
 from specent.plotting.raster import PIXELS, final_pictures
+from specent.plotting.select import Names, names_of
 
 _CURVES = ("profiles", "trajectories", "statistics")
 
@@ -46,11 +48,31 @@ def nothing_to_draw(names: Sequence[str], datasets: Sequence[xr.Dataset]) -> Spe
     kinds = ", ".join(sorted({_kind(one) for one in datasets}))
     possible = available(datasets)
     others = [name for name in _NEEDS if name in possible and name not in names]
-    text = f"nothing to draw: datasets of kind {kinds} have none of {', '.join(names)}"
+    which = "no figure" if len(names) == len(_NEEDS) else f"none of {', '.join(names)}"
+    text = f"nothing to draw: datasets of kind {kinds} have {which}"
     if kinds == "scaling":
         # a fit is a line through points of another dataset
         return SpecentError(f"{text}; give the speciation that was fitted as well")
     return SpecentError(f"{text}; they allow {', '.join(others)}" if others else text)
+
+
+def warn_of_empty(figures: Names, drawn: Iterable[str], datasets: Sequence[xr.Dataset]) -> None:
+    """Warn of figures that were named and are empty where others are drawn.
+
+    Parameters
+    ----------
+    figures : str or sequence of str, optional
+        The figures as they were named; none of all that are drawn by default needs to be there.
+    drawn : iterable of str
+        Names of those that are drawn.
+    datasets : sequence of Dataset
+        Of any kind, as they were given.
+    """
+    there = set(drawn)
+    empty = [] if figures is None else [name for name in names_of(figures) if name not in there]
+    if empty:
+        reason = str(nothing_to_draw(empty, datasets)).removeprefix("nothing to draw: ")
+        warnings.warn(f"{', '.join(empty)} left out: {reason}", SpecentWarning, stacklevel=3)
 
 
 def available(datasets: Sequence[xr.Dataset]) -> set[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from specent import analysis, arguments
+from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.plotting import colouring, labels, noise_axis, style
 from specent.plotting.comparison import ESTIMATOR_NAMES, Bundle, bundles
@@ -81,7 +82,12 @@ def class_production(
     """
     style.heading(title)
     arguments.flag(data, "data")
-    if isinstance(prof, xr.Dataset) and prof.attrs.get("specent_kind") == "trajectories":
+    if not isinstance(estimator, str):
+        raise SpecentError(
+            f"estimator={brief(estimator)} must be the name of one estimator: the colours of the figure are guidance "
+            "settings, so it has room for one, 'path' or 'cross_entropy'"
+        )
+    if isinstance(prof, xr.Dataset) and str(prof.attrs.get("specent_kind")) == "trajectories":
         prof = analysis.entropy(prof, None if partition is None else names_of(partition), estimator)
     prof = need(prof, "profiles", "prof", ("entropy_rate",))
     axis = style.axis_or(axis, str(prof.attrs["rate_axis"]))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from specent import arguments, exact
-from specent.errors import SpecentError
+from specent.errors import SpecentError, visible
 from specent.exact import GaussianMixture
 from specent.plotting import colouring, labels, noise_axis, style
 from specent.plotting.marks import landmark_elements, landmarks, together
@@ -111,6 +111,9 @@ def _dimension(runs: xr.Dataset, mixture: GaussianMixture | None) -> int:
     size = runs.sizes["feature"] if dims == ["feature"] else 0
     if size not in (1, 2):
         raise SpecentError("runs are not of data of one or two dimensions; draw pictures with samples or predictions")
+    # squares of larger numbers overflow
+    if not (np.abs(runs["final"].values.astype(np.float64)) < 1e100).all():
+        raise SpecentError("the variable 'final' of runs holds numbers that cannot be drawn; leave out what diverged")
     if mixture is not None and mixture.dimension != size:
         raise SpecentError(f"mixture has {mixture.dimension} dimensions, the data of runs {size}")
     return size
@@ -157,7 +160,7 @@ class _Tracks:
     @property
     def names(self) -> list[str]:
         """The classes."""
-        return [str(name) for name in self.runs["class_label"].values]
+        return [visible(str(name)) for name in self.runs["class_label"].values]
 
     @property
     def moments(self) -> xr.Dataset:

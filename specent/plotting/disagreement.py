@@ -18,6 +18,7 @@ from specent.plotting.curves import curve
 from specent.plotting.notes import disagreements
 from specent.plotting.select import Names, Series, select, series
 from specent.plotting.views import heights, stretch
+from specent.schema import need
 
 QUANTITIES = ("entropy", "entropy_rate")
 MOST = 6
@@ -99,7 +100,8 @@ def disagreement(
 
 def _differences(prof: Any, reference: str | None) -> tuple[xr.Dataset, xr.Dataset]:
     """The measured profiles and the differences of their estimators from the reference."""
-    datasets = list(prof) if isinstance(prof, Sequence) and not isinstance(prof, str) else [prof]
+    given = list(prof) if isinstance(prof, Sequence) and not isinstance(prof, str) else [prof]
+    datasets = [need(one, "profiles", "prof", QUANTITIES) for one in given]
     if len(datasets) == 1:
         return datasets[0], analysis.estimator_differences(datasets[0], reference)
     exact = [one for one in datasets if isinstance(one, xr.Dataset) and _is_exact(one)]
@@ -185,6 +187,7 @@ class _Frame:
             if one.bounded:
                 band = hv.Area((one.x, one.lower, one.upper), self.x, [self.height, hv.Dimension("upper")], label=text)
                 elements.append(band.opts(color=line.colour, fill_alpha=0.2, line_alpha=0.0))
+                elements += self._edges(one, line) if len(panel) > 1 else []
             elements.append(curve(one, text, self.x, self.height, line))
         elements += self._marks(panel, diff, entries)
         hooks = [*self.options["hooks"], *comparison.legend(panel)]
@@ -193,6 +196,11 @@ class _Frame:
             named | style.frame(height=self.size[1]) | {"frame_width": self.size[0]} | self.options | {"hooks": hooks}
         )
         return hv.Overlay(elements).opts(**whole, ylim=self.ylim, show_legend=False)
+
+    def _edges(self, one: Series, line: style.Stroke) -> list[Any]:
+        """The ends of an interval in the line style of its estimator: bands of one partition have one colour."""
+        edges = [hv.Curve((one.x, end), self.x, self.height) for end in (one.lower, one.upper)]
+        return [edge.opts(color=line.colour, line_dash=line.dash, line_width=1.0, alpha=0.7) for edge in edges]
 
     def _marks(self, panel: Sequence[Series], diff: xr.Dataset, entries: list[dict[str, Any]]) -> list[Any]:
         """From one estimator to the other where they were found to part."""

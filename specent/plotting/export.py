@@ -16,7 +16,7 @@ from specent import arguments, files
 from specent.axes import AXES, check_axis
 from specent.errors import SpecentError
 from specent.plotting import browser, colouring, style
-from specent.plotting.available import nothing_to_draw, refuse_unavailable
+from specent.plotting.available import nothing_to_draw, refuse_unavailable, warn_of_empty
 from specent.plotting.contents import PAGE_FIGURES, Section, figure_names
 from specent.plotting.derived import of_any_kind, with_profiles
 from specent.plotting.pages import page
@@ -164,9 +164,11 @@ def save_figures(
     hidden = None if progress else True
     bar = tqdm(names, desc="drawing", unit="figure", disable=hidden, leave=False, delay=2)
     with bar, disable_pipeline(), colouring.agreed(colouring.common_colours(section.every)):
-        drawn = [figure for name in bar for figure in PAGE_FIGURES[name].draw(section)]
+        named = {name: list(PAGE_FIGURES[name].draw(section)) for name in bar}
+    drawn = [figure for some in named.values() for figure in some]
     if not drawn:
         raise nothing_to_draw(names, section.every)
+    warn_of_empty(figures, [name for name, some in named.items() if some], section.every)
     data = printed(drawn, target.suffix, size, pixels, title)
     numbers = [""] if len(data) == 1 else [f"-{i:0{len(str(len(data)))}}" for i in range(1, len(data) + 1)]
     targets = [target.with_stem(f"{target.stem}{number}") for number in numbers]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from specent import arguments
 from specent.errors import SpecentError
 from specent.plotting import style
-from specent.plotting.marks import on_axis
+from specent.plotting.marks import MARKS, on_axis
 from specent.plotting.select import Names, indices, label, names_at, select, varying
 from specent.schema import need
 
@@ -59,12 +59,14 @@ def scaling(
     SpecentError
         If a dataset is of another kind, has no dimension to scale with, or a name is unknown.
     """
-    spec = need(spec, "speciation", "spec", ("half_entropy",))
-    fit = need(fit, "scaling", "fit")
+    spec = need(spec, "speciation", "spec", MARKS)
+    fit = need(fit, "scaling", "fit", ("intercept", "residual"))
     if "dimension" not in spec.dims:
         raise SpecentError("spec has no dimension 'dimension'; a scaling needs speciation at several d")
     selection = {"partition": partition, "estimator": estimator, "guidance": guidance, "run": run}
     logarithmic = fit.attrs["law"] == "log"
+    name = "slope" if logarithmic else "exponent"
+    need(fit, "scaling", "fit", (name, f"{name}_standard_error"))
     fits = _fits(select(spec, **selection).compute(), select(fit, **selection).compute(), logarithmic)
     if arguments.flag(data, "data"):
         return pd.concat([_table(names, one, spec["dimension"].values) for names, one in fits], ignore_index=True)
@@ -133,10 +135,13 @@ def _fits(spec: xr.Dataset, fit: xr.Dataset, logarithmic: bool) -> list[tuple[di
             continue
         half, lower, upper = (points[f"half_entropy{bound}"].values for bound in ("", "_lower", "_upper"))
         residual = np.asarray(one["residual"].reindex(dimension=spec["dimension"].values).values, dtype=float)
+        used = np.isfinite(residual) & np.isfinite(half)
+        if not used.any():
+            raise SpecentError("fit was made at no dimension at which spec has a number: give the spec that was fitted")
         fits.append((names_at(fit, at), {
             "x": x, "y": half, "lower": lower, "upper": upper,
             "line": intercept + slope * x if logarithmic else np.exp(intercept + slope * np.log(size)),
-            "residual": residual, "used": np.isfinite(residual),
+            "residual": residual, "used": used,
             "text": f"{name} {slope:.4f}",
         }))  # fmt: skip
         fits[-1][1].update(_described(fits[-1][1], name, size, float(one[f"{name}_standard_error"])))

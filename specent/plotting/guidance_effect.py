@@ -9,6 +9,7 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from specent import arguments
 from specent.errors import SpecentError
@@ -16,11 +17,13 @@ from specent.plotting import colouring, labels, noise_axis, style
 from specent.plotting.comparison import ESTIMATOR_NAMES
 from specent.plotting.curves import curve
 from specent.plotting.marks import setting_text
-from specent.plotting.select import Names, Series, label, select, series, varying
+from specent.plotting.select import Names, Series, label, names_at, select, series, varying
 from specent.plotting.views import stretch
 from specent.schema import need
 
 QUANTITIES = ("entropy_rate", "entropy")
+# height of a row of bars at the foot, as a share of that of the curves
+_ROW = 0.04
 
 
 def guidance_effect(
@@ -102,7 +105,7 @@ def guidance_effect(
     note = f"{note}{bars_note(part)}".removeprefix("; ")
     words = title or f"What does guidance change in the {quantity.replace('_', ' ')}?"
     ends = stretch(curves, style.logarithmic(diff, axis))
-    highest = max(float(one.upper.max()) for one in [*curves, *quartiles])
+    highest = foot[0] + foot[1] / _ROW
     ylim = foot[0] - (part.sizes["guidance"] + 1.5) * foot[1], highest + 2 * foot[1]
     options = noise_axis.view(diff, axis, ends)
     named = _names(curves, lines, differing, (ends, ylim, (style.FRAME_WIDTH, style.FRAME_HEIGHT)))
@@ -171,19 +174,31 @@ def _band(one: Series, line: style.Stroke, dims: list[Any], alpha: float) -> Any
 
 def foot_of(curves: Sequence[Series]) -> tuple[float, float]:
     """Height of the lowest bound, and of a row of bars beneath it."""
-    low, high = min(float(one.lower.min()) for one in curves), max(float(one.upper.max()) for one in curves)
-    return low, 0.04 * ((high - low) or 1.0)
+    ends = np.concatenate([end for one in curves for end in (one.y, one.lower, one.upper)])
+    finite = ends[np.isfinite(ends)]
+    low, high = float(finite.min()), float(finite.max())
+    return low, _ROW * ((high - low) or 1.0)
 
 
 def bars_note(part: xr.Dataset) -> str:
     """What the bars at the foot stand for; nothing where there are none."""
-    return "; bars: noise levels at which a setting guides" if (part["guidance_scale"].values != 1.0).any() else ""
+    return "; bars: noise levels at which a setting guides" if _guiding(part).any() else ""
+
+
+def _guiding(part: xr.Dataset) -> NDArray[np.bool_]:
+    """Which settings are known to guide; of those that were averaged over nothing is known."""
+    if not {"guidance_scale", "sigma_lo", "sigma_hi"} <= set(part.coords):
+        return np.zeros(part.sizes["guidance"], dtype=bool)
+    return np.asarray(part["guidance_scale"].values != 1.0)
 
 
 def guiding_bars(
     part: xr.Dataset, axis: str, foot: tuple[float, float], hue: dict[str, str], dims: list[Any]
 ) -> list[Any]:
     """A row per guidance setting, over the noise levels at which it guides."""
+    guiding = _guiding(part)
+    if not guiding.any():
+        return []
     level = np.exp(-0.5 * part["log_snr"].values)
     limits = np.clip([part["sigma_lo"].values, part["sigma_hi"].values], level.min(), level.max())
     # only the times of the grid are known by their levels
@@ -191,8 +206,9 @@ def guiding_bars(
     first, last = np.interp(np.log(limits), *grid) if axis == "time" else style.to_axis(limits, "sigma", axis)
     ends = [dims[0], dims[1], hv.Dimension("end"), hv.Dimension("foot")]
     bars = []
-    for row, setting in enumerate(str(name) for name in part["guidance"].values):
-        if part["guidance_scale"].values[row] == 1.0:
+    for row in range(part.sizes["guidance"]):
+        setting = names_at(part, {"guidance": row})["guidance"]
+        if not guiding[row]:
             continue
         y = foot[0] - (row + 1) * foot[1]
         bar = hv.Segments([(first[row], y, last[row], y, setting)], ends, hv.Dimension("guidance"))

@@ -17,10 +17,14 @@ from bokeh.models import FixedTicker, LinearAxis
 from numpy.typing import NDArray
 
 from specent.axes import check_axis
+from specent.errors import SpecentError
 from specent.plotting import style
 
 Array = NDArray[np.float64]
 Conversion = Callable[[Array], Array]
+
+# squares and ratios of larger numbers overflow
+_FARTHEST = 1e100
 
 TAG = "noise axis"
 """Bokeh figures with a noise axis carry this among their tags, then the name of the axis, and columns of positions."""
@@ -95,9 +99,19 @@ def view(
     -------
     dict
         Limits, direction, marks, and the second scale among the ``hooks``.
+
+    Raises
+    ------
+    SpecentError
+        If the positions lie beyond what a figure can show.
     """
     low, high = float(min(ends)), float(max(ends))
     log = style.logarithmic(dataset, check_axis(axis))
+    if not (1 / _FARTHEST if log else -_FARTHEST) <= low <= high <= _FARTHEST:
+        raise SpecentError(
+            f"positions from {low:g} to {high:g} cannot be drawn along axis={axis!r}; choose another axis, or leave "
+            "out what lies so far away"
+        )
     options: dict[str, Any] = {"xlim": (low, high), **style.noise_axis(np.array([low, high]), log)}
     if axis != "log_snr":
         options["invert_xaxis"] = True
@@ -117,7 +131,9 @@ def _second_scale(dataset: xr.Dataset, axis: str, low: float, high: float, log: 
         # with the minus sign of the scale below
         texts = [f"{value:g}".replace("-", "−") for value in values]
     else:
-        levels = [mark for mark in style.ticks(np.exp(-0.5 * ends)) if ends[0] <= -2 * np.log(mark[0]) <= ends[1]]
+        # a noise level of exp(350) or more is none that could be read
+        marks = style.ticks(np.exp(-0.5 * np.clip(ends, -700.0, 700.0)))
+        levels = [mark for mark in marks if ends[0] <= -2 * np.log(mark[0]) <= ends[1]]
         values, texts = np.array([-2 * np.log(level) for level, _ in levels]), [text for _, text in levels]
     positions = from_log_snr(values)
     title = style.AXIS_LABELS["log_snr" if log else "sigma"].partition("  (")[0]

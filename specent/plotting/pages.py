@@ -17,7 +17,7 @@ from specent.arguments import brief
 from specent.axes import check_axis
 from specent.errors import SpecentError
 from specent.plotting import colouring, style, texts
-from specent.plotting.available import nothing_to_draw, refuse_unavailable
+from specent.plotting.available import nothing_to_draw, refuse_unavailable, warn_of_empty
 from specent.plotting.contents import PAGE_FIGURES, Section, figure_names
 from specent.plotting.derived import of_any_kind, with_profiles
 from specent.plotting.document import Chapter, FigureBlock, document
@@ -106,6 +106,7 @@ def page(
     chapters = _chapters(sections, names, plain, progress)
     if not any(chapter.blocks for chapter in chapters):
         raise nothing_to_draw(names, every)
+    warn_of_empty(figures, [block.name for chapter in chapters for block in chapter.blocks], every)
     text = document(
         title or str(every[0].attrs["title"]),
         chapters,

@@ -190,7 +190,8 @@ def _figure(
     note = heat.note(len(labels))
     if len(figures) == 1:
         alone = "" if title else ", ".join(panels[0].names.values())
-        return figures[0].opts(title=wrapped((words, note, alone), figures[0].opts.get("plot").kwargs["frame_width"]))
+        heading = wrapped((words, note, alone), figures[0].opts.get("plot").kwargs["frame_width"])
+        return figures[0].opts(title=heading, xlabel="class", ylabel="other class")
     # the heading of a layout is HTML
     heading = style.heading_of_panels("\n".join(line for line in (words, note) if line))
     return hv.Layout(figures).cols(3).opts(shared_axes=False, title=heading)

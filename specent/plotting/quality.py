@@ -8,8 +8,10 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from specent import arguments
+from specent.errors import SpecentError
 from specent.plotting import colouring, style
 from specent.plotting.marks import setting_text
 from specent.plotting.select import Names, indices, label, names_at, select
@@ -63,6 +65,11 @@ def quality(
     dims = [dim for dim in ("run", "guidance") if dim in part.dims]
     rows = [names_at(part, at) for at in indices(part, dims)]
     measures = [name for name in _PANELS if name in part]
+    if not measures:
+        raise SpecentError(f"table holds none of {', '.join(_PANELS)}; they were dropped")
+    need(table, "quality", "table", [f"{name}{end}" for name in measures for end in ("_lower", "_upper")])
+    if "frechet_limit" in measures:
+        need(table, "quality", "table", ["frechet_distance"])
     if arguments.flag(data, "data"):
         return _table(part.transpose(*dims), rows, measures)
     differing = [dim for dim in dims if dim == "guidance" or part.sizes[dim] > 1]
@@ -73,13 +80,20 @@ def quality(
     ]
     layout = hv.Layout(panels).cols(len(panels)).opts(shared_axes=False, toolbar=None)
     limit = [part[name].values for name in ("frechet_limit", "frechet_limit_lower") if name in part]
-    unguided = "dashed: unguided" if (table["guidance_scale"] == 1.0).any() else ""
+    unguided = "dashed: unguided" if _plain(table).any() else ""
     lines = [
         title or "How good are the samples?",
         "; ".join(text for text in ("dot with interval: value", _HOLLOW if limit else "", unguided) if text),
         _NEGATIVE if limit and min(float(one.min()) for one in limit) < 0 else "",
     ]
     return layout.opts(title=style.heading_of_panels("\n".join(line for line in lines if line)))
+
+
+def _plain(table: xr.Dataset) -> NDArray[np.bool_]:
+    """Which settings are known to be unguided."""
+    if "guidance_scale" not in table.coords:
+        return np.zeros(table.sizes["guidance"], dtype=bool)
+    return np.asarray(table["guidance_scale"].values == 1.0)
 
 
 def _colours(rows: list[dict[str, str]], part: xr.Dataset) -> list[str]:
@@ -121,7 +135,7 @@ def _panel(part: xr.Dataset, table: xr.Dataset, name: str, named: tuple[list[str
             )
         )
         positions.append(plain)
-    unguided = table[name].isel(guidance=table["guidance_scale"].values == 1.0).values.ravel()
+    unguided = table[name].isel(guidance=_plain(table)).values.ravel()
     for reference in unguided:
         elements.insert(0, hv.VLine(float(reference)).opts(color="gray", line_width=1, line_dash="dashed"))
     low, high = np.nanmin(np.concatenate([*positions, unguided])), np.nanmax(np.concatenate([*positions, unguided]))

@@ -89,8 +89,8 @@ def reliability(
 
 
 def _judged(runs: Any, partition: Partitions, log_snr: ArrayLike | None, bins: int) -> xr.Dataset:
-    if partition is None and isinstance(runs, xr.Dataset) and "partition" in runs.coords:
-        partition = str(runs["partition"].values[0])
+    if partition is None and isinstance(runs, xr.Dataset) and "partition" in runs.coords and runs["partition"].size:
+        partition = str(runs["partition"].values.flat[0])
     return analysis.reliability(runs, partition, log_snr=log_snr, bins=bins)
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from specent.arguments import brief
-from specent.errors import SpecentError
+from specent.errors import SpecentError, visible
 from specent.partitions import NULL, Partition
 from specent.plotting.style import dimension_text, name_list, positions
 from specent.schema.coordinates import stored_partitions
@@ -141,6 +141,8 @@ def _text(value: Any) -> str:
 
 def series(dataset: xr.Dataset, name: str, axis: str) -> list[Series]:
     """Every curve of the variable `name` that holds a finite number, the exact ones last so that they lie on top."""
+    if name not in dataset:
+        raise SpecentError(f"the variable {name!r} is missing from the dataset; it was dropped")
     dims = [dim for dim in SERIES_DIMS if dim in dataset[name].dims]
     bounds = [bound if bound in dataset else name for bound in (f"{name}_lower", f"{name}_upper")]
     values, lower, upper = (
@@ -207,7 +209,8 @@ def names_at(dataset: xr.Dataset, at: Mapping[str, int]) -> dict[str, str]:
 
 def _name(dim: str, value: Any) -> str:
     """Name of one coordinate, as it is written in a legend."""
-    text = dimension_text(float(value)) if dim == "dimension" else str(value)
+    # HoloViews asks for the name of every letter, which line breaks and control characters do not have
+    text = dimension_text(float(value)) if dim == "dimension" else visible(str(value))
     return f"over {dim}s" if text == REDUCED else text
 
 

@@ -92,7 +92,7 @@ def predictions(
     >>> table[["sigma", "shade"]].round(3).values.tolist()
     [[80.0, 0.0], [80.0, 255.0], [0.002, 0.0], [0.002, 255.0]]
     """
-    runs = need(runs, "trajectories", "runs")
+    runs = need(runs, "trajectories", "runs", ("log_likelihood",))
     style.heading(title)
     arguments.flag(data, "data")
     for name in selection:
@@ -212,6 +212,9 @@ class _Ruler:
         even = np.log if log else np.asarray
         stretch = even(style.positions(runs, axis) if ends is None else np.array(ends))
         low, high = float(stretch.min()), float(stretch.max())
+        if low == high:
+            # a single time has a stretch of its own
+            low, high = low - 0.5, high + 0.5
         positions = even(moments)
         inside = np.flatnonzero((positions >= low) & (positions <= high))
         if not inside.size:
@@ -289,7 +292,9 @@ def _pictures(runs: xr.Dataset, class_label: Names, sample: int, guidance: Names
     if sample not in runs["sample"].values:
         raise SpecentError(f"sample={sample!r} is not among the {runs.sizes['sample']} samples of runs")
     rows = pictures if class_label is not None else pictures.isel(class_label=slice(0, MOST_ROWS))
-    return select(rows, class_label=class_label, guidance=guidance).isel(guidance=[0]).sel(sample=sample)
+    return select(rows, class_label=class_label, guidance=guidance).isel(
+        guidance=[0], sample=np.flatnonzero(runs["sample"].values == sample)[0]
+    )
 
 
 def _moments(runs: xr.Dataset, pictures: xr.Dataset, axis: str) -> Array:

@@ -133,6 +133,8 @@ def schedule_of(dataset: xr.Dataset) -> Schedule | None:
 def ticks(values: Array) -> list[tuple[float, str]]:
     """Ticks of a logarithmic axis over the positive ones of `values`: at decades, at 1, 2 and 5, or closer."""
     positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size:
+        return []
     low, high = np.log10(positive.min()), np.log10(positive.max())
     digits: tuple[float, ...] = (1, 2, 5) if high - low < 3 else (1,)
     if high - low < 0.8:

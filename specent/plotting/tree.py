@@ -131,7 +131,7 @@ def tree(
 
 def _summary(dataset: xr.Dataset) -> tuple[xr.Dataset, float | None]:
     """The summary of pairs, and the lowest log noise level of the curves if they are known."""
-    kind = dataset.attrs.get("specent_kind") if isinstance(dataset, xr.Dataset) else None
+    kind = str(dataset.attrs.get("specent_kind")) if isinstance(dataset, xr.Dataset) else None
     if kind != "profiles":
         return need(dataset, "speciation", "profiles_or_speciation", MARKS), None
     profiles = need(dataset, "profiles", "profiles_or_speciation", ("entropy",))

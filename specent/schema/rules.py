@@ -108,6 +108,8 @@ def validate_readable(attributes: Mapping[Any, Any]) -> None:
     axis = attributes.get("rate_axis", AXES[0])
     if not isinstance(axis, str) or axis not in AXES:
         raise ArchiveError(f"attribute 'rate_axis' is {brief(axis)}, which is not one of {', '.join(AXES)}")
+    if "law" in attributes and not (isinstance(attributes["law"], str) and attributes["law"] in ("log", "sqrt")):
+        raise ArchiveError(f"attribute 'law' is {brief(attributes['law'])}, which is not one of log, sqrt")
     text = str(attributes["settings"])
     reason = ""
     try:
