@@ -63,6 +63,8 @@ def scaling(
     fit = need(fit, "scaling", "fit", ("intercept", "residual"))
     if "dimension" not in spec.dims:
         raise SpecentError("spec has no dimension 'dimension'; a scaling needs speciation at several d")
+    if not (spec["dimension"].values > 0).all():
+        raise SpecentError("spec has an ambient dimension that is not positive, of which there is no logarithm")
     selection = {"partition": partition, "estimator": estimator, "guidance": guidance, "run": run}
     logarithmic = fit.attrs["law"] == "log"
     name = "slope" if logarithmic else "exponent"

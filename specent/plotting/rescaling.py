@@ -93,6 +93,8 @@ def rescaled(
         raise SpecentError("prof has no dimension 'dimension' to rescale with; it must hold profiles at several d")
     # ln(1)/2 is no scale
     large = prof.sel(dimension=prof["dimension"].values > 1)
+    if not large.sizes["dimension"]:
+        raise SpecentError("prof has no ambient dimension above 1, which has no predicted speciation to rescale by")
     part = select(large, partition=partition, estimator=estimator, guidance=guidance, dimension=dimension, run=run)
     curves = _one_per_dimension(part, law)
     if arguments.flag(data, "data"):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from specent.arguments import brief
 from specent.axes import AXES
@@ -97,8 +96,9 @@ def _validate_dimensions(whole: xr.Dataset) -> None:
     for name, dim in (("time", "time"), ("log_snr", "time"), ("dimension", "dimension")):
         if dim in whole.dims and name not in whole.coords:
             raise ArchiveError(f"the coordinate {name!r} is missing; restore it, dataset.assign_coords({name}=...)")
-    if "dimension" in whole.dims:
-        _validate_sizes(whole.variables["dimension"].values)
+    sizes = whole["dimension"].values.tolist() if "dimension" in whole.dims else []
+    if len(set(sizes)) < len(sizes):
+        raise ArchiveError(f"the coordinate 'dimension' is {brief(sizes)}; every ambient dimension must be there once")
     # a position without its axis, or averaged over several, is none
     for name in whole["axis"].values.tolist() if "axis" in whole.dims else ():
         if name not in AXES:
@@ -106,14 +106,6 @@ def _validate_dimensions(whole: xr.Dataset) -> None:
                 f"the coordinate 'axis' holds {brief(name)}, which is not one of {', '.join(AXES)}; keep it where an "
                 "entry is selected, without drop=True, and do not average over it"
             )
-
-
-def _validate_sizes(sizes: NDArray[Any]) -> None:
-    """Ambient dimensions are positive, each there once."""
-    if not (sizes > 0).all() or len(np.unique(sizes)) < len(sizes):
-        raise ArchiveError(
-            f"the coordinate 'dimension' is {brief(sizes.tolist())}; ambient dimensions are positive, each there once"
-        )
 
 
 def _restored(dataset: xr.Dataset, kind: str) -> xr.Dataset:

@@ -257,6 +257,15 @@ def test_the_help_of_a_recipe_teaches(recipe: str, capsys: pytest.CaptureFixture
         assert part in out, part
 
 
+def test_the_help_of_a_recipe_says_nothing_of_empty_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["run", "train_ddpm", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "[default: ()]" not in out
+    # false and 0 are defaults that say something
+    assert "[default: False]" in out
+    assert "[default: 0]" in out
+
+
 @pytest.mark.parametrize("flags", [[], ["--help"]])
 def test_run_lists_the_recipes_with_what_they_do(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["run", *flags]) == 0

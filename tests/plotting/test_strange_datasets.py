@@ -213,3 +213,12 @@ def test_a_named_figure_that_is_empty_is_warned_of(figures: dict[str, tuple[xr.D
         sp.plot.save_figures(spec, tmp_path / "windows.pdf", ["windows", "quality"])
     with pytest.warns(sp.SpecentWarning, match=text):
         sp.plot.page(spec, tmp_path / "windows.html", figures=["quality", "windows"])
+
+
+def test_dimensions_without_a_scale_are_refused(figures: dict[str, tuple[xr.Dataset, Draw]]) -> None:
+    prof, rescaled = figures["rescaled"]
+    with pytest.raises(SpecentError, match="no ambient dimension above 1"):
+        rescaled(prof.isel(dimension=[0]).assign_coords(dimension=[1.0]))
+    spec, scaling = figures["scaling of a summary"]
+    with pytest.raises(SpecentError, match="dimension that is not positive"):
+        scaling(spec.assign_coords(dimension=[0.0, *spec["dimension"].values[1:]]))
