@@ -1,5 +1,6 @@
 """Posterior, entropy, rates, speciation and scaling from labelled datasets: xarray and Dask, never torch."""
 
+from specent.analysis import grids as grids
 from specent.analysis.between_estimators import estimator_differences as estimator_differences
 from specent.analysis.calibration import calibration_gap as calibration_gap
 from specent.analysis.chain import Split as Split
@@ -34,6 +35,7 @@ __all__ = [
     "estimator_differences",
     "exported_grid",
     "fit_scaling",
+    "grids",
     "guidance_price",
     "null_error",
     "on_schedule",
