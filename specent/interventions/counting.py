@@ -30,6 +30,8 @@ Numbers = dict[str, tuple[tuple[str, ...], Array]]
 _TURN = ("mover", "time")
 # a spread of replicates below this is rounding
 _NONE = 1e-12
+# continuations that are expected to end elsewhere; of fewer, what was counted does not tell its own error
+_RARE = 10.0
 
 
 def extrapolated(values: Array, steps: tuple[int, ...]) -> Array:
@@ -85,7 +87,8 @@ def interventions_dataset(
         rows |= _bounded("basin", _TURN, phi, confidence, count)
     else:
         rows |= _phi_rows(turning, phi, at_steps, count, confidence)
-        rows |= _posterior_rows(phi, np.einsum("trl,l->tr", sums.squares, turning.weights.sum(axis=0)), confidence)
+        predicted = np.einsum("trl,l->tr", sums.squares, turning.weights.sum(axis=0))
+        rows |= _posterior_rows(turning, phi, predicted, count, confidence)
     coords = {
         **coordinates.of_schedule(setup.schedule, turning.turns), **coordinates.of_sides(turning.partition, prior),
         "mover": list(turning.movers),
@@ -124,13 +127,28 @@ def _phi_rows(turning: Turning, phi: Array, at_steps: Array, count: float, confi
     return rows
 
 
-def _posterior_rows(phi: Array, predicted: Array, confidence: float) -> Numbers:
+def _posterior_rows(turning: Turning, phi: Array, predicted: Array, count: float, confidence: float) -> Numbers:
     """Phi as the posterior at the turn predicts it, and by how much what was counted differs from that."""
     gap = phi - predicted
     rows = _bounded("posterior_phi", ("time",), predicted, confidence)
     rows |= _bounded("disagreement", _TURN, gap, confidence)
-    rows["disagreement_standard_error"] = _TURN, _standard_error(gap)
+    # where hardly any continuation is to end elsewhere none may have done so, and resampling knows of no chance
+    share = np.clip(predicted[:, 0], 0.0, 1.0)
+    counted = np.sqrt(share * (1 - share) / count) * _spread_by_extrapolation(turning.steps)
+    error = np.where(count * (1 - share) < _RARE, np.maximum(_standard_error(gap), counted), _standard_error(gap))
+    half = np.where(count * (1 - share) < _RARE, float(ndtri(0.5 + confidence / 2)) * error, 0.0)
+    rows["disagreement_lower"] = _TURN, np.minimum(rows["disagreement_lower"][1], gap[..., 0] - half)
+    rows["disagreement_upper"] = _TURN, np.maximum(rows["disagreement_upper"][1], gap[..., 0] + half)
+    rows["disagreement_standard_error"] = _TURN, error
     return rows
+
+
+def _spread_by_extrapolation(steps: tuple[int, ...]) -> float:
+    """By which factor extrapolation from independent counts raises their standard error."""
+    if len(steps) == 1:
+        return 1.0
+    fewer, more = steps[-2] - 1, steps[-1] - 1
+    return float(np.hypot(fewer, more) / (more - fewer))
 
 
 def _standard_error(values: Array) -> Array:

@@ -162,6 +162,17 @@ def test_where_all_come_back_the_interval_still_has_a_width() -> None:
     assert turned.entropy_least.item() == 0 < turned.entropy_most.item()
 
 
+def test_a_disagreement_is_not_found_where_rare_ends_were_not_seen() -> None:
+    # of 200 continuations one in two runs is expected to end elsewhere, so that most runs see none
+    apart = 0
+    for seed in range(40):
+        turned = turn(levels=[2.5], steps=2, mover="class", replicates=50, seed=seed)
+        apart += int(abs(turned.disagreement.item()) > 1.96 * turned.disagreement_standard_error.item())
+        assert turned.disagreement_lower.item() <= turned.disagreement.item() <= turned.disagreement_upper.item()
+    # one in twenty by chance, and rare ends come in whole numbers: 9 of 40 has a probability below 1e-4
+    assert apart < 9
+
+
 def test_an_archive_keeps_it_and_says_what_it_holds(tmp_path) -> None:
     turned = turn(samples=20, steps=(4, 8), mover=("null", "mixture"))
     path = sp.write(turned, tmp_path / "turned.nc")
