@@ -62,7 +62,7 @@ class Explorer:
         moved: Callable[[State], None] = lambda _: None,
     ) -> None:
         self.computing, self._later, self._moved = computing, later, moved
-        self.quick, self.slow = Worker("preview"), Worker("all trajectories")
+        self.quick, self.slow = Worker("preview"), Worker("all trajectories", patient=True)
         self.answer: Answer | None = None
         self.pairs: Answer | None = None
         self.runs: Any = None
@@ -291,14 +291,16 @@ class Explorer:
     def _draw(self) -> None:
         """Draw what has changed, one figure after the other: the page shows the first while the next is drawn."""
         self._draws += 1
-        self._later(self.downloads.show_lines)
         for card in self.cards.values():
             self._later(partial(self._draw_one, card.view, self._draws))
+        self._later(self.downloads.show_lines)
 
     def _draw_one(self, view: FigureView, number: int) -> None:
         scene = self.scene()
-        # what is to be drawn again soon is not drawn now
-        if scene is None or number != self._draws or any(one is None for one in scene.read(view.reads)):
+        # what is to be drawn again soon is not drawn now, nor are numbers of another choice with the names of this one
+        if scene is None or number != self._draws or scene.answer.request != self.request:
+            return
+        if any(one is None for one in scene.read(view.reads)):
             return
         self.cards[view.name].draw(scene, self.dark, hovered=self._hovered, tapped=self._tapped(view))
 

@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from specent.errors import SpecentError
+from specent.explorer.changing import changed_into
 from specent.explorer.drawing import Drawing, drawn
 from specent.explorer.layout import TEXTS
 from specent.explorer.views import FigureView, Scene
@@ -77,11 +78,15 @@ class Card:
             except SpecentError as error:
                 self.say(str(error))
                 return
-            self.drawing = drawn(
+            drawing = drawn(
                 figure, dark=dark, position=position, pinned=scene.state.pinned, stretched=self.view.stretched,
                 **listeners,
             )  # fmt: skip
-        self.pane.object, self.pane.visible = self.drawing.model, True
+        if self.drawing is not None and changed_into(self.drawing.model, drawing.model):
+            self.drawing.lines = drawing.lines
+        else:
+            self.drawing = drawing
+            self.pane.object, self.pane.visible = drawing.model, True
         self.title.object = "".join(paragraph(line, "title") for line in self.drawing.lines)
         self.note.object = ""
 

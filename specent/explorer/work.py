@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
+
+_PATIENCE = 10
 
 Job = Callable[[Callable[[], bool]], None]
 
@@ -12,10 +16,18 @@ class Worker:
     """A thread that does one job at a time; a job that waits is replaced by a newer one, and may be left undone.
 
     A job takes a function that says whether a newer job waits, or nothing is needed any more.
+
+    Parameters
+    ----------
+    name : str
+        Name of the thread.
+    patient : bool
+        Whether the thread lets others go first where the system can do that: the page and the browser, which somebody
+        waits for.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, patient: bool = False) -> None:
+        self._name, self._patient = name, patient
         self._changed = threading.Condition()
         self._next: Job | None = None
         self._busy = self._closed = False
@@ -56,6 +68,9 @@ class Worker:
         return self._closed or self._next is not None
 
     def _work(self) -> None:
+        if self._patient and sys.platform == "linux":
+            # of this thread alone: elsewhere the priority is that of the whole process
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PATIENCE)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._next is not None)

@@ -47,23 +47,24 @@ def test_figures_of_what_was_chosen_before_are_not_drawn(explorer: MakeExplorer)
     waiting: list[Callable[[], None]] = []
     one._later = waiting.append
 
-    def models() -> list[Any]:
-        """The models that the figure of the entropy has, one after the other."""
-        seen = [one.cards["entropy"].pane.object]
+    def drawings() -> list[Any]:
+        """What the figure of the entropy was drawn from, one after the other."""
+        card = one.cards["entropy"]
+        seen = [card._read]
         while waiting:
             waiting.pop(0)()
-            if one.cards["entropy"].pane.object is not seen[-1]:
-                seen.append(one.cards["entropy"].pane.object)
+            if card._read is not seen[-1]:
+                seen.append(card._read)
         return seen
 
     one.change(axis="sigma")
     one.choose(axis="log_sigma")
-    assert len(models()) == 2
+    assert len(drawings()) == 2
     assert is_drawn(one, "entropy", np.log(one.source.dataset["sigma"].values / one.source.dataset["alpha"].values))
     # a choice that is refused leaves no figure undrawn
     one.change(axis="log_snr")
     one.choose(partition="cat | cow")
-    assert len(models()) == 2
+    assert len(drawings()) == 2
     assert is_drawn(one, "entropy", one.source.dataset["log_snr"].values)
 
 
@@ -256,19 +257,20 @@ def test_trajectories_without_evidence_are_refused(example_runs: xr.Dataset) -> 
 def test_only_figures_that_read_what_changed_are_drawn_again(explorer: MakeExplorer) -> None:
     one = explorer(partition="cat | dog")
 
-    def models() -> dict[str, Any]:
-        return {name: card.pane.object for name, card in one.cards.items() if card.drawing is not None}
+    def drawings() -> dict[str, Any]:
+        """What every figure was drawn from: the model on the page may be the same."""
+        return {name: card._read for name, card in one.cards.items() if card.drawing is not None}
 
     def redrawn(**fields: Any) -> set[str]:
-        before = models()
+        before = drawings()
         one.change(**fields)
-        now = models()
+        now = drawings()
         assert now.keys() == before.keys()
         return {name for name in now if now[name] is not before[name]}
 
     curves = {"entropy", "rate", "windows"}
     moment = {"posterior_histogram", "trajectory_posteriors"}
-    assert models().keys() >= curves | moment | {"tree", "pair_matrix"}
+    assert drawings().keys() >= curves | moment | {"tree", "pair_matrix"}
     # the example has no predictions, of which nothing can be drawn
     assert redrawn(level=float(one.source.log_snr[3])) == {"posterior_histogram"}
     assert redrawn(class_label="dog", sample=1) == {"trajectory_posteriors"}
