@@ -8,6 +8,7 @@ from specent.analysis.chain import chain as chain
 from specent.analysis.chain import splits as splits
 from specent.analysis.combine import combine as combine
 from specent.analysis.compare import compare as compare
+from specent.analysis.definitions import definitions as definitions
 from specent.analysis.differences import differences as differences
 from specent.analysis.entropy import entropy as entropy
 from specent.analysis.errors_of_paths import path_error as path_error
@@ -30,6 +31,7 @@ __all__ = [
     "chain",
     "combine",
     "compare",
+    "definitions",
     "differences",
     "entropy",
     "estimator_differences",

@@ -30,7 +30,7 @@ from specent.plotting.quality import quality
 from specent.plotting.raster import final_pictures
 from specent.plotting.rescaling import rescaled
 from specent.plotting.samples import samples
-from specent.plotting.select import Names, definitions, families, indices, select, select_each, series
+from specent.plotting.select import Names, defined_partitions, families, indices, select, select_each, series
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import windows
 from specent.plotting.tree import tree
@@ -153,8 +153,8 @@ def _sweep(dataset: xr.Dataset) -> bool:
 
 def _common_partitions(dataset: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
     """The partitions of `dataset` that `other` holds too, with the same sides and priors."""
-    known = {one for one in definitions(other) if one is not None}
-    return dataset.isel(partition=[i for i, one in enumerate(definitions(dataset)) if one in known])
+    known = {one for one in defined_partitions(other) if one is not None}
+    return dataset.isel(partition=[i for i, one in enumerate(defined_partitions(dataset)) if one in known])
 
 
 def _by_family(dataset: xr.Dataset) -> Iterator[tuple[xr.Dataset, str]]:
@@ -270,7 +270,9 @@ def _strips(section: Section) -> Figures:
 def _curves_above(runs: xr.Dataset, profiles: xr.Dataset, section: Section) -> dict[str, Any]:
     """What is drawn above a strip: its drivers, each against the null condition, otherwise the first partition."""
     drivers = {str(name) for name in runs["class_label"].values[:5]} - {NULL}
-    names = [one.name for one in definitions(profiles) if one and NULL in one.labels and drivers & set(one.labels)]
+    names = [
+        one.name for one in defined_partitions(profiles) if one and NULL in one.labels and drivers & set(one.labels)
+    ]
     if len(names) > 1 and "path" in profiles["estimator"].values and "estimator" not in section.selection:
         return {"partition": names, "estimator": "path"}
     return {"partition": names or [str(profiles["partition"].values[0])]}

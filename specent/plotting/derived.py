@@ -11,7 +11,7 @@ from specent.analysis import entropy, summarise
 from specent.analysis.estimators import ESTIMATORS
 from specent.errors import SpecentError, SpecentWarning
 from specent.partitions import NULL, Partition
-from specent.plotting.select import Names, definitions, names_of, partition_name
+from specent.plotting.select import Names, defined_partitions, names_of, partition_name
 from specent.plotting.style import name_list
 from specent.schema import KINDS, need
 
@@ -140,7 +140,7 @@ def _partition(text: str | Partition, runs: xr.Dataset) -> Partition:
     """A partition that the runs were sampled with, by its name, or a new one."""
     if isinstance(text, Partition):
         return text
-    sampled = [one for one in definitions(runs) if one is not None]
+    sampled = [one for one in defined_partitions(runs) if one is not None]
     for one in sampled:
         if one.name == text:
             return one

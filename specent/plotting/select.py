@@ -225,7 +225,7 @@ def label(names: Mapping[str, str], dims: Sequence[str]) -> str:
     return ", ".join(names[dim] for dim in dims if dim in names)
 
 
-def definitions(dataset: xr.Dataset) -> list[Partition | None]:
+def defined_partitions(dataset: xr.Dataset) -> list[Partition | None]:
     """Definition of every partition of `dataset`, None where it does not say."""
     if "definition" not in dataset.coords:
         return [None] * dataset.sizes.get("partition", 0)
@@ -234,7 +234,7 @@ def definitions(dataset: xr.Dataset) -> list[Partition | None]:
 
 def families(dataset: xr.Dataset) -> list[str]:
     """The sort of every partition; only curves of one family are summarised together."""
-    return [_family(partition) for partition in definitions(dataset)]
+    return [_family(partition) for partition in defined_partitions(dataset)]
 
 
 def _family(partition: Partition | None) -> str:
