@@ -23,7 +23,7 @@ def test_the_summary_names_everything_there_is(any_dataset, tmp_path):
     assert any_dataset.attrs["history"] in text
     listed = "full             cat: cat | dög: dög | red car: red car (prior: label priors)" in text
     assert listed == ("partition" in any_dataset.dims)
-    assert "w = 2 for 0.5 < sigma/alpha <= 5" in text
+    assert ("w = 2 for 0.5 < sigma/alpha <= 5" in text) == ("guidance" in any_dataset.dims)
     assert "xarray" in text
 
 
