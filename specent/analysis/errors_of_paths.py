@@ -4,8 +4,8 @@ The last state of an unguided chain is what its earlier predictions :math:`D(x_\
 of :math:`|x_0 - D(x_\sigma)|^2` over trajectories is the error of the denoiser on data that the model itself makes:
 twice the rate of information about them (arXiv math/0412108), and what grids of noise levels are made of (2504.13612).
 Nothing has to be evaluated again, and data need not be at hand. On data a network errs more, see
-`specent.denoising_error`; and the steps of the chain make its samples, and so the error, too narrow: by a tenth for a
-mixture at 100 steps, in proportion to the length of the steps.
+`specent.denoising_error`; and the steps of the chain make its samples too narrow, and so the error too small, in
+proportion to the length of the steps.
 """
 
 from __future__ import annotations
@@ -72,11 +72,10 @@ def path_error(runs: xr.Dataset) -> xr.Dataset:
     prior = one["label_prior"] if "label_prior" in one.coords else xr.ones_like(one["class_label"], dtype=float)
     mean = square.sum(features).mean("sample").weighted(prior).mean("class_label").compute()
     times = runs["time"].values
-    place = runs["time"].get_index("time").get_indexer(runs["prediction_time"].values)
-    # the last state is its own prediction
-    kept = place > 0
+    at = runs["time"].get_index("time").get_indexer(runs["prediction_time"].values)
     levels = np.exp(-0.5 * runs["log_snr"].values)
-    index, error = _to_the_ends(levels, place[kept], mean.values[kept])
+    # the last state is its own prediction
+    index, error = _to_the_ends(levels, at[at > 0], mean.values[at > 0])
     attributes = {"units": "1", "long_name": "mean squared error of predictions of the final samples"}
     coordinates = {name: ("time", runs[name].values[index]) for name in ("sigma", "alpha", "log_snr")}
     return xr.Dataset(
@@ -85,13 +84,13 @@ def path_error(runs: xr.Dataset) -> xr.Dataset:
     )  # fmt: skip
 
 
-def _to_the_ends(levels: Array, place: NDArray[np.intp], error: Array) -> tuple[NDArray[np.intp], Array]:
+def _to_the_ends(levels: Array, index: NDArray[np.intp], error: Array) -> tuple[NDArray[np.intp], Array]:
     """Indices of noise levels and the error there, continued to the lowest and the highest of all levels."""
-    place, error = np.asarray(place), np.asarray(error, dtype=np.float64)
-    if place[0] > 0:
-        slope = np.diff(np.log(np.maximum(error[:2], np.finfo(float).tiny))) / np.diff(np.log(levels[place[:2]]))
-        least = error[0] * (levels[0] / levels[place[0]]) ** np.clip(slope[0], 0.0, 2.0)
-        place, error = np.append(0, place), np.append(least, error)
-    if place[-1] < len(levels) - 1:
-        place, error = np.append(place, len(levels) - 1), np.append(error, error[-1])
-    return place, error
+    index, error = np.asarray(index), np.asarray(error, dtype=np.float64)
+    if index[0] > 0:
+        slope = np.diff(np.log(np.maximum(error[:2], np.finfo(float).tiny))) / np.diff(np.log(levels[index[:2]]))
+        least = error[0] * (levels[0] / levels[index[0]]) ** np.clip(slope[0], 0.0, 2.0)
+        index, error = np.append(0, index), np.append(least, error)
+    if index[-1] < len(levels) - 1:
+        index, error = np.append(index, len(levels) - 1), np.append(error, error[-1])
+    return index, error

@@ -1,10 +1,10 @@
 r"""What the finite steps of the stochastic chain do to its samples, without any sampling.
 
-In the coordinates :math:`Y = \gamma x` with :math:`\gamma = 1/\sigma^2` the chain is the Euler scheme of
-:math:`dY = D\,d\gamma + dW` (arXiv 2206.00364; 2403.12188 for the general law of such schemes). For a mixture whose
-means lie on a line, of components of one variance, the coordinates separate: along the line the density is carried
-from noise level to noise level by the map :math:`x \mapsto (\gamma_t x + D(x)\,\Delta\gamma)/\gamma_s`, which
-ascends, and a convolution; across the line everything stays Gaussian.
+In the coordinates :math:`Y = \gamma x` with :math:`\gamma = 1/\sigma^2` the chain is the Euler scheme of :math:`dY =
+D\,d\gamma + dW` (arXiv 2206.00364). For a mixture whose means lie on a line, of components of one variance, the
+coordinates separate: along the line the density is carried from noise level to noise level by the map :math:`x \mapsto
+(\gamma_t x + D(x)\,\Delta\gamma)/\gamma_s`, which ascends, and a convolution; across the line everything stays
+Gaussian.
 
 Three errors are told apart. The divergence of *samples* is that of the last state from the data at that noise level.
 The divergence of *paths* from the continuous process is the left sum of half the denoising error over

@@ -356,6 +356,20 @@ def _uniform(sequence: Sobol | None, dimension: int, count: int, stream: np.rand
 
 
 def time_blocks(count: int, each: int) -> Iterator[slice]:
+    """Slices over so many times that keep the numbers in memory bounded.
+
+    Parameters
+    ----------
+    count : int
+        Number of times.
+    each : int
+        Numbers that a time takes.
+
+    Examples
+    --------
+    >>> list(time_blocks(3, 2**40))
+    [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
+    """
     step = max(1, _BLOCK // max(each, 1))
     for low in range(0, count, step):
         yield slice(low, min(low + step, count))

@@ -8,7 +8,7 @@ from specent.errors import SpecentError
 
 VE = sp.schedules.VE()
 # two components of unit variance in the limit of a large distance 2 m: sigma = m / K. Half entropy, half of the returns
-# and peaks are properties of one curve of K, computed for arXiv 2506.10433 and 2402.16991 by quadrature
+# and peaks are properties of one curve of K, written down from the definitions of arXiv 2506.10433 and 2402.16991
 TWO = {
     "half entropy": 1.02177, "half phi": 0.92241, "spectral": 1.0, "peak along log_sigma": 1.22814,
     "peak along sigma": 1.553,
@@ -50,7 +50,19 @@ def test_many_classes_lose_their_entropy_before_they_are_bound(count, half, retu
     time = np.geomspace(1000 / 6, 1000, 40)
     profile = sp.exact.profiles(mix, VE, time, "full", samples=256)
     made = levels(sp.analysis.definitions(profile, sp.exact.u_turns(mix, VE, time, "full", samples=256)))
-    # known from 40 000 draws: to about half a percent
+    # at the levels found, plain draws of the posterior give the halves: given its class, the logit of that class is
+    # kappa ** 2 + kappa * z, of any other kappa * z, with kappa the radius over the whole noise
+    rng = np.random.default_rng(count)
+    for name, half_of in (("half entropy", 0.5 * np.log2(count)), ("half phi", 0.5 * (1 + 1 / count))):
+        kappa = 1000 / np.hypot(1.0, made[name])
+        logits = kappa * rng.standard_normal((40_000, count))
+        logits[:, 0] += kappa**2
+        share = np.exp(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
+        drawn = (
+            -np.sum(share * np.log2(np.maximum(share, 1e-300)), 1) if name == "half entropy" else np.sum(share**2, 1)
+        )
+        assert abs(drawn.mean() - half_of) < 4 * drawn.std() / np.sqrt(len(drawn))
+    # the constants of large distances, of which half a percent is known
     assert np.allclose([1000 / made["half entropy"], 1000 / made["half phi"]], [half, returns], rtol=5e-3)
     assert np.isclose(1000 / made["peak along log_sigma"], peak, rtol=0.02)
     assert made["half entropy"] > made["half phi"]
