@@ -26,7 +26,7 @@ from specent.studies import (
     SampledSettings,
     limited_threads,
     output_paths,
-    over_seeds,
+    over_seeds_text,
     print_lines,
     samples_by_class,
     tiny_settings,
@@ -156,11 +156,11 @@ def lines(table: xr.Dataset, settings: Settings) -> Iterator[str]:
     for row in rows:
         model, _, rest = row.partition(": ")
         steps = int(rest.split(", ")[1].split()[0])
-        cells = [_cell(distances(row))]
+        cells = [over_seeds_text(distances(row))]
         for count in (steps, 2 * steps):
             usual = f"{model}: edm, {count} steps"
             known = usual in rows and usual != row
-            cells.append(_cell(distances(row) - distances(usual)) if known else "")
+            cells.append(over_seeds_text(distances(row) - distances(usual)) if known else "")
         yield f"{row:<36}{cells[0]:>20}{cells[1]:>22}{cells[2]:>30}"
     yield from mixture_lines(settings)
 
@@ -178,8 +178,3 @@ def mixture_lines(settings: Settings) -> Iterator[str]:
                 made = sp.exact.sampling_error(mix, time)
                 row = f"{name}: {grid}, {steps} steps"
                 yield f"{row:<44}{float(made.sample_divergence):>10.3f}{float(made.class_error):>10.4f}"
-
-
-def _cell(values: NDArray[np.float64]) -> str:
-    mean, reach = over_seeds(values)
-    return f"{mean:.3f} +- {reach:.3f}"

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import specent as sp
@@ -27,7 +26,7 @@ from specent.studies import (
     SampledSettings,
     limited_threads,
     output_paths,
-    over_seeds,
+    over_seeds_text,
     print_lines,
     samples_by_class,
     tiny_settings,
@@ -160,10 +159,5 @@ def lines(table: xr.Dataset, rules: dict[str, sp.Guidance]) -> Iterator[str]:
         for rule, setting in rules.items():
             value = np.asarray(one.sel(guidance=str(setting)).values)
             change = value - np.asarray(one.sel(guidance="unguided").values)
-            less = "" if rule == "unguided" else _cell(change)
-            yield f"  {rule:<34}{setting!s:<24}{_cell(value):>18}{less:>20}"
-
-
-def _cell(values: NDArray[np.float64]) -> str:
-    mean, reach = over_seeds(values)
-    return f"{mean:.3f} +- {reach:.3f}"
+            less = "" if rule == "unguided" else over_seeds_text(change)
+            yield f"  {rule:<34}{setting!s:<24}{over_seeds_text(value):>18}{less:>20}"

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from specent import arguments
 from specent.diagnostics.labelled_data import labelled_examples
 from specent.errors import ModelError, SpecentError
+from specent.exact.denoising import error_dataset
 from specent.models.base import Model, resolve_device
 from specent.models.exact_model import ExactModel
 from specent.models.finite import FiniteModel
@@ -32,7 +33,6 @@ from specent.models.outputs import checked
 from specent.models.protocol import Denoiser, as_model
 from specent.sampling.preparation import check_model, model_on
 from specent.schedules import VE, Schedule, check_grid
-from specent.schema import coordinates
 
 Array = NDArray[np.float64]
 
@@ -122,14 +122,14 @@ def denoising_error(
     model.check_levels(levels)
     if not (conditional or model.null):
         raise SpecentError("model has no null condition; use conditional=True, or a model with one")
-    place = resolve_device(device)
-    model = model_on(model, place)
-    data, classes = _data(model, images, labels, samples, seed, place)
+    on_device = resolve_device(device)
+    model = model_on(model, on_device)
+    data, classes = _data(model, images, labels, samples, seed, on_device)
     condition = classes if conditional else torch.full_like(classes, len(model.labels))
     count, total, squares = len(data), np.zeros(len(levels)), np.zeros(len(levels))
     # drawn at once, for draws depend on how many are drawn together
     generator = torch.Generator().manual_seed(_STREAMS * seed + 1)
-    noise = torch.randn(data.shape, generator=generator, dtype=torch.float64).to(place)
+    noise = torch.randn(data.shape, generator=generator, dtype=torch.float64).to(data.device)
     with tqdm(total=count * len(levels), desc="denoising", unit=" states", disable=not progress, delay=1) as bar:
         for rows in _batches(count, batch_size):
             errors = _errors(model, data[rows], noise[rows], levels, condition[rows], bar)
@@ -138,7 +138,9 @@ def denoising_error(
     mean = total / count
     error = np.sqrt(np.maximum(squares / count - mean**2, 0.0) / (count - 1))
     reach = float(ndtri(0.5 + confidence / 2)) * error
-    return _dataset(model, schedule, grid, (mean, np.maximum(mean - reach, 0.0), mean + reach))
+    whose = {FiniteModel: "finite data", MixtureModel: "Gaussian mixture"}.get(type(model), "network")
+    bounds = (mean, np.maximum(mean - reach, 0.0), mean + reach)
+    return error_dataset(schedule, grid, bounds, str(model.identity["name"]), whose)
 
 
 def _data(
@@ -175,14 +177,3 @@ def _errors(model: Model, data: Tensor, noise: Tensor, levels: Array, condition:
             raise ModelError(f"the model returns what is not finite at noise level {level:.4g}; leave this level out")
         bar.update(len(data))
     return np.asarray(np.stack(rows))
-
-
-def _dataset(model: Model, schedule: Schedule, grid: Array, curves: tuple[Array, Array, Array]) -> xr.Dataset:
-    whose = {FiniteModel: "finite data", MixtureModel: "Gaussian mixture"}.get(type(model), "network")
-    variables = {}
-    for name, words, values in zip(("", "_lower", "_upper"), ("", "lower bound of the ", "upper bound of the "), curves,
-                                   strict=True):  # fmt: skip
-        attrs = {"units": "1", "long_name": f"{words}mean squared error of denoised data"}
-        variables[f"denoising_error{name}"] = xr.Variable("time", values, attrs)
-    attributes = {"title": f"Denoising error of {model.identity['name']}", "denoiser": whose}
-    return xr.Dataset(variables, coordinates.of_schedule(schedule, grid), attributes)

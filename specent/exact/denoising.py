@@ -10,6 +10,7 @@ and the second term is twice the rate at which the component is decided, per uni
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,35 @@ def denoising_error(
     whole = np.zeros((len(_BOUNDS), len(grid)))
     for share, part in _parts(mix) if conditional else [(1.0, mix)]:
         whole += share * _errors(part, schedule, grid, options)
+    return error_dataset(schedule, grid, whole, "a Gaussian mixture", "Gaussian mixture")
+
+
+def error_dataset(schedule: Schedule, grid: Array, curves: Iterable[Array], name: str, denoiser: str) -> xr.Dataset:
+    """A denoising error as `specent.grids` read it.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        The schedule of the times.
+    grid : ndarray, shape (time,)
+        Ascending times.
+    curves : iterable of three ndarray, shape (time,)
+        The error, its lower and its upper bound.
+    name : str
+        Of what it is, for the title.
+    denoiser : str
+        "finite data", "Gaussian mixture" or "network".
+
+    Examples
+    --------
+    >>> error_dataset(VE(), np.array([1.0, 2.0]), np.ones((3, 2)), "one", "network").attrs["denoiser"]
+    'network'
+    """
     variables = {}
-    for name, values in zip(_BOUNDS, whole, strict=True):
-        attrs = {"units": "1", "long_name": f"{_WORDS[name]}mean squared error of the exact denoiser"}
-        variables[f"denoising_error{name}"] = xr.Variable("time", values, attrs)
-    attributes = {"title": "Denoising error of a Gaussian mixture", "denoiser": "Gaussian mixture"}
+    for end, values in zip(_BOUNDS, curves, strict=True):
+        attrs = {"units": "1", "long_name": f"{_WORDS[end]}mean squared error of denoised data"}
+        variables[f"denoising_error{end}"] = xr.Variable("time", values, attrs)
+    attributes = {"title": f"Denoising error of {name}", "denoiser": denoiser}
     return xr.Dataset(variables, coordinates.of_schedule(schedule, grid), attributes)
 
 

@@ -15,6 +15,7 @@ from specent.studies.runs import run_folder as run_folder
 from specent.studies.runs import sampled as sampled
 from specent.studies.scaling import fit_both_laws as fit_both_laws
 from specent.studies.seeds import over_seeds as over_seeds
+from specent.studies.seeds import over_seeds_text as over_seeds_text
 from specent.studies.seeds import samples_by_class as samples_by_class
 from specent.studies.settings import SampledSettings as SampledSettings
 from specent.studies.settings import ShardedSettings as ShardedSettings
@@ -37,6 +38,7 @@ __all__ = [
     "mark_tiny",
     "output_paths",
     "over_seeds",
+    "over_seeds_text",
     "print_lines",
     "recipe",
     "recipe_error",

@@ -87,3 +87,15 @@ def over_seeds(values: ArrayLike, confidence: float = 0.95) -> tuple[float, floa
     array = np.asarray(values, dtype=np.float64)
     error = array.std(ddof=1) / np.sqrt(len(array))
     return float(array.mean()), float(stdtrit(len(array) - 1, 0.5 + confidence / 2) * error)
+
+
+def over_seeds_text(values: ArrayLike) -> str:
+    """The mean over seeds with its interval of 95 %, see `over_seeds`.
+
+    Examples
+    --------
+    >>> over_seeds_text([1.0, 2.0, 3.0, 4.0])
+    '2.500 +- 2.054'
+    """
+    mean, reach = over_seeds(values)
+    return f"{mean:.3f} +- {reach:.3f}"
