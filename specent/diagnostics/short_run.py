@@ -28,6 +28,16 @@ class ShortRun:
     dataset: xr.Dataset
     notes: tuple[str, ...]
 
+    def without_posterior(self, labels: int) -> str:
+        """Why the posterior of all of so many labels is not known along it, empty where it is."""
+        if labels < 2:
+            return "the model has one label only"
+        tried = self.dataset.sizes["class_label"]
+        if tried < labels:
+            return f"the short run has {tried} of {labels} labels, and it takes a run of all"
+        # it begins where labels are known already, and does not know them
+        return "the short run starts too late" if self.notes else ""
+
 
 def short_run(subject: Subject) -> ShortRun:
     """Sample a few trajectories of some labels, with every one of them scored."""

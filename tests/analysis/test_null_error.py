@@ -53,7 +53,7 @@ def test_a_wrong_null_is_as_far_off_as_the_divergence_of_the_distributions(wrong
         expected = {"path_divergence": (left + right) / 2, "null_error": mixture}
         expected |= {"class_information": expected["path_divergence"] - mixture, "cross_term": 0.0}
         for name, value in expected.items():
-            for estimator in ("path", "denoiser_gap"):
+            for estimator in ("path", "denoiser_gap", "integral"):
                 number = at.sel(estimator=estimator)
                 # 24 numbers within two 95 % intervals; 120 steps are off by up to 3 %
                 error = float(number[f"{name}_upper"] - number[f"{name}_lower"]) / 2
@@ -63,12 +63,59 @@ def test_a_wrong_null_is_as_far_off_as_the_divergence_of_the_distributions(wrong
 def test_a_null_that_is_the_mixture_has_no_error(gaussian_runs):
     runs = gaussian_runs([[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0]], samples=600, grid=np.geomspace(0.2, 80, 120))
     at = null_error(runs).isel(time=0)
-    for estimator in ("path", "denoiser_gap"):
+    for estimator in ("path", "denoiser_gap", "integral"):
         number = at.sel(estimator=estimator)
         assert float(number.null_error_lower) - 0.03 < 0 < float(number.null_error_upper) + 0.03
     # three classes that do not overlap at the clean end
     entropy = sp.entropy(runs, "full", "path").entropy.isel(guidance=0, partition=0, estimator=0, time=0)
     assert abs(float(at.class_information.sel(estimator="path")) - (np.log2(3) - float(entropy))) < 1e-9
+
+
+class ShiftedNull:
+    """Two classes N(+-2, 1), and a null condition `shift` times a power of the noise level beside their mixture."""
+
+    schedule, conditions, shape, null_condition = sp.schedules.VE(), ("left", "right"), (1,), True
+
+    def __init__(self, shift, power):
+        self.exact = sp.models.mixture(sp.exact.GaussianMixture([[-MEAN], [MEAN]], labels=self.conditions))
+        self.shift, self.power = shift, power
+
+    def __call__(self, x, t, condition):
+        beside = self.shift * t[:, None].double() ** self.power * (condition == 2)[:, None]
+        return (self.exact.denoise(x.double(), float(t[0]), condition) + beside).to(x.dtype)
+
+
+@pytest.mark.parametrize(("power", "estimators"), [(0, ("path", "denoiser_gap")), (1, ("integral",))])
+def test_a_shifted_null_costs_half_the_square_of_the_shift(power, estimators):
+    grid, shift = np.geomspace(0.3, 80, 60), 0.4
+    runs = sp.sample(
+        ShiftedNull(shift, power), schedule=sp.schedules.VE(), time=grid, samples=800, check=False, progress=False
+    )
+    table = null_error(runs).isel(time=0)
+    # per unit of the signal-to-noise ratio, or of its logarithm: either rule is exact for one of them
+    length = 0.3**-2 - 80.0**-2 if power == 0 else 2 * np.log(80 / 0.3)
+    expected = 0.5 * shift**2 * length / np.log(2)
+    for estimator in estimators:
+        found = table.sel(estimator=estimator)
+        error = float(found.null_error_upper - found.null_error_lower) / 4
+        # and what an exact null condition has over 60 steps, see below
+        assert abs(float(found.null_error) - expected) < 4 * error + 0.03, estimator
+        assert error < 0.1 * expected
+
+
+def test_large_steps_move_the_sum_over_steps_and_not_the_integral():
+    grid, shift = np.geomspace(0.3, 80, 12), 0.4
+    runs = sp.sample(
+        ShiftedNull(shift, 1), schedule=sp.schedules.VE(), time=grid, samples=2000, check=False, progress=False
+    )
+    table = null_error(runs).isel(time=0)
+    ratio = (80 / 0.3) ** (2 / 11)
+    sums = {"integral": 11 * np.log(ratio), "denoiser_gap": 11 * (ratio - 1)}
+    for estimator, length in sums.items():
+        found = table.sel(estimator=estimator)
+        error = float(found.null_error_upper - found.null_error_lower) / 4
+        # 12 steps make up to 0.05 bit of error even of an exact null condition
+        assert abs(float(found.null_error) - 0.5 * shift**2 * length / np.log(2)) < 4 * error + 0.05, estimator
 
 
 def test_rates_add_up_to_what_was_gained(wrong):
@@ -78,6 +125,9 @@ def test_rates_add_up_to_what_was_gained(wrong):
         rate = table[f"{name}_rate"].values / gamma
         steps = rate[1:] * (gamma[:-1] - gamma[1:])
         assert np.allclose(table[name].sel(estimator="denoiser_gap").values[0], steps.sum(), rtol=1e-9, atol=1e-12)
+        middle = 0.5 * (rate * gamma)[1:] + 0.5 * (rate * gamma)[:-1]
+        area = np.sum(middle * -np.diff(table.log_snr.values))
+        assert np.allclose(table[name].sel(estimator="integral").values[0], area, rtol=1e-9, atol=1e-12)
         assert table[name].attrs["units"] == "bit"
     assert (abs(table.isel(time=-1)[list(PARTS)].to_array()) < 1e-12).all()
 

@@ -164,7 +164,7 @@ def test_the_command_prints_the_report_and_succeeds(folder: Path, capsys: pytest
     rows = out.splitlines()
     assert rows[0].startswith("network: ")
     assert " fail" not in rows[0]
-    assert sum(row.startswith(("pass", "skip")) for row in rows) == 15
+    assert sum(row.startswith(("pass", "skip")) for row in rows) == 16
     assert "network evaluations" in err  # how many it will take, on the bar
 
 

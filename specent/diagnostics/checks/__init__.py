@@ -12,6 +12,7 @@ from specent.diagnostics.checks.finite_outputs import FINITE_OUTPUTS
 from specent.diagnostics.checks.label_information import CONDITION
 from specent.diagnostics.checks.label_order import LABELS
 from specent.diagnostics.checks.noise_ends import CLEAN_END, NOISY_END
+from specent.diagnostics.checks.null_bits import NULL_BITS
 from specent.diagnostics.checks.null_condition import NULL_CONDITION
 from specent.diagnostics.checks.repeated_calls import BATCHES, REPEATABLE
 from specent.diagnostics.checks.rounding import PRECISION
@@ -33,5 +34,6 @@ CHECKS: tuple[Check[Any], ...] = (
     LABELS,
     CONDITION,
     NULL_CONDITION,
+    NULL_BITS,
     SELF_TEST,
 )

@@ -67,6 +67,8 @@ _LATER = "judged by a wrong reading or wrong labels"
 _FIRST = "fix the lines that fail first"
 
 FINITE = Need(no_failure("finite"), "outputs are not finite", "fix the line 'finite' first")
+HAS_NULL = Need(lambda findings, lines: findings.model.null, "the model has no null condition")
+COMPLETE = Need(lambda findings, lines: findings.complete, "the labels do not cover what the null condition stands for")
 STATES = Need(
     lambda findings, lines: findings.states is not None and findings.states.variance > 0,
     "there are no images, and the model's own run gave none",

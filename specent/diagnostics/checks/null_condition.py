@@ -1,10 +1,10 @@
 r"""Is the null denoiser the mixture of the labels' denoisers?
 
-It must be :math:`D_Z = \sum_c P(c|x) D_c`; half the integral of :math:`E|D_\varnothing - D_Z|^2` over the
-signal-to-noise ratio is its error in nats (arXiv 2302.03792), measured along a short run of the model. It is compared
-with the plain average over labels, which knows nothing of the state. Where labels are too many for a run, errors on
-data are compared in the same way: where the state already tells the label an exact null denoiser is as good as the
-label's, one that knows nothing of the state no better than the plain average.
+It must be :math:`D_Z = \sum_c P(c|x) D_c`; half the integral of :math:`E|D_\varnothing - D_Z|^2` over the signal-to-
+noise ratio is its error (arXiv 2302.03792), measured along a short run of the model. Here it is compared with that of
+the plain average over labels, which knows nothing of the state; `null_bits` has it in bits. Where labels are too many
+for a run, errors on data are compared in the same way: where the state already tells the label an exact null denoiser
+is as good as the label's, one that knows nothing of the state no better than the plain average.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import softmax
 
 from specent.analysis.null_error import split_distances
-from specent.diagnostics.checks.contract import FINITE, RIGHT_READING, Check, Need
+from specent.diagnostics.checks.contract import COMPLETE, FINITE, HAS_NULL, RIGHT_READING, Check
 from specent.diagnostics.findings import Findings
 from specent.diagnostics.label_errors import LabelErrors
 from specent.diagnostics.labelled_data import Array
@@ -43,17 +43,11 @@ class _NullError:
 
 def _measure(findings: Findings) -> _NullError | str:
     """The relative error along a run, or else on data; or why there is none."""
-    if findings.run.known and _scores_all_labels(findings, findings.run.value):
+    if findings.run.known and not findings.run.value.without_posterior(findings.null):
         return _along_run(findings, findings.run.value)
     if findings.examples is not None and findings.label_errors.known and len(findings.model.labels) > 1:
         return _on_images(findings.label_errors.value)
     return "too many labels to be mixed, one only, or a run that starts too late"
-
-
-def _scores_all_labels(findings: Findings, run: ShortRun) -> bool:
-    """Whether the posterior of all labels is known along the run."""
-    # a run that begins where labels are known already does not know them, and notes that
-    return len(run.dataset["class_label"]) == findings.null > 1 and not run.notes
 
 
 def _along_run(findings: Findings, run: ShortRun) -> _NullError | str:
@@ -71,8 +65,8 @@ def _along_run(findings: Findings, run: ShortRun) -> _NullError | str:
     if np.isfinite(undecided) and undecided > ratio:
         ratio, error = undecided, undecided_error
     figure = (
-        f"it differs from the mixture of the labels by {ratio:.2f} ± {error:.2f} of what their plain average does; "
-        f"along the chain that makes {float(null.mean() / np.log(2)):.2g} bit, in a run of the model itself"
+        f"it differs from the mixture of the labels by {ratio:.2f} ± {error:.2f} of what their plain average does, in "
+        "a run of the model itself"
     )
     return _NullError(ratio, ratio - 4 * error > _BAD, figure)
 
@@ -135,9 +129,4 @@ def _judge(findings: Findings, error: _NullError | str) -> Line:
     return Line("null", "pass", error.figure)
 
 
-_NULL = Need(lambda findings, lines: findings.model.null, "the model has no null condition")
-_COMPLETE = Need(
-    lambda findings, lines: findings.complete, "the labels do not cover what the null condition stands for"
-)
-
-NULL_CONDITION = Check("null", _measure, _judge, needs=(FINITE, _NULL, _COMPLETE), presumes=(RIGHT_READING,))
+NULL_CONDITION = Check("null", _measure, _judge, needs=(FINITE, HAS_NULL, COMPLETE), presumes=(RIGHT_READING,))
