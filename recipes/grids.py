@@ -1,18 +1,19 @@
 """Where the steps of the chain should be: grids of noise levels compared by the samples that they make.
 
-The digits network under several numbers of steps: the usual grid (arXiv 2206.00364), arctan (arXiv 2404.14507),
-rescaled (arXiv 2504.13612) and half a share for the rate at which the class is decided; the exact denoiser of the same
-images, which entropic grids are for; and two Gaussian mixtures, whose errors are computed without sampling. The table
-of Frechet distances goes to OUTPUT, a run for every grid, number of steps and seed; differences to the usual grid,
-with as many steps and with twice as many, have an interval over the seeds. Takes about five minutes with the default
-settings.
+A trained network under several numbers of steps: the usual grid (arXiv 2206.00364), arctan (arXiv 2404.14507), rescaled
+(arXiv 2504.13612) and half a share for the rate at which the class is decided; the exact denoiser of the same images,
+which entropic grids are for; and two Gaussian mixtures, whose errors are computed without sampling. The table of
+Frechet distances goes to OUTPUT, a run for every grid, number of steps and seed; differences to the usual grid, with as
+many steps and with twice as many, have an interval over the seeds, on which the last lines say what ties with the grid
+of one parameter and what harms. Takes about twenty minutes with the default settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -30,14 +31,20 @@ from specent.studies import (
     print_lines,
     samples_by_class,
     tiny_settings,
+    verdict_lines,
     write_results,
 )
 
 Grid = NDArray[np.float64]
+Which = Literal["network", "images"]
+NETWORK: Which = "network"
+IMAGES: Which = "images"
 MIXTURES = {
     "two components": ([[-4.0], [4.0]], [0.7, 0.3]),
     "four components": ([[-8.0], [-4.0], [6.0], [8.0]], [0.4, 0.3, 0.2, 0.1]),
 }
+USUAL, PARAMETER = "edm", "arctan"
+MEASURED = ("rescaled", "class share")
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,11 @@ class Settings(SampledSettings):
         Table of quality to write.
     tiny : bool
         Run in seconds on sizes that show nothing but that it works.
+    models : tuple of {"network", "images"}
+        What is sampled: the network, and the exact denoiser of the images.
     samples : int
-        Samples per class, grid and seed, at least 10.
+        Samples per class, grid and seed, at least 10. More of them make the interval over seeds narrower, as more
+        seeds do.
     steps : tuple of int
         Numbers of noise levels.
     seeds : int
@@ -68,9 +78,10 @@ class Settings(SampledSettings):
 
     output: Path = Path("grids.nc")
     tiny: bool = False
-    samples: int = 180
+    models: tuple[Which, ...] = (NETWORK, IMAGES)
+    samples: int = 900
     steps: tuple[int, ...] = (8, 16, 32)
-    seeds: int = 4
+    seeds: int = 8
     sigma_min: float = 0.02
     sigma_max: float = 80.0
     scale: float = 0.75
@@ -85,10 +96,45 @@ class Settings(SampledSettings):
         arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
         arguments.number(self.scale, "scale", above=0)
         arguments.number(self.share, "share", least=0, most=1)
-        if not self.steps:
-            raise sp.SpecentError("steps is empty; give at least one number of noise levels")
+        if not self.steps or not self.models:
+            raise sp.SpecentError("steps or models is empty; give at least one number of noise levels and one model")
         for steps in self.steps:
             arguments.whole(steps, "steps", least=3, most=100_000)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is sampled by every seed: a model on a grid of so many steps."""
+
+    model: str
+    grid: str
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.grid}, {self.steps} steps"
+
+    def run(self, seed: int) -> str:
+        """The name of the samples of a seed in the table."""
+        return f"{self}, seed {seed}"
+
+    def usual(self, times: int = 1) -> Row:
+        """The usual grid of so many times as many steps."""
+        return replace(self, grid=USUAL, steps=times * self.steps)
+
+
+def rows_of(models: tuple[str, ...], settings: Settings) -> list[Row]:
+    """All rows in the order of the table; entropic grids serve the exact denoiser of finite data alone."""
+    return [
+        Row(model, grid, steps)
+        for model in models
+        for steps in sorted(set(settings.steps))
+        for grid in (USUAL, PARAMETER, *MEASURED, *(("entropic",) if model == IMAGES else ()))
+    ]
+
+
+def seeds_of(settings: Settings) -> range:
+    """The seeds, which all rows share."""
+    return range(settings.seed, settings.seed + settings.seeds)
 
 
 def main(settings: Settings) -> Path:
@@ -104,77 +150,106 @@ def main(settings: Settings) -> Path:
 
 
 def measured(settings: Settings) -> dict[str, xr.Dataset]:
-    """Quality of the samples by the names of model, grid, number of steps and seed."""
+    """Quality of the samples of every row and seed, by the name of the run."""
     images, labels = digits_data()
     extractor = sp.quality.digits_classifier()
-    network, data = sp.models.digits(), sp.models.finite(images, labels)
+    data = sp.models.finite(images, labels)
+    models: dict[str, sp.models.Model] = {NETWORK: sp.models.digits(), IMAGES: data}
     levels = np.geomspace(settings.sigma_min, settings.sigma_max, 100)
     profile = sp.exact.profiles(data, sp.schedules.VE(), levels, "full", samples=50, seed=settings.seed, progress=False)
-    wanted = []
-    for name, model in (("network", network), ("images", data)):
-        error = sp.denoising_error(model, levels, images, labels, conditional=True, progress=False)
-        for steps in settings.steps:
-            wanted += [(name, model, *grid) for grid in grids(name, error, profile, steps, settings).items()]
+    errors: dict[str, xr.Dataset] = {
+        name: sp.denoising_error(models[name], levels, images, labels, conditional=True, progress=False)
+        for name in settings.models
+    }
+    rows = rows_of(settings.models, settings)
+    times = {row: nodes(row, errors[row.model], profile, settings) for row in rows}
     tables = {}
-    for seed in tqdm(range(settings.seed, settings.seed + settings.seeds), desc="seeds"):
-        for name, model, grid, time in tqdm(wanted, desc="grids", leave=False):
-            runs = samples_by_class(model, time, settings.samples, [sp.Guidance()], seed, device=settings.device)
-            one = sp.quality.measure(runs, images, extractor, seed=settings.seed, progress=False)
-            tables[run_name(name, grid, len(time), seed)] = one
+    for seed in tqdm(seeds_of(settings), desc="seeds"):
+        for row in tqdm(rows, desc="grids", leave=False):
+            model = models[row.model]
+            runs = samples_by_class(model, times[row], settings.samples, [sp.Guidance()], seed, device=settings.device)
+            tables[row.run(seed)] = sp.quality.measure(runs, images, extractor, seed=settings.seed, progress=False)
     return tables
 
 
-def run_name(model: str, grid: str, steps: int, seed: int) -> str:
-    """The name of a run in the table."""
-    return f"{model}: {grid}, {steps} steps, seed {seed}"
-
-
-def grids(name: str, error: xr.Dataset, profile: xr.Dataset, steps: int, settings: Settings) -> dict[str, Grid]:
-    """The grids that are compared; entropic ones serve the exact denoiser of finite data alone."""
+def nodes(row: Row, error: xr.Dataset, profile: xr.Dataset, settings: Settings) -> Grid:
+    """The noise levels of a row."""
     ends = settings.sigma_min, settings.sigma_max
-    made = {
-        "edm": sp.schedules.edm_grid(steps, *ends),
-        "arctan": sp.grids.arctan(steps, settings.scale, *ends),
-        "rescaled": sp.grids.rescaled(error, steps),
-        "class share": sp.grids.class_share(error, profile, steps, settings.share),
-    }
-    return made | ({"entropic": sp.grids.entropic(error, steps)} if name == "images" else {})
+    match row.grid:
+        case "edm":
+            return sp.schedules.edm_grid(row.steps, *ends)
+        case "arctan":
+            return sp.grids.arctan(row.steps, settings.scale, *ends)
+        case "rescaled":
+            return sp.grids.rescaled(error, row.steps)
+        case "class share":
+            return sp.grids.class_share(error, profile, row.steps, settings.share)
+        case _:
+            return sp.grids.entropic(error, row.steps)
 
 
 def lines(table: xr.Dataset, settings: Settings) -> Iterator[str]:
-    """Frechet distances with their difference to the usual grid, and the exact errors of mixtures."""
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    names = [str(name) for name in table["run"].values]
-    rows = list(dict.fromkeys(name.rpartition(", seed ")[0] for name in names))
-
-    def distances(row: str) -> NDArray[np.float64]:
-        runs = [f"{row}, seed {seed}" for seed in seeds]
-        return np.asarray(table["frechet_distance"].squeeze("guidance").sel(run=runs).values)
-
-    yield f"Frechet distance of {10 * settings.samples} samples, mean and 95 % interval over {settings.seeds} seeds"
+    """Frechet distances with their difference to the usual grid, the exact errors of mixtures, and what follows."""
+    rows = rows_of(settings.models, settings)
+    distance = table["frechet_distance"].squeeze("guidance")
+    found = {
+        row: np.asarray(distance.sel(run=[row.run(seed) for seed in seeds_of(settings)]), dtype=np.float64)
+        for row in rows
+    }
+    total = settings.samples * len(np.unique(digits_data()[1]))
+    yield f"Frechet distance of {total} samples, mean and 95 % interval over {settings.seeds} seeds"
     yield f"{'':<36}{'':>20}{'less edm':>22}{'less edm at twice the steps':>30}"
     for row in rows:
-        model, _, rest = row.partition(": ")
-        steps = int(rest.split(", ")[1].split()[0])
-        cells = [over_seeds_text(distances(row))]
-        for count in (steps, 2 * steps):
-            usual = f"{model}: edm, {count} steps"
-            known = usual in rows and usual != row
-            cells.append(over_seeds_text(distances(row) - distances(usual)) if known else "")
-        yield f"{row:<36}{cells[0]:>20}{cells[1]:>22}{cells[2]:>30}"
-    yield from mixture_lines(settings)
+        cells = [over_seeds_text(found[row])]
+        for usual in (row.usual(), row.usual(2)):
+            known = usual in found and usual != row
+            cells.append(over_seeds_text(found[row] - found[usual]) if known else "")
+        yield f"{row!s:<36}{cells[0]:>20}{cells[1]:>22}{cells[2]:>30}"
+    mixtures = mixture_errors(settings)
+    yield "\nMixtures in 64 dimensions, exact: divergence of the samples in bit, and error of their classes"
+    for row, made in mixtures.items():
+        yield f"{row!s:<44}{float(made.sample_divergence):>10.3f}{float(made.class_error):>10.4f}"
+    yield from conclusions(found)
+    yield from mixture_conclusions({row: float(made.class_error) for row, made in mixtures.items()})
 
 
-def mixture_lines(settings: Settings) -> Iterator[str]:
+def mixture_errors(settings: Settings) -> dict[Row, xr.Dataset]:
     """What the steps alone do to mixtures in 64 dimensions, by `specent.exact.sampling_error`."""
     levels = np.geomspace(settings.sigma_min, settings.sigma_max, 200)
-    yield "\nMixtures in 64 dimensions, exact: divergence of the samples in bit, and error of their classes"
+    made = {}
     for name, (means, weights) in MIXTURES.items():
         mix = sp.exact.GaussianMixture(means, 1.0, weights, dimension=64)
         error = sp.exact.denoising_error(mix, levels)
         profile = sp.exact.profiles(mix, sp.schedules.VE(), levels, "full")
-        for steps in settings.steps:
-            for grid, time in grids("mixture", error, profile, steps, settings).items():
-                made = sp.exact.sampling_error(mix, time)
-                row = f"{name}: {grid}, {steps} steps"
-                yield f"{row:<44}{float(made.sample_divergence):>10.3f}{float(made.class_error):>10.4f}"
+        for row in rows_of((name,), settings):
+            made[row] = sp.exact.sampling_error(mix, nodes(row, error, profile, settings))
+    return made
+
+
+def conclusions(found: dict[Row, NDArray[np.float64]]) -> Iterator[str]:
+    """What the intervals say: half the steps, the grid of one parameter beside those that are measured, what harms."""
+    pairs: dict[str, Callable[[Row], Row]] = {
+        f"{PARAMETER}, the grid of one parameter and as many steps": lambda row: replace(row, grid=PARAMETER),
+        f"{USUAL} of as many steps": Row.usual,
+        f"{USUAL} of twice the steps": lambda row: row.usual(2),
+    }
+    for other, partner in pairs.items():
+        changes = {
+            str(row): found[row] - found[partner(row)]
+            for row in found
+            if row.grid not in (USUAL, partner(row).grid) and partner(row) in found
+        }
+        if changes:
+            yield f"\nBeside {other}"
+            yield from verdict_lines(changes)
+
+
+def mixture_conclusions(errors: dict[Row, float]) -> Iterator[str]:
+    """On which mixtures a grid gets the proportions of the classes less right than the usual one."""
+    worse = [
+        f"{row} ({error:.3f}, not {errors[row.usual()]:.3f})" for row, error in errors.items()
+        if error > errors[row.usual()]
+    ]  # fmt: skip
+    yield f"\nWorse proportions of the classes than edm of as many steps, of {len(errors)} on mixtures: " + (
+        "; ".join(worse) or "none"
+    )

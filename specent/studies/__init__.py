@@ -17,6 +17,7 @@ from specent.studies.scaling import fit_both_laws as fit_both_laws
 from specent.studies.seeds import over_seeds as over_seeds
 from specent.studies.seeds import over_seeds_text as over_seeds_text
 from specent.studies.seeds import samples_by_class as samples_by_class
+from specent.studies.seeds import verdict_lines as verdict_lines
 from specent.studies.settings import SampledSettings as SampledSettings
 from specent.studies.settings import ShardedSettings as ShardedSettings
 from specent.studies.settings import StudySettings as StudySettings
@@ -50,5 +51,6 @@ __all__ = [
     "samples_by_class",
     "stored_settings",
     "tiny_settings",
+    "verdict_lines",
     "without_meaning",
 ]

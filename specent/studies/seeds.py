@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,3 +99,30 @@ def over_seeds_text(values: ArrayLike) -> str:
     """
     mean, reach = over_seeds(values)
     return f"{mean:.3f} +- {reach:.3f}"
+
+
+def verdict_lines(changes: Mapping[str, ArrayLike]) -> Iterator[str]:
+    """What changes of a number that should be small mean, by their intervals over seeds: lower, a tie, higher.
+
+    Parameters
+    ----------
+    changes : mapping of str to array_like, shape (seeds,)
+        Difference of each to what it is compared with, at the same seeds.
+
+    Yields
+    ------
+    str
+        A line for every verdict that occurs, with the changes and their intervals of 95 %. A tie is an interval that
+        holds 0: the width says up to what.
+
+    Examples
+    --------
+    >>> list(verdict_lines({"new": [-1.0, -1.1, -0.9], "other": [0.2, -0.1, 0.1]}))
+    ['  better: new (-1.000 +- 0.248)', '  tie: other (0.067 +- 0.379)']
+    """
+    said: dict[str, list[str]] = {"better": [], "tie": [], "harm": []}
+    for name, values in changes.items():
+        mean, reach = over_seeds(values)
+        which = "tie" if abs(mean) <= reach else "better" if mean < 0 else "harm"
+        said[which].append(f"{name} ({over_seeds_text(values)})")
+    yield from (f"  {which}: {'; '.join(names)}" for which, names in said.items() if names)

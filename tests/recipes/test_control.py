@@ -9,7 +9,7 @@ from scipy import stats
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.studies import over_seeds, recipe, samples_by_class
+from specent.studies import over_seeds, recipe, samples_by_class, verdict_lines
 
 
 def test_samples_by_class_are_those_of_runs_that_score_everything() -> None:
@@ -31,6 +31,41 @@ def test_intervals_over_seeds_are_those_of_student() -> None:
     assert np.allclose([mean - reach, mean + reach], expected)
 
 
+def test_verdicts_are_those_of_the_test_of_student() -> None:
+    rng = np.random.default_rng(1)
+    changes = {f"{mean:+.1f}": mean + rng.normal(size=8) for mean in np.linspace(-2, 2, 21)}
+    said = {line.split(":")[0].strip(): line for line in verdict_lines(changes)}
+    for name, values in changes.items():
+        test = stats.ttest_1samp(values, 0.0)
+        verdict = "tie" if test.pvalue >= 0.05 else "better" if test.statistic < 0 else "harm"
+        assert [one for one, line in said.items() if f" {name} (" in line] == [verdict]
+    # all three occur, so that none is tested on nothing
+    assert set(said) == {"better", "tie", "harm"}
+
+
+def test_conclusions_on_grids_follow_from_the_table() -> None:
+    module = recipe("grids")
+    scatter = np.array([-0.1, 0.0, 0.1])
+    levels = {"edm": 4.0, "arctan": 2.0, "rescaled": 2.0, "class share": 9.0}
+    found = {
+        module.Row("network", grid, steps): level * 8 / steps + scatter[order]
+        for grid, level in levels.items()
+        # other noise for every number of steps, so that no difference is exact
+        for steps, order in ((8, [0, 1, 2]), (16, [2, 0, 1]))
+    }
+    found[module.Row("network", "rescaled", 8)] = 2.0 + scatter[[1, 0, 2]]
+    found[module.Row("network", "rescaled", 16)] = 1.0 + scatter[[1, 2, 0]]
+    text = "\n".join(module.conclusions(found))
+    parameter, same, twice = re.split(r"\n?Beside ", text)[1:]
+    # arctan is the one that others are held to here, and no row is beside itself
+    assert re.findall(r"(\w+): network: ([\w ]+), 8 steps", parameter) == [("tie", "rescaled"), ("harm", "class share")]
+    assert "arctan, 8" not in parameter
+    assert "better: network: arctan, 8 steps (-2.000 +- 0.000); network: arctan, 16 steps" in same
+    assert "tie: network: arctan, 8 steps (-0.000 +- " in twice or "tie: network: arctan, 8 steps (0.000 +- " in twice
+    # no usual grid of 32 steps
+    assert "16 steps" not in twice
+
+
 @pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")  # a handful of samples says little
 def test_the_tiny_study_of_grids_compares_what_each_denoiser_may_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -43,6 +78,8 @@ def test_the_tiny_study_of_grids_compares_what_each_denoiser_may_use(
     common = {"edm", "arctan", "rescaled", "class share"}
     assert grids == {f"network: {name}" for name in common} | {f"images: {name}" for name in (*common, "entropic")}
     assert len(runs) == 2 * len(grids)
+    rows = module.rows_of(("network", "images"), module.Settings(steps=(4,)))
+    assert set(runs) == {row.run(seed) for row in rows for seed in (0, 1)}
     printed = capsys.readouterr().out
     # of a mixture the numbers are exact, and those of the recipe's own settings
     mix = sp.exact.GaussianMixture([[-4.0], [4.0]], 1.0, [0.7, 0.3], dimension=64)
@@ -50,6 +87,10 @@ def test_the_tiny_study_of_grids_compares_what_each_denoiser_may_use(
     found = re.search(r"two components: edm, 4 steps +([\d.]+) +([\d.]+)", printed)
     assert found is not None
     assert np.allclose([float(one) for one in found.groups()], [exact.sample_divergence, exact.class_error], atol=6e-4)
+    # 4 steps are not compared with 8, which nobody asked for
+    assert "Beside edm of as many steps" in printed
+    assert "Beside edm of twice the steps" not in printed
+    assert "Worse proportions of the classes than edm of as many steps, of 8 on mixtures: " in printed
 
 
 @pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
@@ -71,7 +112,8 @@ def test_the_tiny_study_of_intervals_judges_by_fresh_seeds(tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("grids", {"steps": ()}, "steps is empty"),
+        ("grids", {"steps": ()}, "steps or models is empty"),
+        ("grids", {"models": ()}, "steps or models is empty"),
         ("grids", {"steps": (2,)}, "steps=2"),
         ("grids", {"scale": 0.0}, "scale=0"),
         ("grids", {"share": 1.5}, "share=1.5"),
