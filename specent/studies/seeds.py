@@ -102,7 +102,7 @@ def over_seeds_text(values: ArrayLike) -> str:
 
 
 def verdict_lines(changes: Mapping[str, ArrayLike]) -> Iterator[str]:
-    """What changes of a number that should be small mean, by their intervals over seeds: lower, a tie, higher.
+    """What changes of a number that should be small mean, by their intervals of 95 % over seeds: better, tie or worse.
 
     Parameters
     ----------
@@ -112,17 +112,19 @@ def verdict_lines(changes: Mapping[str, ArrayLike]) -> Iterator[str]:
     Yields
     ------
     str
-        A line for every verdict that occurs, with the changes and their intervals of 95 %. A tie is an interval that
-        holds 0: the width says up to what.
+        A line for every verdict, with the changes. A tie is an interval that holds 0: its width says up to what.
 
     Examples
     --------
-    >>> list(verdict_lines({"new": [-1.0, -1.1, -0.9], "other": [0.2, -0.1, 0.1]}))
-    ['  better: new (-1.000 +- 0.248)', '  tie: other (0.067 +- 0.379)']
+    >>> for line in verdict_lines({"new": [-1.0, -1.1, -0.9], "other": [0.2, -0.1, 0.1]}):
+    ...     print(line)
+      better: new (-1.000 +- 0.248)
+      tie: other (0.067 +- 0.379)
+      worse: none
     """
-    said: dict[str, list[str]] = {"better": [], "tie": [], "harm": []}
+    said: dict[str, list[str]] = {"better": [], "tie": [], "worse": []}
     for name, values in changes.items():
         mean, reach = over_seeds(values)
-        which = "tie" if abs(mean) <= reach else "better" if mean < 0 else "harm"
+        which = "tie" if abs(mean) <= reach else "better" if mean < 0 else "worse"
         said[which].append(f"{name} ({over_seeds_text(values)})")
-    yield from (f"  {which}: {'; '.join(names)}" for which, names in said.items() if names)
+    yield from (f"  {which}: {'; '.join(names) or 'none'}" for which, names in said.items())

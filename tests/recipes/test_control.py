@@ -37,10 +37,11 @@ def test_verdicts_are_those_of_the_test_of_student() -> None:
     said = {line.split(":")[0].strip(): line for line in verdict_lines(changes)}
     for name, values in changes.items():
         test = stats.ttest_1samp(values, 0.0)
-        verdict = "tie" if test.pvalue >= 0.05 else "better" if test.statistic < 0 else "harm"
+        verdict = "tie" if test.pvalue >= 0.05 else "better" if test.statistic < 0 else "worse"
         assert [one for one, line in said.items() if f" {name} (" in line] == [verdict]
     # all three occur, so that none is tested on nothing
-    assert set(said) == {"better", "tie", "harm"}
+    assert list(said) == ["better", "tie", "worse"]
+    assert not any(line.endswith("none") for line in said.values())
 
 
 def test_conclusions_on_grids_follow_from_the_table() -> None:
@@ -58,7 +59,10 @@ def test_conclusions_on_grids_follow_from_the_table() -> None:
     text = "\n".join(module.conclusions(found))
     parameter, same, twice = re.split(r"\n?Beside ", text)[1:]
     # arctan is the one that others are held to here, and no row is beside itself
-    assert re.findall(r"(\w+): network: ([\w ]+), 8 steps", parameter) == [("tie", "rescaled"), ("harm", "class share")]
+    assert re.findall(r"(\w+): network: ([\w ]+), 8 steps", parameter) == [
+        ("tie", "rescaled"),
+        ("worse", "class share"),
+    ]
     assert "arctan, 8" not in parameter
     assert "better: network: arctan, 8 steps (-2.000 +- 0.000); network: arctan, 16 steps" in same
     assert "tie: network: arctan, 8 steps (-0.000 +- " in twice or "tie: network: arctan, 8 steps (0.000 +- " in twice
