@@ -5,7 +5,8 @@ condition less the class (complement), and with the null condition as it is (sho
 form. Three archives of profiles are written. OUTPUT holds Gaussian mixtures of up to 1000 classes by their noisy
 states, where all is exact; ..._paths.nc the same partitions along sampled paths, at two numbers of steps;
 ..._digits.nc the trained model of the digits beside the exact posterior of its data. The tables give the error of each
-way at the clean end, at its largest, and in the half-entropy noise level. Takes about two minutes on one core.
+way at the clean end, at its largest, and in the half-entropy noise level; of every model that is sampled also the
+information of the class and the error of the null condition in bits. Takes about two minutes on one core.
 """
 
 from __future__ import annotations
@@ -50,11 +51,15 @@ from specent.studies import (
 
 Array = NDArray[np.float64]
 Floored = tuple[xr.Dataset, list[float]]
+Study = tuple[xr.Dataset, list[float], dict[str, xr.Dataset]]
 
 SCHEDULE = sp.schedules.VE()
 WAYS = ("mixture", "complement", "shortcut")
 # length of the mean of every component, whose variance is 1: classes are far apart once the noise is gone
 RADIUS = 16.0
+PARTS = {"class_information": "the class", "null_error": "error of the null", "cross_term": "cross term"}
+# noise levels at which they are printed, as far as the grid goes
+LEVELS = (10.0, 3.0, 1.0, 0.3, 0.1)
 
 
 @dataclass(frozen=True)
@@ -119,31 +124,33 @@ def main(settings: Settings) -> tuple[Path, ...]:
         "Handwritten digits and their trained network, mean over the classes",
     )
     with limited_threads(settings.threads), run_folder(settings, paths[0]) as folder:
-        parts: tuple[Callable[[Settings], Floored], ...] = (
+        parts: tuple[Callable[[Settings], Study], ...] = (
             states,
             partial(walks, folder=folder),
             partial(digits, folder=folder),
         )
         for compute, path, heading in zip(parts, paths, headings, strict=True):
-            curves, floors = compute(settings)
+            curves, floors, splits = compute(settings)
             curves = write_results(curves, path, "null_study", settings)
             print_lines(partial(report, curves, floors, heading))
+            if splits:
+                print_lines(partial(report_bits, splits))
     return tuple(paths)
 
 
-def states(settings: Settings) -> Floored:
-    """Profiles of mixtures from their noisy states, and their floors."""
+def states(settings: Settings) -> Study:
+    """Profiles of mixtures from their noisy states, and their floors; no paths, so no bits of the null condition."""
     time = grid(settings)
     parts = [by_states(count, settings, time) for count in tqdm(settings.classes, desc="noisy states")]
     names = {f"1 of {count}": float(sp.exact.null_floor(1 / count)) for count in settings.classes}
-    return profiles(parts, names, "Class against rest of Gaussian mixtures, by noisy states", settings, time)
+    return *profiles(parts, names, "Class against rest of Gaussian mixtures, by noisy states", settings, time), {}
 
 
-def walks(settings: Settings, folder: Path) -> Floored:
-    """Profiles of mixtures from sampled paths, beside those from noisy states."""
+def walks(settings: Settings, folder: Path) -> Study:
+    """Profiles of mixtures from sampled paths, beside those from noisy states, and what the steps cost their null."""
     time, cut = grid(settings), settings.refinement
     fine = np.geomspace(time[0], time[-1], cut * (len(time) - 1) + 1)
-    parts, names = [], {}
+    parts, names, bits = [], {}, {}
     for count in settings.path_classes:
         labels = [str(k) for k in range(count)]
         model = sp.models.mixture(sp.exact.GaussianMixture(RADIUS * np.eye(count), labels=labels))
@@ -153,23 +160,26 @@ def walks(settings: Settings, folder: Path) -> Floored:
             runs = sampled(folder / f"{count} classes {len(levels)} steps", plan, settings)
             ways = three_ways(runs.isel(time=slice(None, None, every)), labels, labels)
             parts.append(xr.concat([exact, ways], "estimator"))
-            names[f"1 of {count}, {len(levels)} steps"] = float(sp.exact.null_floor(1 / count))
-    return profiles(parts, names, "Class against rest of Gaussian mixtures, by paths", settings, time)
+            name = f"1 of {count}, {len(levels)} steps"
+            names[name], bits[name] = float(sp.exact.null_floor(1 / count)), sp.null_error(runs)
+    return *profiles(parts, names, "Class against rest of Gaussian mixtures, by paths", settings, time), bits
 
 
-def digits(settings: Settings, folder: Path) -> Floored:
-    """Profiles of the digits from paths of the trained network, beside the exact ones of their data."""
+def digits(settings: Settings, folder: Path) -> Study:
+    """Profiles of the digits from paths of the trained network, beside those of the data, and the bits of its null."""
     time = np.geomspace(0.02, 100.0, settings.steps)
     data, network = sp.models.finite(*digits_data(), name="digits"), sp.models.digits()
     labels = network.labels
     known = evidence(noisy(data, settings, time), labels, data.label_prior, time, data.identity)
     exact = three_ways(known, labels, labels).sel(estimator=["mixture", "shortcut"])
     exact = exact.assign_coords(estimator=["exact", "exact shortcut"])
-    runs = sampled(folder / "digits", planned(network, time, settings.digits_samples, settings.seed), settings)
+    plan = planned(network, time, settings.digits_samples, settings.seed, distances=True)
+    runs = sampled(folder / "digits", plan, settings)
     ways = three_ways(runs, labels, labels)
     names = {f"1 of {len(labels)} digits": float(sp.exact.null_floor(network.label_prior).mean())}
     both = xr.concat([exact, ways], "estimator")
-    return profiles([both], names, "Class against rest of the digits", settings, time)
+    bits = {f"all {len(labels)} digits": sp.null_error(runs)}
+    return *profiles([both], names, "Class against rest of the digits", settings, time), bits
 
 
 def grid(settings: Settings) -> Array:
@@ -177,10 +187,10 @@ def grid(settings: Settings) -> Array:
     return np.geomspace(0.1, 20 * RADIUS, settings.steps)
 
 
-def planned(model: Model, time: Array, samples: int, seed: int) -> sp.Plan:
-    """Paths of every class and of the null condition."""
+def planned(model: Model, time: Array, samples: int, seed: int, distances: bool = False) -> sp.Plan:
+    """Paths of every class and of the null condition; with distances the bits of the null have a second estimate."""
     drivers = [*model.labels, NULL]
-    return sp.Plan(model, SCHEDULE, time, samples, seed=seed, classes=drivers, record=sp.Record(distances=False))
+    return sp.Plan(model, SCHEDULE, time, samples, seed=seed, classes=drivers, record=sp.Record(distances=distances))
 
 
 def by_states(count: int, settings: Settings, time: Array) -> xr.Dataset:
@@ -319,6 +329,21 @@ def report(curves: xr.Dataset, floors: list[float], heading: str) -> Iterator[st
             yield f"{name:>18} {way:>14}{row}"
 
 
+def report_bits(tables: dict[str, xr.Dataset]) -> Iterator[str]:
+    """Lines of text: what the paths tell of the class, and the error of the null condition, down to noise levels."""
+    yield "\nBits gained down to a noise level along the paths of the classes; an exact null condition has no error"
+    yield f"{'':>18} {'estimator':>14}{'sigma':>9}" + "".join(f"{text:>28}" for text in PARTS.values())
+    for name, table in tables.items():
+        sigma = np.exp(-0.5 * table.log_snr.values)
+        levels = [level for level in LEVELS if level > 1.1 * sigma[0]] if "integral" in table.estimator else []
+        for estimator in [way for way in table.estimator.values if way != "denoiser_gap"]:
+            for i in [*(int(abs(np.log(sigma / level)).argmin()) for level in levels), 0]:
+                at = table.sel(estimator=estimator).isel(time=i)
+                ends = [[float(at[part + end]) for end in ("", "_lower", "_upper")] for part in PARTS]
+                row = "".join(f"{written(bounds, 3):>28}" for bounds in ends)
+                yield f"{name:>18} {estimator:>14}{sigma[i]:>9.3g}{row}"
+
+
 def compared(part: xr.Dataset, curve: Array, truth: Array) -> list[str]:
     """Largest error of a curve, its half-entropy noise level, and the error of that, as text."""
     error = curve - truth
@@ -344,7 +369,11 @@ def half_sigma(log_snr: Array, curves: Array) -> Array:
 
 def interval(values: Array, digits: int) -> str:
     """An estimate and the bounds of its 95 % interval from the replicates behind it."""
-    ends = skewed_interval(values[np.isfinite(values)], 0.95)
-    # no minus sign before a zero
-    best, lower, upper = (f"{round(float(value), digits) + 0.0:.{digits}f}" for value in (values[0], *ends))
+    lower, upper = skewed_interval(values[np.isfinite(values)], 0.95)
+    return written([values[0], lower, upper], digits)
+
+
+def written(values: Sequence[float], digits: int) -> str:
+    """An estimate and its bounds as text, with no minus sign before a zero."""
+    best, lower, upper = (f"{round(float(value), digits) + 0.0:.{digits}f}" for value in values)
     return f"{best} ({lower} .. {upper})"

@@ -20,8 +20,9 @@ def binary_entropy(chance: float) -> float:
 
 @pytest.fixture(scope="module")
 def states() -> tuple[xr.Dataset, list[float]]:
-    made: tuple[xr.Dataset, list[float]] = study.states(study.Settings(classes=(3, 10, 1000), draws=2000, steps=24))
-    return made
+    made, floors, bits = study.states(study.Settings(classes=(3, 10, 1000), draws=2000, steps=24))
+    assert bits == {}
+    return made, floors
 
 
 def clean(made: xr.Dataset, way: str, name: str) -> float:
@@ -81,7 +82,7 @@ def test_the_half_entropy_place_is_that_of_speciation(states) -> None:
 
 def test_paths_of_the_mixture_agree_with_states_and_finer_ones_come_nearer_the_floor(tmp_path: Path) -> None:
     settings = study.Settings(path_classes=(2,), path_samples=900, steps=24, refinement=6, draws=4000)
-    made, (floor, _) = study.walks(settings, tmp_path)
+    made, (floor, _), bits = study.walks(settings, tmp_path)
     coarse, fine = (made.sel(partition=name) for name in made.partition.values)
     error = abs(fine.entropy.sel(estimator="mixture") - fine.entropy.sel(estimator="exact")).max()
     # 600 paths and 8000 states: at most 0.4 / sqrt(600) = 0.016 bit at any one of 24 times
@@ -94,10 +95,15 @@ def test_paths_of_the_mixture_agree_with_states_and_finer_ones_come_nearer_the_f
     for one in (coarse, fine):
         assert clean(made, "complement", str(one.partition.item())) > 0.02
         assert clean(made, "mixture", str(one.partition.item())) < 1e-6
+    # the null is exact, and what the steps charge it with falls with them; the class is one bit
+    coarse_bits, fine_bits = (table.isel(time=0).sel(estimator="path") for table in bits.values())
+    assert float(coarse_bits.null_error) > float(fine_bits.null_error_upper)
+    assert float(fine_bits.null_error_lower) < 0.05
+    assert float(fine_bits.class_information) == pytest.approx(1, abs=1e-6)
 
 
 def test_the_null_network_of_the_digits_is_not_the_mixture_of_its_classes(tmp_path: Path) -> None:
-    made, (floor,) = study.digits(study.Settings(digits_samples=12, steps=48), tmp_path)
+    made, (floor,), bits = study.digits(study.Settings(digits_samples=12, steps=48), tmp_path)
     assert floor == pytest.approx(0.2417, abs=1e-3)
     name = "1 of 10 digits"
     # exact: ten draws of the null condition in 12, on average over the classes
@@ -107,6 +113,18 @@ def test_the_null_network_of_the_digits_is_not_the_mixture_of_its_classes(tmp_pa
     gap = abs(made.entropy.sel(estimator="mixture") - made.entropy.sel(estimator="exact"))
     # 120 paths, and as many noisy pictures, count once each for every class: standard error 0.03
     assert float(gap.max()) < 4 * 0.03
+
+    end = bits["all 10 digits"].isel(time=0)
+    # by either estimator several times the information, of which the path holds all
+    assert (end.null_error_lower > 2 * end.class_information).all()
+    assert float(end.class_information.sel(estimator="path")) == pytest.approx(np.log2(10), abs=0.01)
+    assert (end.cross_term_lower < 0.01).all()
+    assert (end.cross_term_upper > -0.01).all()
+    heading, columns, *rows = study.report_bits(bits)
+    assert "exact null" in heading
+    # either estimator at five noise levels and at the clean end, each with three intervals under their titles
+    assert len(rows) == 12
+    assert all(row.count(" .. ") == 3 and len(row) == len(columns) for row in rows)
 
 
 def test_noisy_pictures_have_the_densities_of_brute_force() -> None:
@@ -149,6 +167,7 @@ def test_the_tiny_run_writes_valid_archives_with_its_settings(
     assert settings["floors"]["1 of 10"] == pytest.approx(0.2417, abs=5e-5)
     output = capsys.readouterr().out
     assert output.count("clean end") == 3
+    assert output.count("error of the null") == 2
     assert " 0.2417 " in output
     assert " 0.0057 " in output
     assert command.main(["run", "null_study", "--tiny"]) == 1
