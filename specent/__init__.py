@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from specent import arguments as arguments
     from specent import axes as axes
     from specent import command as command
+    from specent import designs as designs
     from specent import diagnostics as diagnostics
     from specent import errors as errors
     from specent import evidence as evidence
@@ -84,6 +85,7 @@ _HOMES = {
     "arguments": "specent.arguments",
     "axes": "specent.axes",
     "command": "specent.command",
+    "designs": "specent.designs",
     "diagnostics": "specent.diagnostics",
     "errors": "specent.errors",
     "evidence": "specent.evidence",

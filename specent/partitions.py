@@ -303,6 +303,18 @@ def parse_all(
     return result
 
 
+def refuse_other_labels(partition: Partition, first: Partition) -> None:
+    """Raise `PartitionError` if a partition covers other labels than the first, or the null condition."""
+    odd = set(partition.labels) ^ set(first.labels)
+    if odd:
+        raise PartitionError(
+            f"partitions {first.name!r} and {partition.name!r} cover different labels, {min(odd)!r} for instance; both "
+            "must cover the same"
+        )
+    if NULL in partition.labels:
+        raise PartitionError(f"partition {partition.name!r} holds the null condition, which is within no label")
+
+
 def _name(value: object, argument: str) -> str:
     return arguments.name(value, argument, error=PartitionError)
 

@@ -38,7 +38,7 @@ ROOF = {PACKAGE / "__init__.py", PACKAGE / "_retired.py"}
 FLOORS = (
     {"errors"},
     {"arguments", "files", "memory", "untrusted", "unpickling"},
-    {"schedules", "partitions", "guidance", "evidence", "transitions", "axes"},
+    {"schedules", "partitions", "designs", "guidance", "evidence", "transitions", "axes"},
     {"schema"},
     {"archive", "exact", "images"},
     {"models"},

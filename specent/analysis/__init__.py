@@ -10,6 +10,7 @@ from specent.analysis.combine import combine as combine
 from specent.analysis.compare import compare as compare
 from specent.analysis.definitions import definitions as definitions
 from specent.analysis.differences import differences as differences
+from specent.analysis.entanglement import entanglement as entanglement
 from specent.analysis.entropy import entropy as entropy
 from specent.analysis.errors_of_paths import path_error as path_error
 from specent.analysis.exported_grids import exported_grid as exported_grid
@@ -33,6 +34,7 @@ __all__ = [
     "compare",
     "definitions",
     "differences",
+    "entanglement",
     "entropy",
     "estimator_differences",
     "exported_grid",

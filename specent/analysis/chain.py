@@ -20,21 +20,22 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import entr
 
-from specent import arguments, schema
-from specent.analysis import bootstrap
-from specent.analysis.entropy import entropy
-from specent.analysis.inputs import as_dataset, checked_runs
+from specent import arguments
+from specent.analysis.several_partitions import (
+    QUANTITIES,
+    EntropySource,
+    with_bounds,
+    with_replicates,
+)
 from specent.arguments import brief
-from specent.errors import PartitionError, SpecentError
-from specent.evidence import BITS_PER_NAT
-from specent.partitions import NULL, Partition, parse_all
-from specent.schema.coordinates import stored_partitions
+from specent.errors import PartitionError
+from specent.partitions import Partition, parse_all, refuse_other_labels
 
-_QUANTITIES = ("entropy", "entropy_rate")
 # priors and sums of priors may have gone through texts
 _ROUNDING = 1e-6
+# more sides than this are counted, not listed, in the name of a split
+_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def splits(partitions: Sequence[Partition], label_prior: Mapping[str, float] | N
     labels = sorted(partitions[0].labels)
     prior = np.array([1.0 if label_prior is None else _prior(label_prior, label) for label in labels])
     for partition in partitions:
-        _refuse_other_labels(partition, partitions[0])
+        refuse_other_labels(partition, partitions[0])
     weights = [partition.weights(labels, prior) for partition in partitions]
     result = [Split(partitions[0], partitions[0].name, 1.0)]
     for (coarse, coarse_weights), (fine, fine_weights) in pairwise(zip(partitions, weights, strict=True)):
@@ -105,18 +106,6 @@ def _prior(label_prior: Mapping[str, float], label: str) -> float:
     if label not in label_prior:
         raise PartitionError(f"label_prior has no number for {label!r}; give one for every label")
     return arguments.number(label_prior[label], f"label_prior[{label!r}]", above=0)
-
-
-def _refuse_other_labels(partition: Partition, first: Partition) -> None:
-    """Raise if a partition covers other labels than the first, or the null condition."""
-    odd = set(partition.labels) ^ set(first.labels)
-    if odd:
-        raise PartitionError(
-            f"partitions {first.name!r} and {partition.name!r} cover different labels, {min(odd)!r} for instance; the "
-            "chain rule needs the same labels on every level"
-        )
-    if NULL in partition.labels:
-        raise PartitionError(f"partition {partition.name!r} holds the null condition, which is within no label")
 
 
 def _within(coarse: Partition, fine: Partition, share: np.ndarray) -> list[Split]:
@@ -138,7 +127,8 @@ def _within(coarse: Partition, fine: Partition, share: np.ndarray) -> list[Split
             continue
         total = float(share[members].sum())
         sides = tuple(fine.sides[i] for i in members)
-        text = f"{name}: {' | '.join(side for side, _ in sides)}"
+        listed = " | ".join(side for side, _ in sides)
+        text = f"{name}: {listed if len(sides) <= _LISTED else f'{len(sides)} sides of {fine.name}'}"
         found.append(Split(Partition(text, sides, tuple(share[members] / total)), fine.name, total))
     return found
 
@@ -191,33 +181,18 @@ def chain(
     >>> budget.contribution.isel(guidance=0, estimator=0, time=-1).values.round(3).tolist()
     [0.971, 0.6]
     """
-    source = as_dataset(source, "trajectories", "source")
-    kind = source.attrs.get("specent_kind") if isinstance(source, xr.Dataset) else None
-    if kind == "trajectories":
-        runs = checked_runs(source)
-        label_prior = dict(zip(runs["candidate"].values.tolist(), runs["candidate_prior"].values.tolist(), strict=True))
-        levels = _levels(partitions, [name for name in label_prior if name != NULL])
-        nodes = splits(levels, label_prior)
-        wanted = dict.fromkeys([*levels, *(node.partition for node in nodes)])
-        profiles = entropy(runs, [*wanted], **options)
-    else:
-        if options:
-            raise SpecentError(f"{next(iter(options))}= is for trajectories; these profiles have their entropies")
-        profiles = schema.need(source, "profiles", "source", _QUANTITIES)
-        known = [label for one in stored_partitions(profiles) for label in one.labels if label != NULL]
-        levels = _levels(partitions, list(dict.fromkeys(known)))
-        nodes = splits(levels, label_prior)
+    found = EntropySource.of(source, label_prior, options)
+    levels = parse_all(partitions, found.labels)
+    if len(levels) < 2:
+        raise PartitionError(f"partitions={brief(partitions)}: the chain rule needs two at least, from coarse to fine")
+    nodes = splits(levels, found.label_prior)
+    profiles = found.profiles([*levels, *(node.partition for node in nodes)], levels, **options)
     share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
-    at = _positions(profiles, levels)
-    _refuse_other_prior(profiles, levels, at, label_prior)
-    at += _positions(profiles, [node.partition for node in nodes])
     variables: dict[str, xr.DataArray] = {}
-    for quantity in _QUANTITIES:
-        whole = _with_replicates(profiles, quantity).isel(partition=at)
-        whole = whole.drop_vars([name for name, coord in whole.coords.items() if "partition" in coord.dims])
-        variables |= _budget(whole, quantity, levels, nodes, share)
-    kept = [name for name in profiles.coords if "partition" not in profiles[name].dims and name != "replicate"]
+    for quantity in QUANTITIES:
+        variables |= _budget(with_replicates(profiles, quantity), quantity, levels, nodes, share)
+    kept = [name for name in profiles.coords if name != "replicate"]
     coords = {**profiles[kept].coords, "split": [node.partition.name for node in nodes], "level": _names(levels)}
     result = xr.Dataset(variables).assign_coords(coords).assign_coords(
         share=("split", [node.share for node in nodes]), split_level=("split", [node.level for node in nodes])
@@ -229,52 +204,6 @@ def chain(
 
 def _names(partitions: Sequence[Partition]) -> list[str]:
     return [partition.name for partition in partitions]
-
-
-def _levels(partitions: Sequence[Partition | str], labels: Sequence[str]) -> tuple[Partition, ...]:
-    levels = parse_all(partitions, labels)
-    if len(levels) < 2:
-        raise PartitionError(f"partitions={brief(partitions)}: the chain rule needs two at least, from coarse to fine")
-    return levels
-
-
-def _positions(profiles: xr.Dataset, wanted: Sequence[Partition]) -> list[int]:
-    """Where partitions of these sides and priors are among those of the profiles."""
-    known = {(one.sides, one.prior): i for i, one in reversed([*enumerate(stored_partitions(profiles))])}
-    for partition in wanted:
-        if (partition.sides, partition.prior) not in known:
-            raise SpecentError(
-                f"source holds no profile of {partition.name!r}; make it with the partitions of "
-                "specent.analysis.splits, or give the trajectories"
-            )
-    return [known[partition.sides, partition.prior] for partition in wanted]
-
-
-def _refuse_other_prior(
-    profiles: xr.Dataset, levels: Sequence[Partition], at: Sequence[int], label_prior: Mapping[str, float] | None
-) -> None:
-    """Raise if profiles were made with other priors of the labels than those by which splits are weighed."""
-    total = (profiles["entropy"] + profiles["mutual_information"]).isel(time=-1, partition=list(at))
-    made = total.transpose("partition", ...).values.reshape(len(levels), -1)[:, 0]
-    for partition, bits in zip(levels, made, strict=True):
-        labels = partition.labels
-        prior = [1.0 if label_prior is None else label_prior[label] for label in labels]
-        expected = float(entr(partition.weights(labels, prior).sum(axis=1)).sum()) * BITS_PER_NAT
-        if abs(bits - expected) > 1e-3:
-            raise SpecentError(
-                f"label_prior: partition {partition.name!r} starts at {bits:.4g} bit in source, and at {expected:.4g} "
-                "by these priors; give those with which the profiles were made"
-            )
-
-
-def _with_replicates(profiles: xr.Dataset, quantity: str) -> xr.DataArray:
-    """The estimate at index 0 of ``replicate``, and replicates after it, if there are any."""
-    estimate = profiles[quantity].expand_dims("replicate")
-    name = f"{quantity}_replicate"
-    if name not in profiles or bootstrap.distinct_replicates(profiles) < bootstrap.FEWEST:
-        return estimate
-    replicates = profiles[name].astype(np.float64).drop_vars("replicate", errors="ignore")
-    return xr.concat([estimate, replicates], "replicate", join="exact")
 
 
 def _budget(
@@ -297,11 +226,5 @@ def _budget(
     }
     variables: dict[str, xr.DataArray] = {}
     for name, values in zip(texts, (contribution, budget, gap), strict=True):
-        estimate = values.isel(replicate=0)
-        ends = [xr.full_like(estimate, np.nan)] * 2
-        if values.sizes["replicate"] > 1:
-            ends = [*bootstrap.bounds(values, confidence)]
-        for end, array in zip(("", "_lower", "_upper"), (estimate, *ends), strict=True):
-            words = f"{end[1:]} bound of the {texts[name]}" if end else texts[name]
-            variables[f"{name}{suffix}{end}"] = array.assign_attrs(units=units, long_name=words)
+        variables |= dict(with_bounds(values, f"{name}{suffix}", texts[name], units, confidence))
     return variables

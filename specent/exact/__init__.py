@@ -18,6 +18,7 @@ from specent.exact.chain_law import sampling_error as sampling_error
 from specent.exact.cloning import entropy_bracket as entropy_bracket
 from specent.exact.cloning import spectrum as spectrum
 from specent.exact.cloning import u_turns as u_turns
+from specent.exact.collapse import collapse_sigma as collapse_sigma
 from specent.exact.denoising import denoising_error as denoising_error
 from specent.exact.landmarks import bifurcations as bifurcations
 from specent.exact.landmarks import recorded_mixture as recorded_mixture
@@ -32,6 +33,7 @@ __all__ = [
     "GaussianMixture",
     "bifurcations",
     "cloning_probability",
+    "collapse_sigma",
     "denoising_error",
     "entropy_bracket",
     "half_entropy",

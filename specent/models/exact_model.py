@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import entr, ndtri
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -25,7 +24,9 @@ from specent import arguments, evidence, memory
 from specent.axes import check_axis, rate_factor
 from specent.errors import SpecentError
 from specent.guidance import Guidance
+from specent.models import side_moments
 from specent.models.base import Model, resolve_device
+from specent.models.side_moments import Alike, Members, SummedSides
 from specent.partitions import NULL, Partition, parse_all
 from specent.schedules import Schedule, check_grid
 from specent.schema import Curve, build_profiles, coordinates
@@ -33,8 +34,8 @@ from specent.schema import Curve, build_profiles, coordinates
 Array = NDArray[np.float64]
 
 _LARGEST = 1e150
-# numbers in the largest array of partitions that are worked on together
-_TOGETHER = 2**22
+# numbers in the denoised data of every label that are worked on together
+_MOMENTS = 2**25
 
 
 class ExactModel(Model):
@@ -147,11 +148,11 @@ class ExactModel(Model):
         progress = arguments.flag(progress, "progress")
         grid = check_grid(schedule, time)
         parts = parse_all(partitions, self.labels)
-        weights = self._weights(parts)
+        members = self._members(parts)
         needed = 16 * len(self.labels) * samples * math.prod(self.shape)
         memory.check_fits(needed, f"the draws of samples={samples} per class", "take fewer of them")
         mean, error = self._averages(
-            schedule, grid, weights, samples, seed, resolve_device(device), batch_size, progress
+            schedule, grid, members, samples, seed, resolve_device(device), batch_size, progress
         )
         width = float(ndtri(0.5 + confidence / 2)) * error
         factor = np.asarray(rate_factor(rate_axis, schedule.log_snr(grid), schedule))
@@ -163,7 +164,7 @@ class ExactModel(Model):
         return build_profiles(
             _curve(mean[0], low, high),
             _curve(rate, np.maximum(rate - slack, 0.0), rate + slack),
-            prior_entropy=[evidence.BITS_PER_NAT * float(_prior_entropy(weight)) for weight in weights],
+            prior_entropy=[evidence.BITS_PER_NAT * _prior_entropy(sides) for sides in members],
             partitions=parts,
             estimators=["exact"],
             coords={**coordinates.of_schedule(schedule, grid), **coordinates.of_guidance([Guidance()])},
@@ -176,18 +177,18 @@ class ExactModel(Model):
             schedule=schedule.to_json(),
         )  # fmt: skip
 
-    def _weights(self, partitions: Sequence[Partition]) -> list[Array]:
-        """Joint prior of side and label of every partition, the null condition behind the labels if one has it."""
+    def _members(self, partitions: Sequence[Partition]) -> list[Members]:
+        """Conditions and joint prior of the sides of every partition; the null condition is behind the labels."""
         if not partitions:
             raise SpecentError("partitions is empty; name at least one, for example [Partition.full(model.labels)]")
         null = any(NULL in partition.labels for partition in partitions)
         conditions = [*self.labels, NULL] if null else self.labels
         prior = np.append(self.label_prior, 0.0)[: len(conditions)]
-        return [partition.weights(conditions, prior) for partition in partitions]
+        return [partition.members(conditions, prior) for partition in partitions]
 
     def _averages(
-        self, schedule: Schedule, grid: Array, weights: Sequence[Array], samples: int, seed: int, device: torch.device,
-        batch_size: int, progress: bool,
+        self, schedule: Schedule, grid: Array, partitions: Sequence[Members], samples: int, seed: int,
+        device: torch.device, batch_size: int, progress: bool,
     ) -> tuple[Array, Array]:  # fmt: skip
         """Entropy and its production per log-SNR in nats, shape (2, partitions, time), with their standard errors."""
         local, levels = self.to(device), schedule.noise_level(grid)
@@ -195,16 +196,17 @@ class ExactModel(Model):
         generator = torch.Generator().manual_seed(seed)
         data = local.draw_data(drivers, generator)
         noise = torch.randn(data.shape, generator=generator, dtype=torch.float64).to(data.device)
-        groups = _groups(weights, min(batch_size, len(drivers)))
-        shares = np.stack([_share(weight.sum(0), self.label_prior) for weight in weights])
-        mean = np.empty((2, len(weights), len(grid)))
+        batch_size = min(batch_size, len(drivers), max(1, _MOMENTS // (len(self.labels) * data.shape[1])))
+        groups = side_moments.groups(partitions, len(self.labels), data.shape[1], batch_size, data.device)
+        shares = np.stack([_share(sides, self.label_prior) for sides in partitions])
+        mean = np.empty((2, len(partitions), len(grid)))
         error = np.empty_like(mean)
         for i in tqdm(range(len(grid)), desc="exact profile", unit="time", disable=not progress, mininterval=1.0):
             rows = [
                 local._statistics(data[part], noise[part], float(levels[i]), groups)
                 for part in (slice(low, low + batch_size) for low in range(0, len(drivers), batch_size))
             ]
-            values = np.concatenate(rows, axis=-1).reshape(2, len(weights), len(self.labels), samples)
+            values = np.concatenate(rows, axis=-1).reshape(2, len(partitions), len(self.labels), samples)
             if not (np.abs(values) < _LARGEST).all():
                 raise SpecentError(
                     f"the profile is not finite at time={grid[i]:g} (noise level {levels[i]:.4g}): the data are too "
@@ -214,51 +216,20 @@ class ExactModel(Model):
             error[:, :, i] = np.sqrt((values.var(-1, ddof=1) / samples * shares**2).sum(-1))
         return mean, error
 
-    def _statistics(self, data: Tensor, noise: Tensor, level: float, groups: Sequence[_Group]) -> Array:
+    def _statistics(self, data: Tensor, noise: Tensor, level: float, groups: Sequence[Alike | SummedSides]) -> Array:
         """Posterior entropy and its production per log-SNR, in nats, shape (2, partitions, draws)."""
         state = data + level * noise
         density, mean = self.moments(state, level)
-        if any(max(group.conditions) >= len(self.labels) for group in groups):
+        if any(group.highest >= len(self.labels) for group in groups):
             density, mean = _with_null(density, mean, self.label_prior)
-        centred = mean - mean.mean(1, keepdim=True)
-        gram = centred @ centred.transpose(1, 2)
+        centred = side_moments.centred(mean)
+        gram = centred @ centred.transpose(1, 2) if any(isinstance(group, Alike) for group in groups) else None
         out = np.empty((2, sum(len(group.rows) for group in groups), len(state)))
         for group in groups:
-            chosen = torch.as_tensor(group.conditions, device=state.device)
-            log_prior = torch.as_tensor(group.log_prior, device=state.device)
-            log_side, within = evidence.posterior(density[:, chosen], log_prior)
-            # of all conditions there is no need for a copy
-            inner = gram if len(chosen) == gram.shape[1] else gram[:, chosen[:, None], chosen]
-            variance = evidence.posterior_variance(log_side, within, inner)
-            out[0, group.rows] = evidence.entropy(log_side).T.cpu()
+            entropy, variance = group.statistics(density, centred, gram)
+            out[0, group.rows] = entropy.T.cpu()
             out[1, group.rows] = 0.5 * variance.T.cpu() / level**2
         return out
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Partitions of the same conditions into equally many sides, whose posteriors are computed together.
-
-    Conditions on no side are left out: of the pairs among many labels each knows of two.
-    """
-
-    rows: list[int]
-    conditions: list[int]
-    log_prior: Array
-
-
-def _groups(weights: Sequence[Array], states: int) -> list[_Group]:
-    """The partitions with these joint priors of side and condition, in groups that fit into memory for `states`."""
-    alike: dict[tuple[tuple[int, ...], int], list[int]] = {}
-    for row, weight in enumerate(weights):
-        alike.setdefault((tuple(np.flatnonzero(weight.any(0)).tolist()), len(weight)), []).append(row)
-    groups = []
-    for (conditions, sides), rows in alike.items():
-        most = max(1, _TOGETHER // (states * sides * len(conditions)))
-        for part in (rows[low : low + most] for low in range(0, len(rows), most)):
-            log_prior = evidence.log_weights(np.stack([weights[row][:, list(conditions)] for row in part]))
-            groups.append(_Group(part, list(conditions), log_prior))
-    return groups
 
 
 def _curve(value: Array, lower: Array, upper: Array) -> Curve:
@@ -267,13 +238,14 @@ def _curve(value: Array, lower: Array, upper: Array) -> Curve:
     return Curve(*arrays)
 
 
-def _prior_entropy(weight: Array) -> float:
-    sides = weight.sum(1)
-    return -float((sides * np.log(sides)).sum())
+def _prior_entropy(sides: Members) -> float:
+    return float(entr([weights.sum() for _, weights in sides]).sum())
 
 
-def _share(weight: Array, label_prior: Array) -> Array:
+def _share(sides: Members, label_prior: Array) -> Array:
     """Weight of every label's draws: its own, and its share of those of the null condition, which has no draws."""
+    conditions = np.concatenate([columns for columns, _ in sides])
+    weight = np.bincount(conditions, np.concatenate([own for _, own in sides]), minlength=len(label_prior))
     labels = len(label_prior)
     return np.asarray(weight[:labels] + weight[labels:].sum() * label_prior)
 

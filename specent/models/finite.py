@@ -81,13 +81,18 @@ class FiniteModel(ExactModel):
         log_density : Tensor, shape (batch, labels)
             Log-density of the state given the label, up to a constant shared by the labels.
         mean : Tensor, shape (batch, labels, pixels)
-            Denoised data given the label.
+            Denoised data given the label; where every image has a label of its own, a view of the images.
         """
+        if len(self.images) == len(self.labels):
+            return self.log_density(x, sigma), (self.images[:].double() + self.offset).expand(len(x), -1, -1)
         log_sum, mean = self._sums(x, sigma, self.parts[:-1])
         return log_sum - self._log_counts(), mean
 
     def log_density(self, x: Tensor, sigma: float) -> Tensor:
         """Log-density of the states given each label, shape (batch, labels), up to a shared constant."""
+        if len(self.images) == len(self.labels):
+            state = x.reshape(len(x), -1).double() - self.offset
+            return WeightedSums(self.images, self.half_squares, state, sigma, self.parts[-1:]).scores(self.block)
         return self._sums(x, sigma, self.parts[:-1], averaged=False)[0] - self._log_counts()
 
     def draw_data(self, drivers: Tensor, generator: torch.Generator) -> Tensor:

@@ -193,6 +193,13 @@ class WeightedSums:
                 else:
                     average += weight.float() @ images[start:stop]
 
+    def scores(self, block: int) -> Tensor:
+        """Logarithm of the weight of every image, shape (states, images), `block` of them at a time."""
+        rows = range(0, len(self.images), block)
+        return torch.cat(
+            [self._scores(self.images[low : low + block], self.half_squares[low : low + block]) for low in rows], dim=1
+        )
+
     def _scores(self, images: Tensor, half_squares: Tensor) -> Tensor:
         """Logarithms of the weights, shape (states, images), in double precision."""
         factor = self.sigma**-2
