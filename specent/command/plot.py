@@ -68,7 +68,7 @@ def plot(
     figure : tuple of str
         Figures to draw, by name; all that the archives allow by default. The names are entropy, rate, rescaled,
         windows, pair_matrix, tree, scaling, predictions, samples, posteriors, reliability, paths, disagreement,
-        class_production, guidance_effect and quality.
+        class_production, guidance_effect, quality and returns.
     width : str
         Width of a printed figure: single (a column of 85 mm, the default), double (175 mm), or a number of
         millimetres.

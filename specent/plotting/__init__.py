@@ -25,6 +25,7 @@ from specent.plotting.printing import save
 from specent.plotting.quality import quality
 from specent.plotting.reliability import reliability
 from specent.plotting.rescaling import rescaled
+from specent.plotting.returns import returns
 from specent.plotting.samples import samples
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import windows
@@ -51,6 +52,7 @@ __all__ = [
     "rate",
     "reliability",
     "rescaled",
+    "returns",
     "samples",
     "save",
     "save_figures",

@@ -137,4 +137,5 @@ _NEEDS: dict[str, Callable[[xr.Dataset], bool]] = {
     "class_production": _guided,
     "guidance_effect": lambda one: _kind(one) == "differences",
     "quality": lambda one: _kind(one) == "quality",
+    "returns": lambda one: _kind(one) == "interventions",
 }

@@ -344,6 +344,7 @@ PAGE_FIGURES: dict[str, PageFigure] = {
     ),
     "guidance_effect": PageFigure(_guidance_effects, texts.GUIDANCE_EFFECT),
     "quality": PageFigure(_qualities, texts.QUALITY),
+    "returns": PageFigure(lambda one: page_statistics.return_figures(one.datasets, one.axis), page_statistics.RETURNS),
 }
 
 FIGURES = tuple(PAGE_FIGURES)

@@ -24,7 +24,10 @@ from specent.plotting.printing import SUFFIXES, millimetres, printed, resolution
 from specent.plotting.select import Names
 
 # what is drawn of profiles needs no summary of them
-_PLAIN = {"entropy", "rate", "mutual_information", "predictions", "samples", "quality", "guidance_effect", "rescaled"}
+_PLAIN = {
+    "entropy", "rate", "mutual_information", "predictions", "samples", "quality", "guidance_effect", "rescaled",
+    "returns",
+}  # fmt: skip
 
 
 def figure_path(

@@ -12,7 +12,9 @@ from specent.plotting.density import paths
 from specent.plotting.disagreement import disagreement
 from specent.plotting.posteriors import posteriors
 from specent.plotting.reliability import reliability
+from specent.plotting.returns import returns
 from specent.plotting.select import Names, families, names_of
+from specent.plotting.turns import is_exact, same_sides
 
 Datasets = Mapping[str, Sequence[xr.Dataset]]
 Selection = Mapping[str, Names]
@@ -43,6 +45,12 @@ DISAGREEMENT = (
 CLASS_PRODUCTION = (
     "How fast the entropy of a class against the others falls: the median over the classes and their quartiles, for "
     "each guidance setting. Bars at the foot mark the noise levels at which a setting guides."
+)
+RETURNS = (
+    "How often trajectories that turn at a noise level, and go on with fresh noise, end on the side from which they "
+    "came, a colour for each mover. Hollow diamonds on a dotted line are what the posterior at the turn predicts: a "
+    "mover that lies apart from them does otherwise than the posterior says. Counts stand side by side at each noise "
+    "level; the lowest line is how often a guess is right."
 )
 
 
@@ -86,6 +94,17 @@ def class_figures(datasets: Datasets, axis: str | None) -> Iterator[Any]:
         single = all(prof.sizes.get(dim, 1) == 1 for dim in ("run", "dimension"))
         if several and single and prof.sizes["guidance"] > 1 and "path" in prof["estimator"].values:
             yield class_production(prof, axis)
+
+
+def return_figures(datasets: Datasets, axis: str | None) -> Iterator[Any]:
+    """U-turns, each beside the exact ones that count the same sides; the exact ones alone where there are no others."""
+    turns = datasets["interventions"]
+    exact = [one for one in turns if is_exact(one)]
+    measured = [one for one in turns if not any(one is other for other in exact)]
+    pairs = [(one, [other for other in exact if same_sides(one, other)][:1]) for one in measured]
+    used = [id(other) for _, beside in pairs for other in beside]
+    for one, beside in [*pairs, *((other, []) for other in exact if id(other) not in used)]:
+        yield returns([one, *beside], axis or "sigma")
 
 
 def _analysed(datasets: Datasets) -> list[xr.Dataset]:

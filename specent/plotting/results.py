@@ -12,9 +12,16 @@ import xarray as xr
 from specent.plotting.marks import on_axis, reachable
 from specent.plotting.select import families, indices, names_at
 from specent.plotting.tables import Number, with_interval
+from specent.plotting.turns import is_exact
 
 _FEW = 3
 _BOUNDS = ("", "_lower", "_upper")
+_BY = {
+    "null": "by the null condition",
+    "mixture": "by the mixture of classes",
+    "class": "by a drawn class",
+    "exact": "",
+}
 
 
 def result(datasets: Mapping[str, Sequence[xr.Dataset]]) -> str:
@@ -33,7 +40,7 @@ def result(datasets: Mapping[str, Sequence[xr.Dataset]]) -> str:
     clauses = [*_laws(datasets["scaling"])]
     if not clauses:
         clauses = [*_half_entropies(datasets["speciation"])]
-    clauses += [*_qualities(datasets["quality"])]
+    clauses += [*_qualities(datasets["quality"]), *_returns(datasets["interventions"])]
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
 
@@ -133,3 +140,42 @@ def _qualities(tables: Sequence[xr.Dataset]) -> Iterator[str]:
                 texts.append(f"{html.escape(who)} {with_interval((value, lower, upper))}")
         if texts:
             yield f"Fréchet distance of the samples: {', '.join(texts)}"
+
+
+def _returns(turns: Sequence[xr.Dataset]) -> Iterator[str]:
+    """How many continuations return, at the noise level at which that is least certain, and what was predicted."""
+    # what is exact is said where nothing was measured
+    for one in [each for each in turns if not is_exact(each)] or turns:
+        for at in indices(one, [dim for dim in ("run",) if dim in one.dims])[:_FEW]:
+            text = _return(one.isel(at))
+            if text:
+                yield "".join(f"{html.escape(name)}: " for name in names_at(one, at).values()) + text
+
+
+def _return(turns: xr.Dataset) -> str:
+    """The clause of one run."""
+    name = "basin" if "basin" in turns and "phi" not in turns else "phi"
+    if name not in turns or "side_prior" not in turns.coords:
+        return ""
+    # halfway between a guess and certainty
+    middle = 0.5 * (1 + float(np.sum(turns["side_prior"].values ** 2)))
+    distance = np.abs(turns[name].isel(mover=0).values - middle)
+    if not np.isfinite(distance).any():
+        return ""
+    there = turns.isel(time=int(np.nanargmin(distance)))
+    movers = [str(mover) for mover in turns["mover"].values]
+    words = [_BY.get(mover, f"by {html.escape(mover)}") for mover in movers]
+    numbers = [with_interval(_share(there.isel(mover=i), name)) for i in range(len(movers))]
+    what, verb = (
+        ("of the continuations", "return") if name == "phi" else ("of the states", "lie in the basin of their side")
+    )
+    parts = [f"{numbers[0]} {what} {words[0]} {verb}".replace("  ", " ")]
+    parts += [f"{number} {by}" for number, by in zip(numbers[1:], words[1:], strict=True)]
+    if name == "phi" and "posterior_phi" in turns:
+        parts[-1] += f", and the posterior predicts {with_interval(_share(there, 'posterior_phi'))}"
+    return f"at noise level {float(np.exp(-0.5 * there['log_snr'])):.3g}, {', '.join(parts)}"
+
+
+def _share(there: xr.Dataset, name: str) -> Number:
+    value, lower, upper = (float(there[f"{name}{end}" if f"{name}{end}" in there else name]) for end in _BOUNDS)
+    return value, lower, upper

@@ -79,5 +79,6 @@ HEADINGS = {
     "class_production": "Which classes does guidance change?",
     "disagreement": "Do the estimators agree?",
     "reliability": "Is the posterior right?",
+    "returns": "How often does a trajectory return to its side?",
 }
 """What a figure without a title of its own is called on a page, the most telling figures first."""

@@ -37,6 +37,7 @@ def collection(pair_profiles: xr.Dataset, sweep: xr.Dataset) -> dict[str, list[x
         "sweep": [sweep],
         "summary of a sweep and its fit": [summary, sp.fit_scaling(summary)],
         "fit": [sp.fit_scaling(summary)],
+        "u-turns": [sp.exact.u_turns(sp.exact.GaussianMixture([[-8.0], [8.0]]), sp.schedules.VE(), [4.0, 8.0])],
     }
 
 
@@ -52,6 +53,7 @@ def test_nothing_that_can_be_drawn_is_refused(collection: dict[str, list[xr.Data
     refused = {key: set(FIGURES) - available(datasets) for key, datasets in collection.items()}
     assert {key: empty(collection[key], names) for key, names in refused.items()} == refused
     assert refused["fit"] == set(FIGURES)
+    assert available(collection["u-turns"]) == {"returns"}
     assert {"scaling", "rescaled"} <= available(collection["sweep"])
     assert {"scaling", "samples", "quality", "predictions"} <= refused["trajectories"]
 

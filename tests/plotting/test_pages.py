@@ -68,7 +68,7 @@ def whole(
     # two families of partitions, both settings
     measured = digit_profiles.sel(estimator=["path"], partition=["full", "0 | 1", "0 | 2", "1 | 2"])
     datasets = [measured, summary(measured), vp_profiles.isel(dimension=slice(0, 3)), *vp_fit, picture_runs]
-    datasets += [guided_differences.sel(estimator=["path"]), make_dataset("quality")]
+    datasets += [guided_differences.sel(estimator=["path"]), make_dataset("quality"), make_dataset("interventions")]
     return sp.plot.page(datasets, path, title="All <figures>")
 
 

@@ -53,7 +53,7 @@ def figures(
         "predictions": sp.plot.predictions(picture_runs, few),
     }
     whole = [three, summary(three), vp_profiles.isel(dimension=slice(0, 3)), *vp_fit, picture_runs]
-    whole += [guided_differences.sel(estimator=["path"]), make_dataset("quality")]
+    whole += [guided_differences.sel(estimator=["path"]), make_dataset("quality"), make_dataset("interventions")]
     runs = sp.archive.example().load()
     sections = [Section.of(whole, None), Section.of([runs, sp.entropy(runs)], None)]
     for name in set(sp.plot.FIGURES) - set(figures):

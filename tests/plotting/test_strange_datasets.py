@@ -40,8 +40,18 @@ def plane_runs() -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
+def turned() -> xr.Dataset:
+    mix = sp.exact.GaussianMixture([[-8.0], [8.0]], labels=["left", "right"])
+    return sp.u_turn(
+        sp.models.mixture(mix), schedule=sp.schedules.VE(), time=sp.schedules.edm_grid(16), levels=[4.0, 8.0],
+        samples=5, mover=("null", "class"), steps=(4, 8), seed=0, progress=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
 def figures(
     runs: xr.Dataset,
+    turned: xr.Dataset,
     prof: xr.Dataset,
     plane_runs: xr.Dataset,
     picture_runs: xr.Dataset,
@@ -64,6 +74,7 @@ def figures(
         "scaling of a fit": (fit, lambda one, **options: plot.scaling(sizes, one, **options)),
         "guidance_effect": (guided_differences.isel(estimator=[0], time=slice(None, None, 8)), plot.guidance_effect),
         "quality": (sp.open(OLD / "quality.nc").load(), plot.quality),
+        "returns": (turned, plot.returns),
         "posteriors": (runs, plot.posteriors),
         "trajectory_posteriors": (runs, plot.trajectory_posteriors),
         "posterior_histogram": (runs, lambda one, **options: plot.posterior_histogram(one, 0.0, **options)),
@@ -77,8 +88,8 @@ def figures(
 
 NAMES = (
     "entropy", "disagreement", "class_production", "windows", "pair_matrix", "tree", "rescaled", "scaling of a summary",
-    "scaling of a fit", "guidance_effect", "quality", "posteriors", "trajectory_posteriors", "posterior_histogram",
-    "reliability", "predictions", "predictions_at", "samples", "paths",
+    "scaling of a fit", "guidance_effect", "quality", "returns", "posteriors", "trajectory_posteriors",
+    "posterior_histogram", "reliability", "predictions", "predictions_at", "samples", "paths",
 )  # fmt: skip
 
 
