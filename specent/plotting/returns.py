@@ -29,7 +29,7 @@ from specent.plotting.turns import (
     measured_and_exact,
     predictions_of_posterior,
     quantity_of,
-    shares,
+    shares_of_turns,
     table_of_shares,
 )
 from specent.plotting.views import in_order, stretch
@@ -111,10 +111,10 @@ def returns(
     assert whole is not None
     name = quantity_of(whole)
     chosen = select(whole, mover=mover, run=run).compute()
-    curves = shares(chosen, name, axis)
+    curves = shares_of_turns(chosen, name, axis)
     if name == "phi":
         curves += predictions_of_posterior(chosen, axis)
-        curves += [] if measured is None or exact is None else shares(exact, quantity_of(exact), axis)
+        curves += [] if measured is None or exact is None else shares_of_turns(exact, quantity_of(exact), axis)
     if data:
         return table_of_shares(curves, axis, name)
     panels = _panels(curves)

@@ -68,7 +68,7 @@ def quantity_of(turns: xr.Dataset) -> str:
     return name
 
 
-def shares(turns: xr.Dataset, name: str, axis: str) -> list[Series]:
+def shares_of_turns(turns: xr.Dataset, name: str, axis: str) -> list[Series]:
     """What was counted, for every run and mover.
 
     Raises
