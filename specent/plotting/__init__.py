@@ -17,6 +17,7 @@ from specent.plotting.disagreement import disagreement
 from specent.plotting.export import figure_path, is_print, picture, save_figures
 from specent.plotting.fits import scaling
 from specent.plotting.guidance_effect import guidance_effect
+from specent.plotting.information_budget import budget
 from specent.plotting.moments import posterior_histogram, predictions_at, trajectory_posteriors
 from specent.plotting.pages import page
 from specent.plotting.pairs import pair_matrix
@@ -33,6 +34,7 @@ from specent.plotting.tree import tree
 
 __all__ = [
     "FIGURES",
+    "budget",
     "class_production",
     "disagreement",
     "entropy",

@@ -88,7 +88,7 @@ class StyleLegend:
                 line_dash=dash if isinstance(dash, str) else list(dash), name="legend of lines",
             )  # fmt: skip
             items.append(LegendItem(label={"value": text}, renderers=[line]))
-        _legend_below(figure, items, "line styles")
+        legend_below(figure, items, "line styles")
 
     def on_axes(self, axes: Any) -> None:
         """Add the legend to axes of Matplotlib."""
@@ -114,7 +114,7 @@ class MarkLegend:
             return
         legend = next((one for one in figure.below if one.name == "line styles"), None)
         if legend is None:
-            legend = _legend_below(figure, [], "line styles")
+            legend = legend_below(figure, [], "line styles")
         nowhere = {"x": [np.nan], "y": [np.nan]}
         items = list(legend.items)
         for text, marker in self.entries:
@@ -143,7 +143,7 @@ MARK_LOOK: dict[str, Any] = {"color": style.NEUTRAL, "size": 9}
 """How marks on the noise axis are drawn."""
 
 
-def _legend_below(figure: Any, items: list[LegendItem], name: str) -> Legend:
+def legend_below(figure: Any, items: list[LegendItem], name: str) -> Legend:
     """A row of entries under a Bokeh figure."""
     legend = Legend(items=items, orientation="horizontal", name=name, border_line_color=None)
     legend.update(background_fill_alpha=0.0, glyph_width=34, label_text_font_size="12px", location="center")

@@ -19,6 +19,7 @@ from specent import arguments
 from specent.analysis.behaviour import posterior_disagreements
 from specent.errors import SpecentError
 from specent.plotting import colouring, labels, noise_axis, style
+from specent.plotting.raster import wrapped
 from specent.plotting.select import Names, Series, select
 from specent.plotting.turns import (
     EXACT,
@@ -122,7 +123,7 @@ def returns(
     figures = [drawn.panel(some) for some in panels.values()]
     heading = "\n".join([title or _QUESTIONS[name], *_notes(chosen, name)])
     if len(figures) == 1:
-        return figures[0].opts(title=style.TitleText(heading))
+        return figures[0].opts(title=wrapped(heading.split("\n"), style.FRAME_WIDTH))
     return style.side_by_side(figures, list(panels), heading)
 
 

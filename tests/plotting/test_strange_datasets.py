@@ -17,6 +17,7 @@ from specent.errors import SpecentError
 
 PAIRS = ["cat | dog", "cat | car", "dog | car"]
 OLD = Path(__file__).parents[1] / "archive" / "version_1"
+GROUPS = sp.Partition.groups({"animal": ["cat", "dog"], "vehicle": ["car"]})
 Draw = Callable[..., Any]
 
 
@@ -75,6 +76,7 @@ def figures(
         "guidance_effect": (guided_differences.isel(estimator=[0], time=slice(None, None, 8)), plot.guidance_effect),
         "quality": (sp.open(OLD / "quality.nc").load(), plot.quality),
         "returns": (turned, plot.returns),
+        "budget": (sp.chain(runs, [GROUPS, "full"], estimator="path"), plot.budget),
         "posteriors": (runs, plot.posteriors),
         "trajectory_posteriors": (runs, plot.trajectory_posteriors),
         "posterior_histogram": (runs, lambda one, **options: plot.posterior_histogram(one, 0.0, **options)),
@@ -88,7 +90,7 @@ def figures(
 
 NAMES = (
     "entropy", "disagreement", "class_production", "windows", "pair_matrix", "tree", "rescaled", "scaling of a summary",
-    "scaling of a fit", "guidance_effect", "quality", "returns", "posteriors", "trajectory_posteriors",
+    "scaling of a fit", "guidance_effect", "quality", "returns", "budget", "posteriors", "trajectory_posteriors",
     "posterior_histogram", "reliability", "predictions", "predictions_at", "samples", "paths",
 )  # fmt: skip
 
