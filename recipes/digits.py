@@ -19,7 +19,15 @@ import specent as sp
 from specent import arguments
 from specent.models import Model
 from specent.models.digits import digits_data
-from specent.studies import ShardedSettings, limited_threads, output_paths, run_folder, sampled, write_results
+from specent.studies import (
+    ShardedSettings,
+    limited_threads,
+    output_paths,
+    print_lines,
+    run_folder,
+    sampled,
+    write_results,
+)
 
 Channel = tuple[sp.schedules.Schedule, NDArray[np.float64]]
 
@@ -87,6 +95,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
         write_results(runs, paths[0], "digits", settings)
         write_results(sp.entropy(paths[0]), paths[1], "digits", settings)
         write_results(exact_profiles(settings, channel, partitions), paths[2], "digits", settings)
+    print_lines(lambda: filter(None, [sp.analysis.guidance_price_text(sp.open(paths[0]))]))
     return tuple(paths)
 
 

@@ -119,7 +119,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
         write(sp.analysis.differences(profiles.sel(partition=names)), paths[2])
         table = sp.quality.measure(runs, digits_data()[0], sp.quality.digits_classifier(), seed=settings.seed)
         write(table, paths[3])
-    print_lines(lambda: lines(profiles, table))
+    print_lines(lambda: [*lines(profiles, table), "", sp.analysis.guidance_price_text(sp.open(paths[0]))])
     return tuple(paths)
 
 

@@ -80,11 +80,12 @@ def main(settings: Settings) -> tuple[Path, Path]:
         stack.enter_context(limited_threads(settings.threads))
         model = open_networks(settings, stack)
         labels = labels_of("classes", settings.classes, model.labels)
-        profiles = study(settings, model, labels, class_folder(settings.out, first))
+        prices: list[xr.DataArray] = []
+        profiles = study(settings, model, labels, class_folder(settings.out, first), prices)
     differences = sp.analysis.differences(profiles)
     for dataset, path in ((profiles, first), (differences, second)):
         write_results(dataset, path, "imagenet_guidance", settings, tiny_network=settings.tiny_network)
-    print_lines(lambda: table(differences))
+    print_lines(lambda: [*table(differences), *price_lines(prices)])
     return first, second
 
 
@@ -105,14 +106,17 @@ def guidance_settings(settings: Settings) -> list[sp.Guidance]:
     return rules
 
 
-def study(settings: Settings, model: EDM2Model, labels: tuple[str, ...], folder: Path) -> xr.Dataset:
-    """Profiles of all classes under all settings: those in the folder, and new ones."""
+def study(
+    settings: Settings, model: EDM2Model, labels: tuple[str, ...], folder: Path, prices: list[xr.DataArray]
+) -> xr.Dataset:
+    """Profiles of all classes under all settings: those in the folder, and new ones, whose prices are added."""
 
     def plans(label: str) -> dict[str, sp.Plan]:
         return {"unguided": planned(settings, model, label, False), "guided": planned(settings, model, label, True)}
 
     def analyse(runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
         both = with_one_null(runs["unguided"], runs["guided"])
+        prices.append(sp.guidance_price(both, replicates=settings.replicates).price)
         partition = sp.Partition.pair(both["class_label"].values[0], NULL)
         return sp.entropy(both, partition, ("path", "cross_entropy"), replicates=settings.replicates)
 
@@ -154,3 +158,14 @@ def table(differences: xr.Dataset) -> Iterator[str]:
                 value, low, high = (one[f"{name}{end}"].values[index] for end in ("", "_lower", "_upper"))
                 extremes.append(f"{value:+.3f} ({low:+.3f} to {high:+.3f}) at noise level {one.time.values[index]:.3g}")
             yield f"{setting:>24}  {what:>13}  most {extremes[0]}, least {extremes[1]}"
+
+
+def price_lines(prices: list[xr.DataArray]) -> Iterator[str]:
+    """Lines of text: the price of guidance of the classes that were sampled now, each along its own paths."""
+    if not prices:
+        return
+    whole = xr.concat(prices, "class")
+    yield f"\nPrice of guidance, (w - 1)^2 times the path divergence in the interval; {len(prices)} classes sampled now"
+    for setting in whole.guidance.values.tolist():
+        least, median, most = np.quantile(whole.sel(guidance=setting).values, [0.0, 0.5, 1.0])
+        yield f"{setting:>24}  median {median:.3g} bit (least {least:.3g}, most {most:.3g})"

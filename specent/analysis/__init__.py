@@ -17,8 +17,9 @@ from specent.analysis.exported_grids import exported_grid as exported_grid
 from specent.analysis.hierarchy import Node as Node
 from specent.analysis.hierarchy import tree as tree
 from specent.analysis.judgements import reliability as reliability
-from specent.analysis.null_error import guidance_price as guidance_price
 from specent.analysis.null_error import null_error as null_error
+from specent.analysis.price import guidance_price as guidance_price
+from specent.analysis.price import guidance_price_text as guidance_price_text
 from specent.analysis.rescheduling import on_schedule as on_schedule
 from specent.analysis.scaling import fit_scaling as fit_scaling
 from specent.analysis.speciation import speciation as speciation
@@ -41,6 +42,7 @@ __all__ = [
     "fit_scaling",
     "grids",
     "guidance_price",
+    "guidance_price_text",
     "null_error",
     "on_schedule",
     "path_error",

@@ -1,4 +1,4 @@
-r"""How far the null condition is from the mixture of the classes, in bits, and what guidance costs.
+r"""How far the null condition is from the mixture of the classes, in bits.
 
 Along paths of the conditional chains, driven by the labels with their prior, the likelihood ratio of a class against
 the null condition splits in two:
@@ -17,10 +17,6 @@ of signal-to-noise ratio :math:`\gamma`, and with the mean :math:`\bar D = \sum_
 
 because the class is distributed as its posterior says: the cross term vanishes, and what is found for it is a test. The
 pointwise information of arXiv 2310.07972 is the sum of both parts, and not the information of the prompt.
-
-Guidance moves the sample with :math:`D_\text{null} + w(D_c - D_\text{null})`. So by Girsanov's theorem the paths of the
-unguided chain differ from those of the guided one by :math:`(w-1)^2` times the path divergence that is gained within
-the guidance interval, which is also a bound on how far their samples differ.
 """
 
 from __future__ import annotations
@@ -33,12 +29,13 @@ from numpy.typing import NDArray
 
 from specent import arguments, evidence
 from specent.analysis.blocks import each_block
-from specent.analysis.bootstrap import bounds, check_resampling, draw_weights
+from specent.analysis.bootstrap import check_resampling, draw_weights
 from specent.analysis.calibration import ENTROPY
 from specent.analysis.inputs import check_start, checked_runs, refuse_not_finite
 from specent.analysis.job import Job
 from specent.analysis.posterior import PathEvidence, Statistic, side_log_posterior
 from specent.analysis.scored import ScoredPartition, scored_partitions
+from specent.analysis.several_partitions import with_bounds
 from specent.analysis.trajectory_means import trajectory_means
 from specent.errors import SpecentError
 from specent.evidence import BITS_PER_NAT
@@ -126,7 +123,7 @@ def null_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 
     confidence = arguments.number(confidence, "confidence", above=0, below=1)
     replicates, seed = check_resampling(replicates, seed)
     runs = _unguided(checked_runs(runs))
-    scored = _all_labels(runs, "the error of the null condition")
+    scored = _all_labels(runs)
     check_start(runs, [scored], "what was gained there would be missing")
     job = Job(runs, ["log_likelihood"], [scored], (ENTROPY, _DIVERGENCE, _NULL_ERROR), replicates, seed)
     numbers = trajectory_means(job).isel(guidance=0, partition=0)
@@ -142,81 +139,15 @@ def null_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 
         curves["integral"] = gains.map(lambda gain: _integrated(gain, runs["log_snr"].values))
         for name in PARTS:
             rate = gains[name] * xr.DataArray(signal_to_noise, dims="time")
-            variables |= _bounded(f"{name}_rate", rate, confidence, "bit per unit of log_snr")
+            variables |= with_bounds(rate, f"{name}_rate", _MEANINGS[name], "bit per unit of log_snr", confidence)
     whole = xr.concat([*curves.values()], xr.DataArray([*curves], dims="estimator", name="estimator"))
     for name in PARTS:
-        variables |= _bounded(name, whole[name], confidence, "bit")
+        variables |= with_bounds(whole[name], name, _MEANINGS[name], "bit", confidence)
     result = xr.Dataset(variables, runs[[name for name in _COPIED if name in runs.coords]].coords)
     result.attrs = {
         "title": "Error of the null condition", "confidence": confidence, "prior_entropy": scored.prior_entropy,
     }  # fmt: skip
     return result
-
-
-def guidance_price(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 200, seed: int = 0) -> xr.Dataset:
-    r"""How many bits the paths of every guided setting are away from those of the unguided chain.
-
-    Parameters
-    ----------
-    runs : Dataset or path
-        Kind ``trajectories``, with the null condition among its candidates. Settings of which the scale differs between
-        trajectories are left out.
-    confidence : float
-        Nominal coverage of the intervals.
-    replicates, seed : int
-        Of the bootstrap over trajectories; at least 50 replicates.
-
-    Returns
-    -------
-    Dataset
-        Not a kind of the data contract. Over (guidance), in bits: ``price``, the divergence of the unguided paths from
-        the guided ones, :math:`(w-1)^2` times the path divergence of the unguided setting within the interval, which is
-        NaN if no setting is unguided; and ``price_paid``, that of the guided paths from the unguided ones, over the
-        guided trajectories themselves, NaN for w = 1/2. Both with ``_lower`` and ``_upper``.
-
-    Raises
-    ------
-    SpecentError
-        As `null_error`, but an unguided setting may be missing; or if no setting is guided.
-
-    Examples
-    --------
-    >>> import specent as sp
-    >>> guidance_price(sp.archive.example()).guidance.values.tolist()
-    ['w=2']
-    """
-    confidence = arguments.number(confidence, "confidence", above=0, below=1)
-    replicates, seed = check_resampling(replicates, seed)
-    runs = checked_runs(runs)
-    scored = _all_labels(runs, "the price of guidance")
-    check_start(runs, [scored], "what was paid there would be missing")
-    settings = guidance_settings(runs)
-    guided = [g for g, one in enumerate(settings) if one.guided and not one.per_trajectory]
-    if not guided:
-        raise SpecentError("runs: no setting is guided by a scale that all trajectories share; there is no price")
-    job = Job(runs, ["log_likelihood"], [scored], (_DIVERGENCE,), replicates, seed)
-    numbers = trajectory_means(job).isel(partition=0)
-    refuse_not_finite(runs, job.sources, numbers)
-    gains = numbers[_DIVERGENCE.name].transpose("guidance", "time", "replicate").values
-    # what a step adds belongs to the noisier of its two times, at which the denoisers were evaluated
-    gains = gains[:, :-1] - gains[:, 1:]
-    level = np.exp(-0.5 * runs["log_snr"].values[1:])
-    scale = np.array([[float(one.scale_at(float(value))) for value in level] for one in settings])
-    plain = next((g for g, one in enumerate(settings) if not one.guided), None)
-    rows: dict[str, list[Array]] = {"price": [], "price_paid": []}
-    for g in guided:
-        excess = (scale[g] - 1) ** 2
-        rows["price"].append(np.full(gains.shape[-1], np.nan) if plain is None else excess @ gains[plain])
-        # along guided paths the likelihood ratio grows by 2w - 1 times the divergence
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rows["price_paid"].append((excess / (2 * scale[g] - 1)) @ gains[g])
-    variables: dict[str, xr.DataArray] = {}
-    for name, values in rows.items():
-        array = xr.DataArray(np.where(np.isfinite(values), values, np.nan), dims=("guidance", "replicate"))
-        variables |= _bounded(name, array, confidence, "bit")
-    coords = runs.isel(guidance=guided)[["guidance", "guidance_scale", "sigma_lo", "sigma_hi"]].coords
-    title = {"title": "Price of guidance", "confidence": confidence}
-    return xr.Dataset(variables, coords, title)
 
 
 def _unguided(runs: xr.Dataset) -> xr.Dataset:
@@ -231,17 +162,15 @@ def _unguided(runs: xr.Dataset) -> xr.Dataset:
     return runs.isel(guidance=plain[:1])
 
 
-def _all_labels(runs: xr.Dataset, what: str) -> ScoredPartition:
-    """Every label by itself, with its prior.
+def check_null_scored(runs: xr.Dataset, what: str) -> None:
+    """Raise unless the likelihood of the null condition is known along all paths.
 
     Raises
     ------
     SpecentError
-        If the null condition was not scored, or labels are missing or were dropped.
+        If it is no candidate, or labels were dropped.
     """
-    candidates = [str(name) for name in runs["candidate"].values]
-    prior = runs["candidate_prior"].values
-    if NULL not in candidates:
+    if NULL not in runs["candidate"].values:
         raise SpecentError(
             f"runs: the null condition is not among the candidates, and {what} is measured against it; sample a model "
             "that has one"
@@ -251,6 +180,20 @@ def _all_labels(runs: xr.Dataset, what: str) -> ScoredPartition:
             f"runs: labels were dropped by their posterior among all labels, and what they weigh against the null "
             f"condition is not known, as {what} needs it; sample with scoring=specent.Scoring(drop=0)"
         )
+
+
+def _all_labels(runs: xr.Dataset) -> ScoredPartition:
+    """Every label by itself, with its prior.
+
+    Raises
+    ------
+    SpecentError
+        If the null condition was not scored, or labels are missing or were dropped.
+    """
+    what = "the error of the null condition"
+    check_null_scored(runs, what)
+    candidates = [str(name) for name in runs["candidate"].values]
+    prior = runs["candidate_prior"].values
     if abs(float(prior.sum()) - 1) > 1e-6:
         raise SpecentError(
             f"runs: the candidates hold {float(prior.sum()):.3g} of the prior, and {what} needs all labels of the "
@@ -341,16 +284,3 @@ def _gathered(steps: Array) -> xr.DataArray:
     """Sums of the steps from the noisy end down to every time, dims (time, replicate)."""
     out = np.concatenate([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros_like(steps[:1])])
     return xr.DataArray(out, dims=("time", "replicate"))
-
-
-def _bounded(name: str, values: xr.DataArray, confidence: float, units: str) -> dict[str, xr.DataArray]:
-    """An estimate with its bounds, from the estimate and its replicates."""
-    lower, upper = bounds(values, confidence)
-    meaning = _MEANINGS.get(name.removesuffix("_rate"), "divergence of guided and unguided paths")
-    both = {name: values.isel(replicate=0), f"{name}_lower": lower, f"{name}_upper": upper}
-    words = {
-        name: meaning,
-        f"{name}_lower": f"lower bound of the {meaning}",
-        f"{name}_upper": f"upper bound of the {meaning}",
-    }
-    return {key: array.assign_attrs(units=units, long_name=words[key]) for key, array in both.items()}

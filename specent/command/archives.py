@@ -38,8 +38,8 @@ def validate(*paths: Path) -> None:
 
 @app.command(name="describe", help_epilogue=ERRORS)
 def describe(path: Path) -> None:
-    """Say what an archive or a run folder holds: kind, dimensions, variables with units, provenance. For instance:
-    specent describe digits_run
+    """Say what an archive or a run folder holds: kind, dimensions, variables with units, provenance, and of guided
+    trajectories the price of guidance. For instance: specent describe digits_run
 
     Parameters
     ----------
@@ -47,8 +47,10 @@ def describe(path: Path) -> None:
         The archive, or the run folder.
     """
     from specent import archive
+    from specent.command.prices import print_price
 
     print(archive.describe(path))
+    print_price(path)
 
 
 @app.command(name="convert", help_epilogue=ERRORS)

@@ -68,6 +68,7 @@ def plan_app(name: str) -> App:
             Address of a Dask scheduler whose workers sample the shards, or local for processes of this machine.
         """
         from specent import archive, runs
+        from specent.command.prices import print_price
 
         changes: dict[str, Any] = {"samples": samples, "seed": seed}
         plan = runs.Plan.read(name)
@@ -83,6 +84,7 @@ def plan_app(name: str) -> App:
             compiled=compiled,
         )
         print("\n".join(map(visible, str(archive.status(folder)).splitlines())))
+        print_price(Path(folder))
 
     return command_line
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from specent.analysis.price import quick_price
+from specent.errors import SpecentError
 from specent.plotting.marks import on_axis, reachable
 from specent.plotting.select import families, indices, names_at
 from specent.plotting.tables import Number, with_interval
@@ -41,6 +43,7 @@ def result(datasets: Mapping[str, Sequence[xr.Dataset]]) -> str:
     if not clauses:
         clauses = [*_half_entropies(datasets["speciation"])]
     clauses += [*_qualities(datasets["quality"]), *_returns(datasets["interventions"])]
+    clauses += [*_prices(datasets["trajectories"])]
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
 
@@ -140,6 +143,22 @@ def _qualities(tables: Sequence[xr.Dataset]) -> Iterator[str]:
                 texts.append(f"{html.escape(who)} {with_interval((value, lower, upper))}")
         if texts:
             yield f"Fréchet distance of the samples: {', '.join(texts)}"
+
+
+def _prices(runs: Sequence[xr.Dataset]) -> Iterator[str]:
+    """How far guided paths are from unguided ones, where that is known."""
+    for one in runs:
+        try:
+            table = quick_price(one)
+        except SpecentError:
+            # nothing is guided, or the null condition was not scored
+            continue
+        texts = []
+        for name in table["guidance"].values.tolist()[:_FEW]:
+            value, lower, upper = (float(table[f"price{end}"].sel(guidance=name)) for end in _BOUNDS)
+            texts.append(f"{html.escape(name)} {with_interval((value, lower, upper))} bit")
+        few = f" (of {table.attrs['trajectories']})" if table.attrs["trajectories"] else ""
+        yield f"price of guidance, by which unguided paths are away from guided ones{few}: {', '.join(texts)}"
 
 
 def _returns(turns: Sequence[xr.Dataset]) -> Iterator[str]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 import specent as sp
-from specent.analysis.null_error import PARTS, guidance_price, null_error, split_distances
+from specent.analysis import guidance_price
+from specent.analysis.null_error import PARTS, null_error, split_distances
 from specent.errors import SpecentError
 
 MEAN, VARIANCE, NULL_VARIANCE, GRID = 2.0, 1.0, 2.0, np.geomspace(0.3, 80, 120)

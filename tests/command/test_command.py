@@ -341,9 +341,20 @@ def test_describe_says_what_is_in_an_archive(
     out = capsys.readouterr().out
     assert "random profiles" in out
     assert "entropy_rate" in out
+    assert "Price" not in out
     assert command.main(["describe", str(tmp_path / "missing.nc")]) == 1
     assert "missing.nc" in capsys.readouterr().err
     assert command.main(["describe"]) == 2
+
+
+def test_describe_says_what_guidance_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = sp.archive.example().load()
+    path = sp.write(runs, tmp_path / "runs.nc")
+    assert command.main(["describe", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("\n\n" + sp.analysis.guidance_price_text(runs) + "\n")
+    price = sp.guidance_price(runs).price.item()
+    assert f"  w=2                      {price:.3g} bit (" in out
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,11 @@ def test_the_tiny_run_leaves_its_archives_and_prints_the_table(
     assert set(rows) == set(NAMES)
     for name, line in rows.items():
         assert f"{float(quality.recall.sel(guidance=name)):.3g} [" in line
+    price = next(i for i, line in enumerate(printed) if line.startswith("Price of guidance"))
+    # without the setting that feeds back
+    assert [line.split(" bit")[0].rsplit(maxsplit=1)[0].strip() for line in printed[price + 1 : price + 3]] == [
+        name for name in NAMES[1:] if not name.startswith("feedback")
+    ]
     # guidance decides earlier in generation, by more than the intervals of a hundred trajectories
     full = profiles.sel(partition=["full"], estimator=["path"])
     half = sp.speciation(full, axis="sigma").half_entropy.squeeze()

@@ -76,6 +76,8 @@ def test_the_tiny_study_of_guidance_writes_profiles_and_differences(
     printed = capsys.readouterr().out
     assert printed.startswith(MEANINGLESS)
     assert len([line for line in printed.splitlines() if " most +" in line]) == 6
+    assert "in the interval; 3 classes sampled now" in printed
+    assert len([line for line in printed.splitlines() if " bit (least " in line]) == 3
     for path in tmp_path.rglob("*.nc"):
         sp.validate(path)
         assert sp.open(path).attrs["title"].endswith("(tiny run, random network)")

@@ -302,6 +302,14 @@ def test_every_row_names_arguments_that_its_function_has() -> None:
     assert set(GRIDS) == {"default", "edm", "log_snr", "time"}
 
 
+def test_the_command_prints_the_price_of_a_guided_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = sp.schedules.edm_grid(4, 0.02, 100.0)
+    plan = sp.Plan(sp.models.mixture(MIX), sp.schedules.VE(), grid, 4, "full", [sp.Guidance(), sp.Guidance(2.0)])
+    file, out = plan.write(tmp_path / "plan.toml"), tmp_path / "run"
+    assert command.main(["run", str(file), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.endswith("\n\n" + sp.analysis.guidance_price_text(sp.open(out)) + "\n")
+
+
 def test_the_command_carries_a_plan_out_and_lets_it_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = sp.Plan(sp.models.mixture(MIX), sp.schedules.VE(), sp.schedules.edm_grid(4, 0.02, 100.0), 4, "full", seed=3)
     file, out = plan.write(tmp_path / "plan.toml"), tmp_path / "run"
@@ -309,6 +317,7 @@ def test_the_command_carries_a_plan_out_and_lets_it_grow(tmp_path: Path, capsys:
     assert command.main(line) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"{out}: finished\n  done      1 of 1 shards, 12 trajectories")
+    assert "Price" not in printed
     runs = sp.sample(
         sp.models.mixture(MIX), schedule=sp.schedules.VE(), time=plan.time, samples=4, partitions="full", seed=3,
         progress=False,
