@@ -1,11 +1,12 @@
 """Where the steps of the chain should be: grids of noise levels compared by the samples that they make.
 
-A trained network under several numbers of steps: the usual grid (arXiv 2206.00364), arctan (arXiv 2404.14507), rescaled
-(arXiv 2504.13612) and half a share for the rate at which the class is decided; the exact denoiser of the same images,
-which entropic grids are for; and two Gaussian mixtures, whose errors are computed without sampling. The table of
-Frechet distances goes to OUTPUT, a run for every grid, number of steps and seed; differences to the usual grid, with as
-many steps and with twice as many, have an interval over the seeds, on which the last lines say what ties with the grid
-of one parameter and what harms. Takes about twenty minutes with the default settings.
+A trained network of the handwritten digits, or of drawn shapes (--data shapes), under several numbers of steps: the
+usual grid (arXiv 2206.00364), arctan (arXiv 2404.14507), rescaled (arXiv 2504.13612) and half a share for the rate at
+which the class is decided; the exact denoiser of the same images, which entropic grids are for; and two Gaussian
+mixtures, whose errors are computed without sampling. The table of Frechet distances goes to OUTPUT, a run for every
+grid, number of steps and seed; differences to the usual grid, with as many steps and with twice as many, have an
+interval over the seeds, on which the last lines say what ties with the grid of one parameter and what harms. Takes
+about twenty minutes with the default settings; for the shapes, --samples 1920 is enough.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from tqdm.auto import tqdm
 
 import specent as sp
 from specent import arguments
-from specent.models.digits import digits_data
 from specent.studies import (
-    SampledSettings,
+    PictureSettings,
+    StudiedPictures,
     limited_threads,
     output_paths,
     over_seeds_text,
     print_lines,
     samples_by_class,
+    studied_pictures,
     tiny_settings,
     verdict_lines,
     write_results,
@@ -45,10 +47,12 @@ MIXTURES = {
 }
 USUAL, PARAMETER = "edm", "arctan"
 MEASURED = ("rescaled", "class share")
+# noisy images per level for the exact rate at which the class is decided
+DRAWS = 500
 
 
 @dataclass(frozen=True)
-class Settings(SampledSettings):
+class Settings(PictureSettings):
     """Settings of the study of grids.
 
     Parameters
@@ -60,8 +64,8 @@ class Settings(SampledSettings):
     models : tuple of {"network", "images"}
         What is sampled: the network, and the exact denoiser of the images.
     samples : int
-        Samples per class, grid and seed, at least 10. More of them make the interval over seeds narrower, as more
-        seeds do.
+        Samples of every grid and seed, at least 96; all classes have as many. More of them make the interval over seeds
+        narrower, as more seeds do.
     steps : tuple of int
         Numbers of noise levels.
     seeds : int
@@ -79,7 +83,7 @@ class Settings(SampledSettings):
     output: Path = Path("grids.nc")
     tiny: bool = False
     models: tuple[Which, ...] = (NETWORK, IMAGES)
-    samples: int = 900
+    samples: int = 9000
     steps: tuple[int, ...] = (8, 16, 32)
     seeds: int = 8
     sigma_min: float = 0.02
@@ -90,7 +94,7 @@ class Settings(SampledSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        arguments.whole(self.samples, "samples", least=10, most=1_000_000)
+        arguments.whole(self.samples, "samples", least=96, most=10_000_000)
         arguments.whole(self.seeds, "seeds", least=2, most=1000)
         arguments.number(self.sigma_min, "sigma_min", least=1e-6)
         arguments.number(self.sigma_max, "sigma_max", above=self.sigma_min, most=1e6)
@@ -140,26 +144,28 @@ def seeds_of(settings: Settings) -> range:
 def main(settings: Settings) -> Path:
     """Measure the samples of every grid, and write the table."""
     if settings.tiny:
-        settings = tiny_settings(settings, samples=10, steps=(4,), seeds=2)
+        settings = tiny_settings(settings, samples=96, steps=(4,), seeds=2, pictures=480, train_steps=20)
     (path,) = output_paths(settings.output, overwrite=settings.overwrite)
+    shown = studied_pictures(settings)
     with limited_threads(settings.threads):
-        table = sp.compare(measured(settings))
+        table = sp.compare(measured(settings, shown))
         write_results(table, path, "grids", settings)
     print_lines(lambda: lines(table, settings))
     return path
 
 
-def measured(settings: Settings) -> dict[str, xr.Dataset]:
+def measured(settings: Settings, shown: StudiedPictures) -> dict[str, xr.Dataset]:
     """Quality of the samples of every row and seed, by the name of the run."""
-    images, labels = digits_data()
-    extractor = sp.quality.digits_classifier()
-    data = sp.models.finite(images, labels)
-    models: dict[str, sp.models.Model] = {NETWORK: sp.models.digits(), IMAGES: data}
+    images, labels, samples = shown.images, shown.labels, shown.per_class(settings.samples)
+    models = {name: shown.network if name == NETWORK else shown.exact for name in settings.models}
     levels = np.geomspace(settings.sigma_min, settings.sigma_max, 100)
-    profile = sp.exact.profiles(data, sp.schedules.VE(), levels, "full", samples=50, seed=settings.seed, progress=False)
+    draws = shown.per_class(min(DRAWS, settings.samples))
+    profile = sp.exact.profiles(
+        shown.exact, sp.schedules.VE(), levels, "full", samples=draws, seed=settings.seed, progress=False
+    )
     errors: dict[str, xr.Dataset] = {
-        name: sp.denoising_error(models[name], levels, images, labels, conditional=True, progress=False)
-        for name in settings.models
+        name: sp.denoising_error(model, levels, images, labels, conditional=True, progress=False)
+        for name, model in models.items()
     }
     rows = rows_of(settings.models, settings)
     times = {row: nodes(row, errors[row.model], profile, settings) for row in rows}
@@ -167,8 +173,10 @@ def measured(settings: Settings) -> dict[str, xr.Dataset]:
     for seed in tqdm(seeds_of(settings), desc="seeds"):
         for row in tqdm(rows, desc="grids", leave=False):
             model = models[row.model]
-            runs = samples_by_class(model, times[row], settings.samples, [sp.Guidance()], seed, device=settings.device)
-            tables[row.run(seed)] = sp.quality.measure(runs, images, extractor, seed=settings.seed, progress=False)
+            runs = samples_by_class(model, times[row], samples, [sp.Guidance()], seed, device=settings.device)
+            tables[row.run(seed)] = sp.quality.measure(
+                runs, images, shown.extractor, seed=settings.seed, progress=False
+            )
     return tables
 
 
@@ -196,8 +204,8 @@ def lines(table: xr.Dataset, settings: Settings) -> Iterator[str]:
         row: np.asarray(distance.sel(run=[row.run(seed) for seed in seeds_of(settings)]), dtype=np.float64)
         for row in rows
     }
-    total = settings.samples * len(np.unique(digits_data()[1]))
-    yield f"Frechet distance of {total} samples, mean and 95 % interval over {settings.seeds} seeds"
+    what = f"{settings.samples} samples of {settings.data}"
+    yield f"Frechet distance of {what}, mean and 95 % interval over {settings.seeds} seeds"
     yield f"{'':<36}{'':>20}{'less edm':>22}{'less edm at twice the steps':>30}"
     for row in rows:
         cells = [over_seeds_text(found[row])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from specent.quality.classifier import DigitsClassifier as DigitsClassifier
+from specent.quality.classifier import PictureClassifier as PictureClassifier
 from specent.quality.classifier import digits_classifier as digits_classifier
+from specent.quality.classifier import picture_classifier as picture_classifier
 from specent.quality.dinov2 import DinoFeatures as DinoFeatures
 from specent.quality.dinov2 import dinov2 as dinov2
 from specent.quality.estimates import Estimate as Estimate
@@ -15,9 +16,9 @@ from specent.quality.manifolds import precision_recall as precision_recall
 from specent.quality.measuring import measure as measure
 
 __all__ = [
-    "DigitsClassifier",
     "DinoFeatures",
     "Estimate",
+    "PictureClassifier",
     "accuracy",
     "digits_classifier",
     "dinov2",
@@ -25,5 +26,6 @@ __all__ = [
     "frechet_gaussians",
     "frechet_limit",
     "measure",
+    "picture_classifier",
     "precision_recall",
 ]

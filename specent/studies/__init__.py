@@ -6,6 +6,9 @@ from specent.studies.outputs import existing_folder as existing_folder
 from specent.studies.outputs import mark_tiny as mark_tiny
 from specent.studies.outputs import output_paths as output_paths
 from specent.studies.outputs import write_results as write_results
+from specent.studies.pictures import PictureSettings as PictureSettings
+from specent.studies.pictures import StudiedPictures as StudiedPictures
+from specent.studies.pictures import studied_pictures as studied_pictures
 from specent.studies.recipes import recipe as recipe
 from specent.studies.recipes import recipe_error as recipe_error
 from specent.studies.recipes import recipe_names as recipe_names
@@ -29,8 +32,10 @@ from specent.studies.tiny import tiny_settings as tiny_settings
 from specent.studies.tiny import without_meaning as without_meaning
 
 __all__ = [
+    "PictureSettings",
     "SampledSettings",
     "ShardedSettings",
+    "StudiedPictures",
     "StudySettings",
     "existing_folder",
     "fit_both_laws",
@@ -50,6 +55,7 @@ __all__ = [
     "sampled",
     "samples_by_class",
     "stored_settings",
+    "studied_pictures",
     "tiny_settings",
     "verdict_lines",
     "without_meaning",

@@ -12,7 +12,13 @@ import torch
 import specent as sp
 from specent.errors import SpecentError
 from specent.models.digits import digits_data
-from specent.quality import classifier, digits_classifier, frechet_distance, precision_recall
+from specent.quality import (
+    classifier,
+    digits_classifier,
+    frechet_distance,
+    picture_classifier,
+    precision_recall,
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +92,38 @@ def test_what_is_no_digit_is_refused(pictures: torch.Tensor) -> None:
     with pytest.raises(SpecentError, match=r"seed=\[1\] must be a whole number"):
         digits_classifier([1])  # type: ignore[arg-type]
     assert sp.quality.digits_classifier is digits_classifier
+
+
+def test_a_classifier_of_shapes_knows_shapes_it_has_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "_EPOCHS", 12)
+    images, attributes = sp.images.shapes(480, seed=1)
+    shapes = picture_classifier(images, attributes["background"], name="tones")
+    fresh, others = sp.images.shapes(96, seed=2)
+    # a background differs from the other by two thirds of the grey values of most of a picture
+    assert (shapes.classify(torch.as_tensor((fresh + 1) / 2)) == others["background"]).all()
+    assert shapes.held_out.value == 1.0
+    assert shapes.labels == ("bright", "dark")
+    assert shapes.identity["name"] == "tones"
+    with pytest.raises(SpecentError, match=r"pictures of shape \(2, 1, 8, 8\).*\(batch, 1, 16, 16\) is needed"):
+        shapes(torch.zeros(2, 1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "message"),
+    [
+        ((200, 1, 6, 8), ["a", "b"] * 100, r"images has shape \(200, 1, 6, 8\).*multiples of 4"),
+        ((200, 3, 8, 8), ["a", "b"] * 100, r"images has shape \(200, 3, 8, 8\)"),
+        ((200, 1, 8, 8), ["a", "b"] * 99, r"labels has shape \(198,\)"),
+        ((200, 1, 8, 8), ["a"] * 200, "1 classes"),
+        ((200, 1, 8, 8), ["a"] * 196 + ["b"] * 4, "of 4 images at least"),
+        ((100, 1, 8, 8), ["a", "b"] * 50, "128 in all"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(shape: tuple[int, ...], names: list[str], message: str) -> None:
+    with pytest.raises(SpecentError, match=message):
+        picture_classifier(np.zeros(shape), names)
+
+
+def test_greys_out_of_range_are_refused_before_training() -> None:
+    with pytest.raises(SpecentError, match=r"images run from 0 to 2; -1 \(black\)"):
+        picture_classifier(np.full((200, 1, 4, 4), 2.0) * (np.arange(200) % 2)[:, None, None, None], ["a", "b"] * 100)

@@ -1,6 +1,8 @@
 """The studies of grids and of guidance intervals: what they sample, what they compare, what they refuse."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,14 @@ from scipy import stats
 
 import specent as sp
 from specent.errors import SpecentError
-from specent.studies import over_seeds, recipe, samples_by_class, verdict_lines
+from specent.studies import (
+    PictureSettings,
+    over_seeds,
+    recipe,
+    samples_by_class,
+    studied_pictures,
+    verdict_lines,
+)
 
 
 def test_samples_by_class_are_those_of_runs_that_score_everything() -> None:
@@ -110,7 +119,72 @@ def test_the_tiny_study_of_intervals_judges_by_fresh_seeds(tmp_path: Path, capsy
     assert abs(low - 0.894) < 0.06
     assert abs(high - 4.1) < 0.3
     assert names == ["unguided", f"w=3 for 0<sigma<={low}", f"w=2 for {low}<sigma<={high}", "w=2", "w=3 for 0<sigma<=1"]
-    assert "the sweep's best" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert [line for line in printed.splitlines() if ", beside " in line] == [
+        f"{model}, beside {other}" for model in ("Network", "Images") for other in ("unguided", "the sweep's best")
+    ]
+
+
+def test_conclusions_on_intervals_follow_from_the_table() -> None:
+    module = recipe("intervals")
+    scatter = np.array([-0.1, 0.0, 0.1])
+    found = {"network": {
+        "unguided": 2.0 + scatter, "the rule": 1.0 + scatter[[1, 0, 2]], "in all noise": 3.0 + scatter[[2, 0, 1]],
+        module.SWEPT: 1.0 + scatter,
+    }}  # fmt: skip
+    lines = [line.strip() for line in module.conclusions(found)]
+    first, second = lines[:4], lines[4:]
+    assert first[0] == "Network, beside unguided"
+    assert re.findall(r"(\w[\w' ]+) \(", first[1]) == ["the rule", "the sweep's best"]
+    assert first[2] == "tie: none"
+    assert first[3].startswith("worse: in all noise (1.000 +- ")
+    assert second[0] == "Network, beside the sweep's best"
+    assert second[1] == "better: none"
+    assert second[2].startswith("tie: the rule (")
+    assert second[3].startswith("worse: in all noise (")
+
+
+@pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
+def test_the_tiny_study_of_shapes_trains_a_network_and_keeps_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, weights = recipe("intervals"), tmp_path / "shapes.safetensors"
+    monkeypatch.setattr("specent.quality.classifier._EPOCHS", 1)
+    path = module.main(
+        module.Settings(
+            output=tmp_path / "a.nc", data="shapes", tiny=True, network=weights, models=("network",), exact_samples=96,
+            edges=(),
+        )
+    )  # fmt: skip
+    sp.validate(path)
+    table = sp.open(path)
+    assert json.loads(table.attrs["settings"])["recipe_settings"]["data"] == "shapes"
+    assert table["run"].values.tolist() == ["network, seed 1", "network, seed 2"]
+    printed = capsys.readouterr().out
+    assert "96 samples of shapes by the network" in printed
+    assert "the sweep's best" not in printed
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("specent.training.edm.train", never)
+    same = PictureSettings(data="shapes", network=weights, pictures=480, train_steps=20)
+    assert len(studied_pictures(same).network.labels) == 48
+    with pytest.raises(SpecentError, match=r"shapes.safetensors' has steps=20, and the settings say 30"):
+        _ = studied_pictures(replace(same, train_steps=30)).network
+    with pytest.raises(SpecentError, match=r"shapes.safetensors' has data_sha256="):
+        _ = studied_pictures(replace(same, pictures=528)).network
+
+
+def test_a_network_of_the_shapes_is_better_than_none() -> None:
+    shown = studied_pictures(PictureSettings(data="shapes", pictures=480, train_steps=150))
+    levels = np.array([0.3, 1.0])
+    error = sp.denoising_error(shown.network, levels, shown.images, shown.labels, conditional=True, progress=False)
+    # the best guess that knows neither the picture nor its class is the mean, whose error is the variance
+    blind = ((shown.images - shown.images.mean(axis=0)) ** 2).sum((1, 2, 3)).mean()
+    assert (error["denoising_error"].squeeze().values < blind).all()
+    assert shown.network.labels == tuple(sorted(set(shown.labels.tolist())))
+    assert shown.per_class(100) * 48 == 144
 
 
 @pytest.mark.parametrize(
@@ -118,12 +192,17 @@ def test_the_tiny_study_of_intervals_judges_by_fresh_seeds(tmp_path: Path, capsy
     [
         ("grids", {"steps": ()}, "steps or models is empty"),
         ("grids", {"models": ()}, "steps or models is empty"),
+        ("grids", {"data": "letters"}, "data='letters'"),
+        ("grids", {"samples": 95}, "samples=95"),
+        ("grids", {"pictures": 100}, "pictures=100"),
+        ("grids", {"train_steps": 0}, "train_steps=0"),
         ("grids", {"steps": (2,)}, "steps=2"),
         ("grids", {"scale": 0.0}, "scale=0"),
         ("grids", {"share": 1.5}, "share=1.5"),
         ("grids", {"seeds": 1}, "seeds=1"),
         ("intervals", {"edges": (1.0, 0.5)}, "interval"),
         ("intervals", {"left": 0.7}, "left=0.7"),
+        ("intervals", {"models": ()}, "models is empty"),
         ("intervals", {"samples": 3}, "samples=3"),
     ],
 )
