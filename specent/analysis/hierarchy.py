@@ -173,10 +173,11 @@ def tree(
     -------
     Dataset
         Not a kind of the data contract. Over (node), from the first merge to the root: ``merge``, the log noise level
-        at which the branches merge, with ``_lower`` and ``_upper``; ``support``, the share of the replicates with a
-        node of the same labels; ``split``, ln sigma where half of the entropy of the split is left, and ``left``, the
-        part of the entropy of the split that is left where that of the parent is half gone. ``hierarchy_index`` with
-        bounds, ``violations``, and ``random_index`` (tree). Support and bounds are NaN without trajectories.
+        at which the branches merge, with ``_lower`` and ``_upper``, and ``at_most``, whether a pair between them never
+        falls to half; ``support``, the share of the replicates with a node of the same labels; ``split``, ln sigma
+        where half of the entropy of the split is left, and ``left``, the part of the entropy of the split that is left
+        where that of the parent is half gone. ``hierarchy_index`` with bounds, ``violations``, and ``random_index``
+        (tree). Support and bounds are NaN without trajectories.
         ``first``, ``second`` and ``parent`` (node) describe the tree.
 
     Raises
@@ -209,7 +210,18 @@ def tree(
     split, left = _splits(curves, nodes)
     rng = np.random.default_rng([seed, 1])
     others = [nodes_of(random_merges(len(names), rng), names) for _ in range(random_trees)]
-    return _dataset(names, nodes, merges, split, left, _random_indices(profiles_of, others), confidence)
+    result = _dataset(names, nodes, merges, split, left, _random_indices(profiles_of, others), confidence)
+    never = levels[:, 0] <= -0.5 * float(pairs["log_snr"].max())
+    at_most = xr.Variable(
+        "node", _any_between(nodes, names, never), {"long_name": "whether the merge is an upper bound"}
+    )
+    return result.assign(at_most=at_most)
+
+
+def _any_between(nodes: Sequence[Node], labels: Sequence[str], pairs: NDArray[np.bool_]) -> list[bool]:
+    """Whether something holds of any pair of a label in one branch and a label in the other, node by node."""
+    held = dict(zip(combinations(labels, 2), pairs.tolist(), strict=True))
+    return [any(held.get((a, b), held.get((b, a))) for a in node.first for b in node.second) for node in nodes]
 
 
 def _source(

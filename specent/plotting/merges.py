@@ -103,12 +103,46 @@ def merges_of(
     never = np.isnan(levels)
     filled = np.where(never, lowest, levels)
     table = average_linkage(filled)
-    distances, unresolved = squareform(filled - lowest), squareform(never)
+    unresolved = squareform(never)
     # a bound below all levels that are known is somewhere below the lowest, which is as far as the figure goes
     low, high = (np.full(levels.shape, np.nan),) * 2 if bounds is None else bounds
     ends = [squareform(np.where(np.isnan(low) & ~np.isnan(high), lowest, low)), squareform(high)]
     members = _members(table)
-    count = len(labels)
+    between = [np.ix_(members[left], members[right]) for left, right in table[:, :2].astype(int)]
+    intervals = [(float(ends[0][pairs].mean()), float(ends[1][pairs].mean())) for pairs in between]
+    at_most = [bool(unresolved[pairs].any()) for pairs in between]
+    return laid_out(table, labels, squareform(filled - lowest), (lowest, most), at_most, intervals)
+
+
+def laid_out(
+    table: Array,
+    labels: Sequence[str],
+    distances: Array,
+    limits: tuple[float, int],
+    at_most: Sequence[bool],
+    intervals: Sequence[tuple[float, float]],
+) -> tuple[list[Merge], list[Leaf]]:
+    """The merges of a table with the rows in which they are drawn, and the leaves from top to bottom.
+
+    Parameters
+    ----------
+    table : ndarray, shape (label - 1, 4)
+        As `specent.analysis.hierarchy.average_linkage` makes it.
+    labels : sequence of str
+        The labels.
+    distances : ndarray, shape (label, label)
+        How unlike two labels are; a group is named after the one that is closest to its others.
+    limits : tuple of float and int
+        The lowest known log noise level, and the largest number of leaves.
+    at_most, intervals : sequence, one for each merge
+        Whether its level is an upper bound, and its interval.
+
+    Returns
+    -------
+    list of Merge, list of Leaf
+        One merge less than there are leaves.
+    """
+    (lowest, most), count, members = limits, len(labels), _members(table)
     # nodes up to this one are drawn as leaves
     first_drawn = 2 * count - min(most, count)
     order = leaf_order(table, first_drawn)
@@ -120,16 +154,15 @@ def merges_of(
         # the upper branch is named first
         upper, lower = sorted(table[node - count, :2].astype(int), key=rows.__getitem__)
         level = float(table[node - count, 2])
-        between = np.ix_(members[upper], members[lower])
         merges.append(
             Merge(
                 _names(members[upper], labels),
                 _names(members[lower], labels),
                 level,
-                bool(unresolved[between].any()),
+                at_most[node - count],
                 (rows[upper], rows[lower]),
                 (levels_of[upper], levels_of[lower]),
-                (float(ends[0][between].mean()), float(ends[1][between].mean())),
+                intervals[node - count],
             )
         )
         rows[node], levels_of[node] = merges[-1].row, level

@@ -16,7 +16,7 @@ from specent import arguments
 from specent.analysis import speciation
 from specent.axes import check_axis
 from specent.errors import SpecentError
-from specent.plotting import style
+from specent.plotting import style, tree_nodes
 from specent.plotting.marks import MARKS, axes_of, on_axis
 from specent.plotting.merges import Leaf, Merge, merges_of
 from specent.plotting.noise_axis import view
@@ -36,12 +36,13 @@ _NEVER = "dashed: at most, a pair there never falls to half"
 
 @dataclass(frozen=True)
 class _Tree:
-    """The merges and leaves of one panel on an axis, and where its noise ends."""
+    """The merges and leaves of one panel on an axis, where its noise ends, and what more is known of its nodes."""
 
     panel: Panel
     merges: list[Merge]
     leaves: list[Leaf]
     lowest: float
+    nodes: xr.Dataset | None = None
 
 
 def tree(
@@ -67,7 +68,8 @@ def tree(
     Parameters
     ----------
     profiles_or_speciation : Dataset
-        Of kind ``speciation`` or ``profiles``, with every pair of at least three labels among its partitions.
+        Of kind ``speciation`` or ``profiles``, with every pair of at least three labels among its partitions; or the
+        result of `specent.tree`, whose merges, support and index are then drawn.
     runs : Dataset, optional
         Of kind ``trajectories`` that end in pictures, some of which stand at the leaves.
     axis : {"sigma", "log_snr", "log_sigma", "time"}
@@ -90,11 +92,14 @@ def tree(
     Returns
     -------
     holoviews.Overlay, or holoviews.Layout of trees, or pandas.DataFrame
-        The tree with hover, and a bar over the interval of every merge. A pair that never falls to half enters with the
+        The tree with hover, and a bar over the interval of every merge. Of the result of `specent.tree` numbers say the
+        support of the nodes in per cent, nodes that split at more noise than the one above are orange, and a strip
+        beneath has the hierarchy index over those of random trees. A pair that never falls to half enters with the
         lowest noise level that is known; merges into which such a pair enters are dashed, as upper bounds. As data a
         row for each merge that is drawn: its names, its position on the axis, the mean of its pairs' bounds (``lower``,
         ``upper``: at least as wide as the interval of their mean), whether the position is an upper bound of the noise
-        (``at_most``), and the labels of its two branches (``first``, ``second``).
+        (``at_most``), and the labels of its two branches (``first``, ``second``); of the result of `specent.tree` with
+        ``support``, ``split``, ``left`` and ``violation`` as well.
 
     Raises
     ------
@@ -113,9 +118,13 @@ def tree(
     style.heading(title)
     arguments.flag(data, "data")
     count, pictures = arguments.whole(most, "most", least=3), arguments.whole(thumbnails, "thumbnails", least=0)
-    spec, floor = _summary(profiles_or_speciation)
     labels = None if class_label is None else [str(name) for name in names_of(class_label)]
-    trees = _trees(spec, floor, labels, count, estimator=estimator, guidance=guidance, run=run)
+    selection = {"estimator": estimator, "guidance": guidance, "run": run}
+    if tree_nodes.is_tree(profiles_or_speciation):
+        spec, trees = _of_nodes(profiles_or_speciation, count, {**selection, "class_label": class_label})
+    else:
+        spec, floor = _summary(profiles_or_speciation)
+        trees = _trees(spec, floor, labels, count, **selection)
     convert = _conversion(spec, check_axis(axis))
     if data:
         return pd.concat([_table(one, axis, convert) for one in trees], ignore_index=True)
@@ -124,9 +133,25 @@ def tree(
     figures = []
     for one in trees:
         names = one.panel.title(varying) if varying else "" if title else ", ".join(one.panel.names.values())
-        lines = [title or "When do classes part?", names, *_notes(one)]
+        lines = [title or "When do classes part?", names, *_notes(one, spec)]
         figures.append(_figure(one, spec, axis, convert, images, lines))
+    index = None if trees[0].nodes is None else tree_nodes.index_panel(spec)
+    if index is not None:
+        return hv.Layout([figures[0], index]).cols(1).opts(shared_axes=False)
     return figures[0] if len(figures) == 1 else hv.Layout(figures).cols(2).opts(shared_axes=False)
+
+
+def _of_nodes(dataset: xr.Dataset, most: int, selection: dict[str, Names]) -> tuple[xr.Dataset, list[_Tree]]:
+    """The tree that `specent.tree` made."""
+    chosen = next((name for name, value in selection.items() if value is not None), None)
+    if chosen is not None:
+        raise SpecentError(
+            f"{chosen}= selects from profiles; this tree is made already, make it of what you want drawn"
+        )
+    whole = tree_nodes.checked_tree(dataset)
+    merges, leaves, lowest = tree_nodes.merges_and_leaves(whole, most)
+    panel = Panel({}, np.zeros((3, 0)))
+    return whole, [_Tree(panel, merges, leaves, lowest, tree_nodes.drawn_nodes(whole, merges))]
 
 
 def _summary(dataset: xr.Dataset) -> tuple[xr.Dataset, float | None]:
@@ -201,7 +226,8 @@ def _table(one: _Tree, axis: str, convert: Any) -> pd.DataFrame:
         }
         for merge, ends in zip(one.merges, _intervals(one, convert), strict=True)
     ]
-    return pd.DataFrame(rows)
+    more = {} if one.nodes is None else tree_nodes.columns(one.nodes, convert)
+    return pd.DataFrame(rows).assign(**more)
 
 
 def _intervals(one: _Tree, convert: Any) -> NDArray[np.float64]:
@@ -210,17 +236,18 @@ def _intervals(one: _Tree, convert: Any) -> NDArray[np.float64]:
     return np.sort(np.asarray(convert(np.array([merge.bounds for merge in one.merges])), dtype=np.float64), axis=1)
 
 
-def _notes(one: _Tree) -> list[str]:
+def _notes(one: _Tree, spec: xr.Dataset) -> list[str]:
     """What is to be said of a tree."""
     labels = sum(len(leaf.members) for leaf in one.leaves)
-    notes = []
+    notes = [] if one.nodes is None else tree_nodes.notes_on(one.nodes, spec)
     if labels > len(one.leaves):
         notes.append(f"{labels} labels in {len(one.leaves)} leaves, thick ones are groups")
     if any(merge.at_most for merge in one.merges):
         notes.append(_NEVER)
     if any(merge.bounds[1] > merge.bounds[0] for merge in one.merges):
         notes.append(_BARS)
-    return notes
+    # of a tree with its nodes there is more to say
+    return notes if one.nodes is None else [notes[0], "; ".join(notes[1:])]
 
 
 @dataclass(frozen=True)
@@ -264,6 +291,12 @@ def _figure(one: _Tree, spec: xr.Dataset, axis: str, convert: Any, images: _Thum
     beyond = (ends[1] - ends[0]) * wide / (style.FRAME_WIDTH - wide)
     positions = [float(value) for value in convert(np.array([ends[0] - beyond, *ends]))]
     elements = _branches(one, axis, convert, ends)
+    if one.nodes is not None:
+        # the numbers end a few pixels on the noise side of their node
+        shift = 6.0 * (ends[1] - ends[0]) / (style.FRAME_WIDTH - wide)
+        at = np.asarray(convert(np.array([merge.level for merge in one.merges]) + shift))
+        dims = (style.axis_dimension(axis), hv.Dimension("row"))
+        elements += tree_nodes.support_labels(one.nodes, one.merges, at, dims, row)
     if raster is not None:
         elements.append(_pictures(raster, axis, sorted(positions[:2]), rows))
     options = view(spec, axis, (positions[1], positions[2]), positions=("lower", "upper"))
@@ -340,11 +373,16 @@ def _points(one: _Tree, x: Any, y: Any, convert: Any) -> Any:
             "second": [_listed(merge.second) for merge in one.merges],
             "lower": low,
             "upper": high,
+            "colour": style.PALETTE[0],
         }
     )
     tips = [("parts", "@first"), ("from", "@second"), (x.name, f"@{{{x.name}}} [@lower, @upper]")]
-    points = hv.Scatter(table, x, [y, "first", "second", "lower", "upper"])
-    return points.opts(color=style.PALETTE[0], size=6, tools=["hover"], hover_tooltips=tips)
+    if one.nodes is not None:
+        table["support"], table["left"] = one.nodes["support"].values, one.nodes["left"].values
+        table.loc[one.nodes["violation"].values, "colour"] = tree_nodes.VIOLATION
+        tips += [("support", "@support{0.00}"), ("left where the one above is half decided", "@left{0.00}")]
+    points = hv.Scatter(table, x, [y, *table.columns[2:]])
+    return points.opts(color="colour", size=6 if one.nodes is None else 8, tools=["hover"], hover_tooltips=tips)
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -109,3 +109,13 @@ def test_trajectories_bring_their_own_noise(four_runs):
         tree(four_runs, schedule=VE)
     with pytest.raises(SpecentError, match="is unguided"):
         tree(four_runs.assign_coords(guidance_scale=("guidance", np.full(four_runs.sizes["guidance"], 2.0))))
+
+
+def test_a_pair_that_never_parts_makes_its_merges_upper_bounds():
+    # two classes closer than the lowest noise and their own width never part, the third does from both
+    mix = sp.exact.GaussianMixture([[0.0], [0.01], [9.0]], labels=["a", "b", "c"])
+    made = tree(mix, schedule=VE, time=TIME, random_trees=0)
+    assert made.node.values.tolist() == ["a | b", "c | a+b"]
+    assert made.at_most.values.tolist() == [True, False]
+    # that merge stands at the lowest noise level
+    assert np.isclose(float(made["merge"][0]), np.log(0.2))
