@@ -27,6 +27,7 @@ from specent.studies import (
     PictureSettings,
     StudiedPictures,
     limited_threads,
+    named_grid,
     output_paths,
     over_seeds_text,
     print_lines,
@@ -183,17 +184,7 @@ def measured(settings: Settings, shown: StudiedPictures) -> dict[str, xr.Dataset
 def nodes(row: Row, error: xr.Dataset, profile: xr.Dataset, settings: Settings) -> Grid:
     """The noise levels of a row."""
     ends = settings.sigma_min, settings.sigma_max
-    match row.grid:
-        case "edm":
-            return sp.schedules.edm_grid(row.steps, *ends)
-        case "arctan":
-            return sp.grids.arctan(row.steps, settings.scale, *ends)
-        case "rescaled":
-            return sp.grids.rescaled(error, row.steps)
-        case "class share":
-            return sp.grids.class_share(error, profile, row.steps, settings.share)
-        case _:
-            return sp.grids.entropic(error, row.steps)
+    return named_grid(row.grid, row.steps, error, profile, ends, settings.scale, settings.share)
 
 
 def lines(table: xr.Dataset, settings: Settings) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from specent.studies.named_grids import named_grid as named_grid
 from specent.studies.outputs import existing_folder as existing_folder
 from specent.studies.outputs import mark_tiny as mark_tiny
 from specent.studies.outputs import output_paths as output_paths
@@ -42,6 +43,7 @@ __all__ = [
     "half_entropy_text",
     "limited_threads",
     "mark_tiny",
+    "named_grid",
     "output_paths",
     "over_seeds",
     "over_seeds_text",

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def samples_by_class(
-    model: Model, time: NDArray[np.float64], samples: int, guidance: Sequence[Setting], seed: int, **options: Any
-) -> xr.Dataset:
+    model: Model, time: NDArray[np.float64], samples: int, guidance: Sequence[Setting], seed: int,
+    labels: Sequence[str] | None = None, **options: Any,
+) -> xr.Dataset:  # fmt: skip
     """Final samples of every class, each by the conditions that move it alone: nothing else is evaluated.
 
     Parameters
@@ -36,6 +37,8 @@ def samples_by_class(
         Guidance settings, which share their noise.
     seed : int
         Seed of the random streams, which the samples of a class keep on every grid.
+    labels : sequence of str, optional
+        Labels of the classes; all by default.
     **options
         More of `specent.sample`.
 
@@ -51,7 +54,7 @@ def samples_by_class(
 
     guided = any(getattr(setting, "scale", 0.0) != 1.0 for setting in guidance)
     parts = []
-    for label in model.labels:
+    for label in model.labels if labels is None else labels:
         scored = [label, *(["null"] if guided else [])]
         with warnings.catch_warnings():
             # what a coarse grid does to the samples is the question here

@@ -33,7 +33,7 @@ def run(name: str, _target: Path, /, **settings: object) -> tuple[Path, ...]:
 def test_there_is_a_recipe_for_every_study() -> None:
     wanted = {
         "quickstart", "gmm_1d", "gmm_partition", "gmm_scaling", "digits", "train_digits", "mixture_runs",
-        "digits_guidance", "imagenet_edm2", "imagenet_guidance",
+        "digits_guidance", "imagenet_edm2", "imagenet_guidance", "imagenet_quality",
         "train_ddpm", "cifar10_ddpm",
         "sd15_attributes",
         "shapes_attributes", "null_study", "grids", "intervals", "collapse",
