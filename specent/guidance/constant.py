@@ -60,9 +60,11 @@ class Guidance(Setting):
         whose unguided Fréchet distance is 1.53, the rule lowers it by 0.41 ± 0.31 at w = 3 (95 % interval over four
         seeds; ``specent run intervals``), as the best of a sweep of 36 intervals does, by 0.38 ± 0.30; guiding where
         the entropy falls raises it by 1.28 ± 0.40 at w = 2, and in all noise by 0.89 ± 0.32. That is one data set and
-        one network, on which the 10 % were chosen. With the exact mixture in place of the null condition there is
-        nothing to gain: 0.04 ± 0.03. Published intervals of ImageNet networks differ between Fréchet distances of
-        Inception and of DINOv2 features (arXiv 2404.07724, 2506.06085), so no one rule gives both: measure yours.
+        one network, on which the 10 % were chosen. A small network of drawn shapes is harmed by the rule, whose 25.9
+        it raises by 10.2 ± 2.2, while a sweep finds an interval that gains 4.9 ± 1.7 (``--data shapes``). With the
+        exact mixture in place of the null condition there is nothing to gain: 0.04 ± 0.03. Published intervals of
+        ImageNet networks differ between Fréchet distances of Inception and of DINOv2 features (arXiv 2404.07724,
+        2506.06085), so no one rule gives both: measure yours.
 
         Parameters
         ----------
