@@ -65,6 +65,7 @@ HALVES = {
     "production": {"evidence", "analysis.production"},
     "scaling": {"analysis.scaling", "plotting.fits"},
     "tree": {"analysis.hierarchy", "plotting.tree"},
+    "definitions": {"analysis.definitions", "plotting.speciation_levels"},
     "reliability": {"analysis.judgements", "plotting.reliability"},
     # the noise of a grid in one paper, of an axis in another
     "rescaled": {"analysis.grids", "plotting.rescaling"},

@@ -28,6 +28,7 @@ from specent.plotting.reliability import reliability
 from specent.plotting.rescaling import rescaled
 from specent.plotting.returns import returns
 from specent.plotting.samples import samples
+from specent.plotting.speciation_levels import definitions
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import windows
 from specent.plotting.tree import tree
@@ -36,6 +37,7 @@ __all__ = [
     "FIGURES",
     "budget",
     "class_production",
+    "definitions",
     "disagreement",
     "entropy",
     "figure_path",
