@@ -28,6 +28,7 @@ from specent import arguments
 from specent.models import PipelineModel
 from specent.studies import (
     ShardedSettings,
+    entanglement_lines,
     half_entropy_text,
     limited_threads,
     output_paths,
@@ -65,6 +66,9 @@ class Settings(ShardedSettings):
         The prompt.
     attributes : tuple of str
         What is added to the prompt, one pair each.
+    crossed : tuple of str
+        Two of the attributes that are also added together: their four combinations are scored, and what each of the two
+        tells of the other on the way is printed.
     samples : int
         Trajectories per prompt.
     steps : int
@@ -93,6 +97,7 @@ class Settings(ShardedSettings):
     attributes: tuple[str, ...] = (
         "in front of a red wall", "in front of a blue wall", "with a cat on it", "with a book on it",
     )  # fmt: skip
+    crossed: tuple[str, ...] = ()
     samples: int = 400
     steps: int = 100
     grid: Literal["edm", "log_snr", "time"] = "edm"
@@ -108,6 +113,8 @@ class Settings(ShardedSettings):
         arguments.name(self.base, "base")
         if len(every) < 2 or len(set(every)) < len(every):
             raise sp.SpecentError(f"attributes={self.attributes} must be one or more, all different, and not the base")
+        if self.crossed and not (len(self.crossed) == 2 == len(set(self.crossed) & set(self.attributes))):
+            raise sp.SpecentError(f"crossed={self.crossed} must be none, or two of the attributes")
         arguments.whole(self.samples, "samples", least=2, most=1_000_000)
         arguments.whole(self.steps, "steps", least=4, most=100_000)
         arguments.whole(self.pictures, "pictures", least=2, most=10_000)
@@ -148,6 +155,8 @@ def main(settings: Settings) -> tuple[Path, ...]:
         shown = sampled(folder / "pictures", pictures(settings, model, time), settings, batch_size=size)
         write(sp.models.previews(model, shown, device=settings.device), paths[2])
     print_lines(lambda: table(profiles, ordered=not random))
+    if settings.crossed:
+        print_lines(lambda: entanglement_lines(sp.open(paths[0]), crossed_partitions(settings)))
     return tuple(paths)
 
 
@@ -162,6 +171,8 @@ def random_pipeline(folder: Path) -> Path:
 def open_pipeline(settings: Settings) -> PipelineModel:
     """The pipeline with its prompts: the base under its own words, the others under their attribute."""
     prompts = {settings.base: settings.base, **{more: f"{settings.base} {more}" for more in settings.attributes}}
+    if settings.crossed:
+        prompts[both(settings)] = f"{settings.base} {both(settings)}"
     return sp.models.pipeline(
         settings.model,
         prompts=prompts,
@@ -213,9 +224,25 @@ def trajectories(settings: Settings, model: PipelineModel, time: Times) -> sp.Pl
     )
 
 
+def both(settings: Settings) -> str:
+    """Name of the prompt with both crossed attributes."""
+    return " ".join(settings.crossed)
+
+
 def partitions_of(settings: Settings) -> list[sp.Partition]:
     """One pair per attribute: the prompt without and with it."""
     return [sp.Partition.pair(settings.base, attribute) for attribute in settings.attributes]
+
+
+def crossed_partitions(settings: Settings) -> list[sp.Partition]:
+    """The four prompts of two attributes, by the one and by the other."""
+    alone = [settings.base, *settings.crossed]
+    return [
+        sp.Partition.groups(
+            {"without": [one for one in alone if one != attribute], "with": [attribute, both(settings)]}, name=attribute
+        )
+        for attribute in settings.crossed
+    ]
 
 
 def pictures(settings: Settings, model: PipelineModel, time: Times) -> sp.Plan:

@@ -31,6 +31,7 @@ from specent.models import FiniteModel
 from specent.schema import NULL
 from specent.studies import (
     ShardedSettings,
+    entanglement_lines,
     half_entropy_text,
     limited_threads,
     output_paths,
@@ -126,7 +127,7 @@ def main(settings: Settings) -> tuple[Path, ...]:
         new = new_pictures(settings, data, channel, partitions)
         profiles = sp.analysis.combine(exact, new, sp.entropy(runs, estimator="path", keep_replicates=False))
         profiles = write_results(profiles, paths[0], "shapes_attributes", settings)
-    print_lines(lambda: report(profiles, images, attributes))
+    print_lines(lambda: [*report(profiles, images, attributes), *entanglement_lines(sp.open(paths[1]), partitions)])
     return tuple(paths)
 
 

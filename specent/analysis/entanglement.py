@@ -47,7 +47,7 @@ def entanglement(
     confidence : float, optional
         Nominal coverage of the intervals, that of the profiles by default.
     **options
-        Of `specent.entropy`, for trajectories: ``estimator``, ``replicates``, ``seed``.
+        Of `specent.entropy`, for trajectories: ``estimator``, "path" by default, ``replicates``, ``seed``.
 
     Returns
     -------
@@ -80,7 +80,9 @@ def entanglement(
             raise PartitionError(
                 f"partition {partition.name!r} gives the labels other probabilities than their prior; leave out prior="
             )
-    profiles = found.profiles([*pair, both], [*pair, both], **options)
+    # rates are not asked for, and the production of the joint partition is seldom recorded
+    wanted = {"estimator": "path", "rate": "differences"} | options if found.sampled else options
+    profiles = found.profiles([*pair, both], [*pair, both], **wanted)
     share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
     entropies = with_replicates(profiles, "entropy")

@@ -61,6 +61,11 @@ class EntropySource:
         known = [label for one in stored_partitions(profiles) for label in one.labels if label != NULL]
         return cls(profiles, tuple(dict.fromkeys(known)), label_prior)
 
+    @property
+    def sampled(self) -> bool:
+        """Whether these are trajectories, whose entropies are still to be estimated."""
+        return bool(self.dataset.attrs["specent_kind"] == "trajectories")
+
     def prior(self, labels: Sequence[str]) -> list[float]:
         """The prior of the labels."""
         known = self.label_prior
@@ -79,7 +84,7 @@ class EntropySource:
             Of `specent.entropy`.
         """
         profiles = self.dataset
-        if profiles.attrs["specent_kind"] == "trajectories":
+        if self.sampled:
             profiles = entropy(profiles, [*dict.fromkeys(partitions)], **options)
         self._refuse_other_prior(profiles, whole)
         at = _positions(profiles, partitions)

@@ -25,6 +25,9 @@ from specent.exact.landmarks import recorded_mixture as recorded_mixture
 from specent.exact.landmarks import spectral_log_snr as spectral_log_snr
 from specent.exact.landmarks import state_of_prediction as state_of_prediction
 from specent.exact.mixture import GaussianMixture as GaussianMixture
+from specent.exact.orthogonal import orthogonal_entropy as orthogonal_entropy
+from specent.exact.orthogonal import orthogonal_phi as orthogonal_phi
+from specent.exact.orthogonal import orthogonal_profiles as orthogonal_profiles
 from specent.exact.profile import half_entropy as half_entropy
 from specent.exact.profile import profiles as profiles
 from specent.exact.scaling import scaling_profiles as scaling_profiles
@@ -38,6 +41,9 @@ __all__ = [
     "entropy_bracket",
     "half_entropy",
     "null_floor",
+    "orthogonal_entropy",
+    "orthogonal_phi",
+    "orthogonal_profiles",
     "profiles",
     "recorded_mixture",
     "sampling_error",

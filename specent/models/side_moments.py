@@ -148,7 +148,9 @@ def groups(
     """
     # a condition without prior weight is on no side
     held = [[(own[weights > 0], weights[weights > 0]) for own, weights in sides] for sides in partitions]
-    if labels > max(_FEW, features):
+    counts = [sum(len(own) for own, _ in members) for members in held]
+    summed, squared = features * sum(counts), features * labels**2 + sum(count**2 for count in counts)
+    if labels > _FEW and summed < squared:
         return [linear_group(row, members, device) for row, members in enumerate(held)]
     alike: dict[tuple[tuple[int, ...], int], list[int]] = {}
     for row, members in enumerate(held):

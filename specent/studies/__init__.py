@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from specent.studies.entangled import entanglement_lines as entanglement_lines
 from specent.studies.named_grids import named_grid as named_grid
 from specent.studies.outputs import existing_folder as existing_folder
 from specent.studies.outputs import mark_tiny as mark_tiny
@@ -38,6 +39,7 @@ __all__ = [
     "ShardedSettings",
     "StudiedPictures",
     "StudySettings",
+    "entanglement_lines",
     "existing_folder",
     "fit_both_laws",
     "half_entropy_text",

@@ -47,7 +47,7 @@ def test_sampled_paths_find_it_within_their_intervals() -> None:
         sp.models.mixture(mixture(30)), schedule=sp.schedules.VE(), time=time, samples=400, partitions=["full"],
         seed=4, progress=False,
     )  # fmt: skip
-    found = sp.analysis.entanglement(runs, TONE, SIZE, estimator="path").squeeze(("guidance", "estimator"))
+    found = sp.analysis.entanglement(runs, TONE, SIZE).squeeze(("guidance", "estimator"))
     end = found.isel(time=0)
     error = float(end.entanglement_upper - end.entanglement_lower) / 3.92
     assert float(end.entanglement) == pytest.approx(NUMBERS[30][1], abs=4 * error)

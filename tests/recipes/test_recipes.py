@@ -36,7 +36,7 @@ def test_there_is_a_recipe_for_every_study() -> None:
         "digits_guidance", "imagenet_edm2", "imagenet_guidance", "imagenet_quality",
         "train_ddpm", "cifar10_ddpm",
         "sd15_attributes",
-        "shapes_attributes", "null_study", "grids", "intervals", "collapse",
+        "shapes_attributes", "null_study", "grids", "intervals", "collapse", "definitions",
     }  # fmt: skip
     assert set(recipe_names()) == wanted
 

@@ -52,6 +52,37 @@ def test_the_tiny_run_leaves_three_archives_that_know_the_pipeline_and_not_the_m
     assert command.main(["run", "sd15_attributes", "--tiny"]) == 1
 
 
+def test_two_attributes_may_be_crossed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = study.Settings(
+        tiny=True,
+        samples=2,
+        steps=6,
+        attributes=("in a red room", "with a cat"),
+        crossed=("in a red room", "with a cat"),
+    )
+    study.main(settings)
+    runs = sp.open(tmp_path / "sd15_attributes.nc")
+    assert runs.candidate.values.tolist()[-1] == "in a red room with a cat"
+    room, cat = study.crossed_partitions(settings)
+    assert sp.designs.joint(room, cat).side_names == (
+        "without, without",
+        "without, with",
+        "with, without",
+        "with, with",
+    )
+    assert dict(room.sides)["with"] == ("in a red room", "in a red room with a cat")
+    printed = capsys.readouterr().out.partition("Entanglement")[2]
+    # the mutual information of two attributes of two values is a bit at most
+    bits = float(re.search(r"in a red room and with a cat +([-\d.]+) ", printed).group(1))
+    assert -0.2 < bits <= 1
+    for wrong in (("with a cat",), ("with a cat", "with a dog")):
+        with pytest.raises(sp.SpecentError, match="crossed="):
+            study.Settings(attributes=("in a red room", "with a cat"), crossed=wrong)
+
+
 def test_pictures_of_all_prompts_start_from_common_noise(tmp_path: Path) -> None:
     settings = study.Settings(output=tmp_path / "a.nc", tiny=True, samples=2, steps=6, attributes=("with a cat",))
     _, _, path = study.main(settings)
