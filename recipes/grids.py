@@ -1,12 +1,12 @@
 """Where the steps of the chain should be: grids of noise levels compared by the samples that they make.
 
 A trained network of the handwritten digits, or of drawn shapes (--data shapes), under several numbers of steps: the
-usual grid (arXiv 2206.00364), arctan (arXiv 2404.14507), rescaled (arXiv 2504.13612) and half a share for the rate at
-which the class is decided; the exact denoiser of the same images, which entropic grids are for; and two Gaussian
-mixtures, whose errors are computed without sampling. The table of Frechet distances goes to OUTPUT, a run for every
-grid, number of steps and seed; differences to the usual grid, with as many steps and with twice as many, have an
+usual grid (arXiv 2206.00364), arctan (arXiv 2404.14507), sine, rescaled (arXiv 2504.13612) and half a share for the
+rate at which the class is decided; the exact denoiser of the same images, which entropic grids are for; and two
+Gaussian mixtures, whose errors are computed without sampling. The table of Frechet distances goes to OUTPUT, a run for
+every grid, number of steps and seed; differences to the usual grid, with as many steps and with twice as many, have an
 interval over the seeds, on which the last lines say what ties with the grid of one parameter and what harms. Takes
-about twenty minutes with the default settings; for the shapes, --samples 1920 is enough.
+about half an hour with the default settings; for the shapes, --samples 1920 is enough.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Settings(PictureSettings):
     sigma_max : float
         Largest noise level.
     scale : float
-        Scale of the arctan grid, in units of the data.
+        Scale of the arctan and sine grids, in units of the data.
     share : float
         Part of the steps for the rate of the class.
     """
@@ -133,7 +133,7 @@ def rows_of(models: tuple[str, ...], settings: Settings) -> list[Row]:
         Row(model, grid, steps)
         for model in models
         for steps in sorted(set(settings.steps))
-        for grid in (USUAL, PARAMETER, *MEASURED, *(("entropic",) if model == IMAGES else ()))
+        for grid in (USUAL, PARAMETER, "sine", *MEASURED, *(("entropic",) if model == IMAGES else ()))
     ]
 
 

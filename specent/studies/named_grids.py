@@ -20,7 +20,7 @@ def named_grid(
 
     Parameters
     ----------
-    name : {"edm", "arctan", "rescaled", "class share", "entropic"}
+    name : {"edm", "arctan", "sine", "rescaled", "class share", "entropic"}
         Which, see `specent.grids`.
     steps : int
         Number of noise levels.
@@ -31,7 +31,7 @@ def named_grid(
     ends : tuple of float
         Smallest and largest noise level.
     scale : float
-        Scale of the arctan grid.
+        Scale of the arctan and sine grids.
     share : float
         Part of the steps for the class, of "class share".
 
@@ -54,10 +54,12 @@ def named_grid(
             return edm_grid(steps, *ends)
         case "arctan":
             return grids.arctan(steps, scale, *ends)
+        case "sine":
+            return grids.sine(steps, scale, *ends)
         case "rescaled":
             return grids.rescaled(error, steps)
         case "class share":
             return grids.class_share(error, profile, steps, share)
         case "entropic":
             return grids.entropic(error, steps)
-    raise SpecentError(f"name={name!r} must be edm, arctan, rescaled, class share or entropic")
+    raise SpecentError(f"name={name!r} must be edm, arctan, sine, rescaled, class share or entropic")

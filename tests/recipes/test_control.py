@@ -88,7 +88,7 @@ def test_the_tiny_study_of_grids_compares_what_each_denoiser_may_use(
     sp.validate(path)
     runs = sp.open(path)["run"].values.tolist()
     grids = {name.partition(",")[0] for name in runs}
-    common = {"edm", "arctan", "rescaled", "class share"}
+    common = {"edm", "arctan", "sine", "rescaled", "class share"}
     assert grids == {f"network: {name}" for name in common} | {f"images: {name}" for name in (*common, "entropic")}
     assert len(runs) == 2 * len(grids)
     rows = module.rows_of(("network", "images"), module.Settings(steps=(4,)))
@@ -103,7 +103,7 @@ def test_the_tiny_study_of_grids_compares_what_each_denoiser_may_use(
     # 4 steps are not compared with 8, which nobody asked for
     assert "Beside edm of as many steps" in printed
     assert "Beside edm of twice the steps" not in printed
-    assert "Worse proportions of the classes than edm of as many steps, of 8 on mixtures: " in printed
+    assert "Worse proportions of the classes than edm of as many steps, of 10 on mixtures: " in printed
 
 
 @pytest.mark.filterwarnings("ignore::specent.errors.SpecentWarning")
