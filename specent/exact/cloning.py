@@ -64,9 +64,31 @@ def spectrum(kernel: ArrayLike, prior: ArrayLike) -> Array:
     >>> spectrum([[0.8, 0.2], [0.2, 0.8]], [0.5, 0.5]).round(12).tolist()
     [1.0, 0.6]
     """
+    return np.asarray(np.linalg.eigvalsh(symmetric_form(kernel, prior))[..., ::-1], dtype=np.float64)
+
+
+def symmetric_form(kernel: ArrayLike, prior: ArrayLike) -> Array:
+    r"""The symmetric part of :math:`\pi^{1/2} M \pi^{-1/2}`, which has the eigenvalues of a reversible kernel.
+
+    Parameters
+    ----------
+    kernel : array_like, shape (..., sides, sides)
+        Probability of the end, the last axis, given the origin.
+    prior : array_like, shape (sides,)
+        Prior of the sides, positive.
+
+    Returns
+    -------
+    ndarray, shape (..., sides, sides)
+
+    Examples
+    --------
+    >>> symmetric_form([[0.5, 0.5], [0.125, 0.875]], [0.2, 0.8]).round(12).tolist()
+    [[0.5, 0.25], [0.25, 0.875]]
+    """
     root = np.sqrt(np.asarray(prior, dtype=np.float64))
     turned = root[:, None] * np.asarray(kernel, dtype=np.float64) / root
-    return np.asarray(np.linalg.eigvalsh(0.5 * (turned + np.swapaxes(turned, -1, -2)))[..., ::-1], dtype=np.float64)
+    return np.asarray(0.5 * (turned + np.swapaxes(turned, -1, -2)))
 
 
 def entropy_bracket(phi: ArrayLike, sides: int) -> tuple[Array, Array]:

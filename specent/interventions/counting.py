@@ -20,8 +20,9 @@ from scipy.special import ndtri
 from specent import schema
 from specent.analysis.bootstrap import Resampling, skewed_interval
 from specent.exact.cloning import entropy_bracket, spectrum
-from specent.interventions.carrying_out import SEED_RULE, TurnSums
+from specent.interventions.carrying_out import SEED_RULE, TurnSums, extrapolated, is_resampled
 from specent.interventions.plan import Turning
+from specent.interventions.without_replicates import eigenvalue_errors, kernel_variances
 from specent.schema import coordinates
 
 Array = NDArray[np.float64]
@@ -32,32 +33,6 @@ _TURN = ("mover", "time")
 _NONE = 1e-12
 # continuations that are expected to end elsewhere; of fewer, what was counted does not tell its own error
 _RARE = 10.0
-
-
-def extrapolated(values: Array, steps: tuple[int, ...]) -> Array:
-    """What infinitely many steps would give, from the two largest numbers of steps along the second axis.
-
-    Parameters
-    ----------
-    values : ndarray, shape (movers, steps, ...)
-        At so many noise levels, one more than there are transitions between them.
-    steps : tuple of int
-        Ascending.
-
-    Returns
-    -------
-    ndarray, shape (movers, ...)
-
-    Examples
-    --------
-    >>> extrapolated(np.array([[1 + 1 / 7, 1 + 1 / 15]]), (8, 16)).round(12).tolist()
-    [1.0]
-    """
-    if len(steps) == 1:
-        return values[:, 0]
-    fewer, more = steps[-2] - 1, steps[-1] - 1
-    result: Array = (more * values[:, -1] - fewer * values[:, -2]) / (more - fewer)
-    return result
 
 
 def kernels(turning: Turning, sums: TurnSums, seed: int) -> Array:
@@ -77,12 +52,16 @@ def interventions_dataset(
     """A dataset of kind ``interventions``."""
     setup, prior = turning.setup, turning.weights.sum(axis=1)
     every = kernels(turning, sums, resampling.seed)
-    at_steps = np.einsum("mstrzz,z->mstr", every, prior)
+    # of measured mistakes every replicate has its own
+    at_steps = np.einsum("mstrzz,z->mstr", every, prior) if is_resampled(turning) else sums.again
     kernel, phi = extrapolated(every, turning.steps), extrapolated(at_steps, turning.steps)
     count = float(1 / np.sum((turning.weights.sum(axis=0) ** 2) / setup.samples))
     rows: Numbers = {"kernel": ((*_TURN, "side", "end_side"), kernel[:, :, 0])}
-    rows["kernel_standard_error"] = (*_TURN, "side", "end_side"), _standard_error(np.moveaxis(kernel, 2, -1))
-    rows |= _bounded("eigenvalue", (*_TURN, "rank"), np.moveaxis(spectrum(kernel, prior), 2, -1), confidence)
+    if is_resampled(turning):
+        rows["kernel_standard_error"] = (*_TURN, "side", "end_side"), _standard_error(np.moveaxis(kernel, 2, -1))
+        rows |= _bounded("eigenvalue", (*_TURN, "rank"), np.moveaxis(spectrum(kernel, prior), 2, -1), confidence)
+    else:
+        rows |= _closed_rows(turning, sums, kernel[:, :, 0], confidence)
     if turning.continuation == "basin":
         rows |= _bounded("basin", _TURN, phi, confidence, count)
     else:
@@ -110,6 +89,18 @@ def interventions_dataset(
         seed_rule=SEED_RULE,
         confidence=confidence,
     )
+
+
+def _closed_rows(turning: Turning, sums: TurnSums, kernel: Array, confidence: float) -> Numbers:
+    """Standard error of kernels and intervals of their eigenvalues, without replicates."""
+    variance, prior = kernel_variances(turning, sums), turning.weights.sum(axis=1)
+    values, error = np.empty(kernel.shape[:3]), np.empty(kernel.shape[:3])
+    for at in np.ndindex(*kernel.shape[:2]):
+        values[at], error[at] = eigenvalue_errors(kernel[at], variance[at], prior)
+    half = float(ndtri(0.5 + confidence / 2)) * error
+    ends = {"": values, "_lower": values - half, "_upper": values + half}
+    rows: Numbers = {"kernel_standard_error": ((*_TURN, "side", "end_side"), np.sqrt(variance))}
+    return rows | {f"eigenvalue{end}": ((*_TURN, "rank"), numbers) for end, numbers in ends.items()}
 
 
 def _phi_rows(turning: Turning, phi: Array, at_steps: Array, count: float, confidence: float) -> Numbers:

@@ -40,6 +40,10 @@ class Confusion(NamedTuple):
     shares: Array
     counts: NDArray[np.int64] | None
 
+    def freed(self, ends: Array) -> Array:
+        """Ends as they would be seen without the mistakes as they were measured, shape (..., sides)."""
+        return np.asarray(ends @ np.linalg.inv(self.shares))
+
     def corrected(self, observed: Array, seed: int) -> Array:
         """Kernels as they would be seen without mistakes, shape (1 + replicates, ..., sides, sides).
 

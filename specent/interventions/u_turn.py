@@ -92,11 +92,13 @@ def u_turn(
     confusion_samples : int or array_like, optional
         On how many data of each side the confusion was measured; intervals then know of its error.
     replicates, confidence : int, float
-        Of the bootstrap over trajectories, and the nominal coverage of intervals.
+        Of the bootstrap over trajectories, and the nominal coverage of intervals. Of more than 32 sides the kernel and
+        its eigenvalues have no replicates but errors in closed form, unless the confusion was measured on samples.
     seed : int
         Of trajectories and bootstrap; one stream per (seed, class, sample).
     device, batch_size : str, int
-        As of `specent.sample`. Memory does not grow with the number of samples.
+        As of `specent.sample`; a batch that does not fit is done again in halves. Memory does not grow with the number
+        of samples, and with that of many sides as the kernel does.
     progress : bool
         Whether to show a progress bar, over the evaluations of the network.
 

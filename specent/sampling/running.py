@@ -72,7 +72,7 @@ def run_batches(
                 if not out_of_memory(error):
                     raise
                 if len(keys) == 1:
-                    raise _alone(error) from error
+                    raise alone_error(error) from error
                 size = (len(keys) + 1) // 2
                 most = None if most is None else (most + 1) // 2
                 bar.update(before - bar.n)
@@ -113,7 +113,7 @@ def out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _alone(error: Exception) -> SpecentError:
+def alone_error(error: Exception) -> SpecentError:
     """What to say when memory runs out although only one trajectory is worked on."""
     if isinstance(error, SpecentError):
         return error
