@@ -31,6 +31,7 @@ from specent.plotting.samples import samples
 from specent.plotting.speciation_levels import definitions
 from specent.plotting.strips import predictions
 from specent.plotting.summaries import windows
+from specent.plotting.transition_matrix import transition_matrix
 from specent.plotting.tree import tree
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "save_figures",
     "scaling",
     "trajectory_posteriors",
+    "transition_matrix",
     "tree",
     "windows",
 ]

@@ -55,6 +55,8 @@ class Scale:
     title: str
     digits: int | None
     signed: bool = False
+    what: str = "half-entropy"
+    cell: tuple[str, str] = ("pair", "@label | @{other_label}")
 
     @classmethod
     def of_levels(cls, values: Array, axis: str) -> Scale:
@@ -217,7 +219,7 @@ def _categories(
     # HoloViews cannot lay out the texts of Arrow as a matrix
     table["words"] = pd.Series(words, dtype=object)
     heat = hv.HeatMap(table, [a, b], [hv.Dimension("half", label=scale.title), "lower", "upper", "words"])
-    tips = [("pair", "@label | @{other_label}"), ("difference" if scale.signed else "half-entropy", "@words")]
+    tips = [scale.cell, ("difference" if scale.signed else scale.what, "@words")]
     elements = [heat.opts(**options, tools=["hover"], hover_tooltips=tips)]
     if never.any():
         grey = [(names[j], names[i], 0.0) for i, j in np.argwhere(never)]
@@ -276,7 +278,7 @@ def _image(
         some = np.isnan(values) & (block_medians(np.where(never, 1.0, np.nan), block) == 1)
         grey = hv.Image(np.where(some, 0.0, np.nan).astype(np.float32), [x, y], "never", bounds=image.bounds)
         elements.append(grey.opts(cmap=[NEVER, NEVER], clim=(0.0, 1.0), clipping_colors=_NOTHING))
-    tips = [("pair", "$x{custom} | $y{custom}"), ("difference" if scale.signed else "half-entropy", "@image")]
+    tips = [("pair", "$x{custom} | $y{custom}"), ("difference" if scale.signed else scale.what, "@image")]
     elements.append(
         image.opts(**options, tools=["hover"], hover_tooltips=tips, hover_formatters={"$x": names, "$y": names})
     )

@@ -76,6 +76,7 @@ def figures(
         "guidance_effect": (guided_differences.isel(estimator=[0], time=slice(None, None, 8)), plot.guidance_effect),
         "quality": (sp.open(OLD / "quality.nc").load(), plot.quality),
         "returns": (turned, plot.returns),
+        "transition_matrix": (turned, plot.transition_matrix),
         "definitions": (sp.analysis.definitions(prof.isel(guidance=0, partition=0, estimator=0)), plot.definitions),
         "tree of nodes": (sp.tree(runs.isel(guidance=[0]), replicates=50), plot.tree),
         "budget": (sp.chain(runs, [GROUPS, "full"], estimator="path"), plot.budget),
@@ -92,8 +93,9 @@ def figures(
 
 NAMES = (
     "entropy", "disagreement", "class_production", "windows", "pair_matrix", "tree", "rescaled", "scaling of a summary",
-    "scaling of a fit", "guidance_effect", "quality", "returns", "budget", "tree of nodes", "definitions", "posteriors",
-    "trajectory_posteriors", "posterior_histogram", "reliability", "predictions", "predictions_at", "samples", "paths",
+    "scaling of a fit", "guidance_effect", "quality", "returns", "budget", "tree of nodes", "definitions",
+    "transition_matrix", "posteriors", "trajectory_posteriors", "posterior_histogram", "reliability", "predictions",
+    "predictions_at", "samples", "paths",
 )  # fmt: skip
 
 
