@@ -14,7 +14,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import schema
+from specent import arguments, schema
+from specent.analysis.bootstrap import Resampling, check_resampling, draw_weights
+from specent.analysis.several_partitions import with_bounds
 from specent.errors import SpecentError
 
 Array = NDArray[np.float64]
@@ -22,7 +24,7 @@ Array = NDArray[np.float64]
 _LEAST = 3
 
 
-def path_error(runs: xr.Dataset) -> xr.Dataset:
+def path_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 200, seed: int = 0) -> xr.Dataset:
     """Denoising error of the conditions that drive, at the times of the kept predictions, for `specent.grids`.
 
     Parameters
@@ -30,13 +32,19 @@ def path_error(runs: xr.Dataset) -> xr.Dataset:
     runs : Dataset
         Kind ``trajectories`` with predictions at three times at least, see `specent.Record`. Of several guidance
         settings the unguided one is taken.
+    confidence : float
+        Nominal coverage of the interval.
+    replicates, seed : int
+        Of the bootstrap over trajectories; at least 50 replicates.
 
     Returns
     -------
     Dataset
         Not a kind of the data contract. ``denoising_error`` (time), the sum over the features in squared units of the
         data, the mean over the classes by their prior. To the ends of the grid of `runs` it is continued: as it is to
-        the highest noise level, and to the lowest by the power law of the last two, between 0 and 2.
+        the highest noise level, and to the lowest by the power law of the last two, between 0 and 2. With
+        ``denoising_error_lower`` and ``denoising_error_upper``, for what trajectories differ by at the steps that were
+        taken; NaN for a single trajectory of each class.
 
     Raises
     ------
@@ -53,6 +61,8 @@ def path_error(runs: xr.Dataset) -> xr.Dataset:
     >>> path_error(runs).sizes["time"]
     5
     """
+    confidence = arguments.number(confidence, "confidence", above=0, below=1)
+    resampling = check_resampling(replicates, seed)
     runs = schema.need(runs, "trajectories", "runs", ["final"])
     count = int(np.sum(runs["prediction_time"].values > runs["time"].values[0])) if "prediction" in runs else 0
     if count < _LEAST:
@@ -69,19 +79,32 @@ def path_error(runs: xr.Dataset) -> xr.Dataset:
     one = runs.isel(guidance=int(plain[0]))
     features = [name for name in one["final"].dims if name not in ("class_label", "sample")]
     square = (one["final"].astype(float) - one["prediction"].astype(float)) ** 2
-    prior = one["label_prior"] if "label_prior" in one.coords else xr.ones_like(one["class_label"], dtype=float)
-    mean = square.sum(features).mean("sample").weighted(prior).mean("class_label").compute()
+    means = _means(one, square.sum(features).transpose("class_label", "sample", "prediction_time"), resampling)
     times = runs["time"].values
     at = runs["time"].get_index("time").get_indexer(runs["prediction_time"].values)
     levels = np.exp(-0.5 * runs["log_snr"].values)
     # the last state is its own prediction
-    index, error = _to_the_ends(levels, at[at > 0], mean.values[at > 0])
-    attributes = {"units": "1", "long_name": "mean squared error of predictions of the final samples"}
+    continued = [_to_the_ends(levels, at[at > 0], mean[at > 0]) for mean in means]
+    index = continued[0][0]
+    values = xr.DataArray(np.stack([error for _, error in continued]), dims=("replicate", "time"))
+    words = "mean squared error of predictions of the final samples"
     coordinates = {name: ("time", runs[name].values[index]) for name in ("sigma", "alpha", "log_snr")}
     return xr.Dataset(
-        {"denoising_error": ("time", error, attributes)}, {"time": times[index], **coordinates},
-        {"title": "Denoising error along paths", "denoiser": "along paths"},
+        dict(with_bounds(values, "denoising_error", words, "1", confidence)), {"time": times[index], **coordinates},
+        {"title": "Denoising error along paths", "denoiser": "along paths", "confidence": confidence},
     )  # fmt: skip
+
+
+def _means(one: xr.Dataset, square: xr.DataArray, resampling: Resampling) -> Array:
+    """Mean over classes and trajectories, and its replicates, shape (1 + replicates, times)."""
+    prior = one["label_prior"].values if "label_prior" in one.coords else np.ones(one.sizes["class_label"])
+    share, values = prior / prior.sum(), square.values
+    if one.sizes["sample"] < 2:
+        return np.asarray(np.einsum("c,cst->t", share, values)[None])
+    numbers = one["sample"].values if "sample" in one.coords else np.arange(one.sizes["sample"])
+    names = [str(name) for name in one["class_label"].values]
+    drawn = draw_weights(names, numbers, slice(0, len(numbers)), resampling.replicates, resampling.seed)
+    return np.asarray(np.einsum("rcs,c,cst->rt", drawn, share, values, optimize=True))
 
 
 def _to_the_ends(levels: Array, index: NDArray[np.intp], error: Array) -> tuple[NDArray[np.intp], Array]:
