@@ -103,7 +103,7 @@ def returns(
     >>> mix = sp.exact.GaussianMixture([[-8.0], [8.0]], labels=["left", "right"])
     >>> turned = sp.exact.u_turns(mix, sp.schedules.VE(), [4.0, 8.0])
     >>> returns(turned, data=True).round(4).values.tolist()
-    [['exact', 4.0, 0.9545, 0.9545, 0.9545], ['exact', 8.0, 0.7727, 0.7727, 0.7727]]
+    [['exact', 4.0, 0.9606, 0.9606, 0.9606], ['exact', 8.0, 0.7727, 0.7727, 0.7727]]
     """
     style.heading(title)
     arguments.flag(data, "data")

@@ -76,7 +76,7 @@ def definitions(
     >>> made = sp.analysis.definitions(sp.exact.profiles(mix, sp.schedules.VE(), time, "full"))
     >>> rows = definitions(made, definition=["half entropy", "spectral"], data=True)
     >>> rows[["definition", "sigma"]].round(2).values.tolist()
-    [['spectral', 8.06], ['half entropy', 7.76]]
+    [['spectral', 8.06], ['half entropy', 7.77]]
     """
     style.heading(title)
     arguments.flag(data, "data")
