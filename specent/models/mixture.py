@@ -62,8 +62,11 @@ class MixtureModel(ExactModel):
     def log_density(self, x: Tensor, sigma: float) -> Tensor:
         """Log-density of the states given each label, shape (batch, labels), up to a shared constant."""
         weighted = self.component_log_density(x.to(self.means.dtype), sigma)
-        masked = torch.where(self.member[:-1], weighted[:, None, :], -torch.inf)
         prior = torch.as_tensor(self.label_prior, dtype=weighted.dtype, device=self.device)
+        if not self.several[:-1].any():
+            # of many labels a mask of labels by components would be most of the memory
+            return weighted[:, self.first[:-1]] - torch.log(prior)
+        masked = torch.where(self.member[:-1], weighted[:, None, :], -torch.inf)
         return torch.logsumexp(masked, dim=-1) - torch.log(prior)
 
     def moments(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
