@@ -61,7 +61,7 @@ class Settings(SampledSettings):
 
     output: Path = Path("definitions.nc")
     tiny: bool = False
-    classes: tuple[int, ...] = (2, 10, 100)
+    classes: tuple[int, ...] = (2, 10, 100, 1000)
     dimensions: tuple[int, ...] = (16, 128, 1024)
     trajectories: int = 2000
     steps: int = 64

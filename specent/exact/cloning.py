@@ -70,6 +70,9 @@ def spectrum(kernel: ArrayLike, prior: ArrayLike) -> Array:
 def symmetric_form(kernel: ArrayLike, prior: ArrayLike) -> Array:
     r"""The symmetric part of :math:`\pi^{1/2} M \pi^{-1/2}`, which has the eigenvalues of a reversible kernel.
 
+    Rows of a kernel sum to 1 and leave the prior as it is, so that :math:`\pi^{1/2}` is an eigenvector with the
+    eigenvalue 1. The symmetric part of a measured one has it in the mean only; it is given it back.
+
     Parameters
     ----------
     kernel : array_like, shape (..., sides, sides)
@@ -88,7 +91,13 @@ def symmetric_form(kernel: ArrayLike, prior: ArrayLike) -> Array:
     """
     root = np.sqrt(np.asarray(prior, dtype=np.float64))
     turned = root[:, None] * np.asarray(kernel, dtype=np.float64) / root
-    return np.asarray(0.5 * (turned + np.swapaxes(turned, -1, -2)))
+    symmetric = 0.5 * (turned + np.swapaxes(turned, -1, -2))
+    # P S P + r r', with P the projection away from r, the root of the prior
+    unit = root / np.linalg.norm(root)
+    moved = symmetric @ unit
+    along = (moved @ unit)[..., None, None]
+    sides = moved[..., :, None] * unit + unit[:, None] * moved[..., None, :]
+    return np.asarray(symmetric - sides + (along + 1) * np.outer(unit, unit))
 
 
 def entropy_bracket(phi: ArrayLike, sides: int) -> tuple[Array, Array]:

@@ -116,3 +116,20 @@ def test_a_dataset_of_sides_that_are_not_the_partitions_is_refused(tmp_path) -> 
     heavy = turned.assign_coords(side_prior=turned.side_prior.copy(data=[0.9, 0.9]))
     with pytest.raises(SpecentError, match="side_prior"):
         sp.write(heavy, tmp_path / "other.nc")
+
+
+def test_a_measured_kernel_keeps_the_eigenvalue_one_and_its_symmetric_part_elsewhere() -> None:
+    rng = np.random.default_rng(4)
+    prior = rng.dirichlet(np.full(6, 5.0))
+    # few counts: the symmetric part alone has a largest eigenvalue above 1
+    kernel = np.stack([rng.multinomial(8, row) / 8 for row in 0.5 * np.eye(6) + 0.5 * prior])
+    plain = np.sqrt(prior)[:, None] * kernel / np.sqrt(prior)
+    assert np.linalg.eigvalsh(0.5 * (plain + plain.T))[-1] > 1.005
+    form = sp.exact.cloning.symmetric_form(kernel, prior)
+    assert np.allclose(form @ np.sqrt(prior), np.sqrt(prior), atol=1e-12)
+    values = sp.exact.spectrum(kernel, prior)
+    assert values[0] == pytest.approx(1.0, abs=1e-12)
+    # the trace, phi for equal sides, changes by what the first eigenvalue was off in the mean
+    away = np.eye(6) - np.outer(np.sqrt(prior), np.sqrt(prior))
+    others = np.linalg.eigvalsh(away @ (0.5 * (plain + plain.T)) @ away)
+    assert np.allclose(np.sort(values[1:]), np.sort(np.delete(others, np.argmin(abs(others)))), atol=1e-12)
