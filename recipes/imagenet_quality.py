@@ -207,7 +207,9 @@ def pilot(settings: Settings, model: EDM2Model, labels: Sequence[str]) -> tuple[
         )  # fmt: skip
         errors.append(sp.analysis.path_error(runs.sel(class_label=[label])))
         profiles.append(sp.entropy(runs, estimator="path", replicates=50, keep_replicates=False, progress=False))
-    error = errors[0].assign(denoising_error=sum(one["denoising_error"] for one in errors) / len(errors))
+    # the bounds of one class are not those of the mean
+    error = errors[0].drop_vars([f"denoising_error_{end}" for end in ("lower", "upper")])
+    error = error.assign(denoising_error=sum(one["denoising_error"] for one in errors) / len(errors))
     curves = {
         name: sum(one[name].squeeze("partition", drop=True) for one in profiles) / len(profiles)
         for name in ("entropy", "entropy_rate", "mutual_information")

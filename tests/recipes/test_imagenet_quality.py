@@ -83,6 +83,19 @@ def test_a_row_is_the_distance_of_its_samples_and_is_kept(
     assert "not to be compared" not in capsys.readouterr().out
 
 
+def test_the_error_of_the_pilot_is_the_mean_over_its_classes_without_the_bounds_of_one(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    model = sp.models.edm2(files["network"], null=files["null_network"])
+    given = settings(files, tmp_path / "q.json", steps=8, pilot_samples=3)
+    alone = [module.pilot(given, model, [label])[0] for label in ("0", "2")]
+    both = module.pilot(given, model, ["0", "2"])[0]
+    assert list(both.data_vars) == ["denoising_error"]
+    expected = np.mean([one["denoising_error"].values for one in alone], axis=0)
+    assert not np.allclose(*(one["denoising_error"].values for one in alone))
+    assert np.allclose(both["denoising_error"].values, expected, rtol=1e-12, atol=0)
+
+
 def test_published_numbers_stand_beside_the_same_thing_only() -> None:
     row = module.Row("rescaled", 32)
     assert module.published(row, "inception:net.pt") == 4.98
