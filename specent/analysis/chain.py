@@ -187,7 +187,7 @@ def chain(
         raise PartitionError(f"partitions={brief(partitions)}: the chain rule needs two at least, from coarse to fine")
     nodes = splits(levels, found.label_prior)
     profiles = found.profiles([*levels, *(node.partition for node in nodes)], levels, **options)
-    share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
+    share = profiles.attrs.get("confidence", 0.95) if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
     variables: dict[str, xr.DataArray] = {}
     for quantity in QUANTITIES:

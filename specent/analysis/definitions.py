@@ -123,6 +123,8 @@ def _half_phi(turns: xr.Dataset, profiles: xr.Dataset) -> Array:
         raise SpecentError(
             f"turns has phi over {dict(turns['phi'].sizes)}; select one mover, and turn at 4 noise levels at least"
         )
+    if "side_prior" not in turns.coords:
+        raise SpecentError("turns: the coordinate 'side_prior' is missing; restore it, assign_coords(side_prior=...)")
     prior = turns["side_prior"].values
     entropies = (profiles["entropy"] + profiles["mutual_information"]).squeeze().values
     own = -float(np.sum(prior * np.log2(prior)))
@@ -134,6 +136,8 @@ def _half_phi(turns: xr.Dataset, profiles: xr.Dataset) -> Array:
     noisy_first = slice(None, None, -1)
     grid = turns["log_snr"].values[noisy_first]
     curves = np.stack([turns[f"phi{end}" if f"phi{end}" in turns else "phi"].squeeze().values for end in _BOUNDS])
+    if not np.isfinite(curves).all():
+        raise SpecentError("turns has a phi, or a bound of it, that is not finite; leave out its noise level")
     # crossings are those of falling curves
     return np.exp(-0.5 * crossings(grid, -curves[:, noisy_first], np.array([-half]))[:, 0])
 

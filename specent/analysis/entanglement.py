@@ -83,7 +83,7 @@ def entanglement(
     # rates are not asked for, and the production of the joint partition is seldom recorded
     wanted = {"estimator": "path", "rate": "differences"} | options if found.sampled else options
     profiles = found.profiles([*pair, both], [*pair, both], **wanted)
-    share = float(profiles.attrs.get("confidence", 0.95)) if confidence is None else confidence
+    share = profiles.attrs.get("confidence", 0.95) if confidence is None else confidence
     share = arguments.number(share, "confidence", above=0, below=1)
     entropies = with_replicates(profiles, "entropy")
     values = entropies.isel(partition=0) + entropies.isel(partition=1) - entropies.isel(partition=2)

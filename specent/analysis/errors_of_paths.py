@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from specent import arguments, schema
 from specent.analysis.bootstrap import Resampling, check_resampling, draw_weights
+from specent.analysis.inputs import refuse_not_finite
 from specent.analysis.several_partitions import with_bounds
 from specent.errors import SpecentError
 
@@ -49,7 +50,7 @@ def path_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 
     Raises
     ------
     SpecentError
-        If `runs` has kept no predictions, or no unguided setting.
+        If `runs` has kept no predictions, or no unguided setting, a coordinate is missing, or a number is not finite.
 
     Examples
     --------
@@ -64,7 +65,8 @@ def path_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 
     confidence = arguments.number(confidence, "confidence", above=0, below=1)
     resampling = check_resampling(replicates, seed)
     runs = schema.need(runs, "trajectories", "runs", ["final"])
-    count = int(np.sum(runs["prediction_time"].values > runs["time"].values[0])) if "prediction" in runs else 0
+    at = _kept(runs)
+    count = int(np.sum(at > 0))
     if count < _LEAST:
         raise SpecentError(
             f"runs has kept predictions at {count} times above its first, and {_LEAST} are needed; sample with "
@@ -78,10 +80,13 @@ def path_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 
         )
     one = runs.isel(guidance=int(plain[0]))
     features = [name for name in one["final"].dims if name not in ("class_label", "sample")]
+    if set(one["prediction"].dims) != {*one["final"].dims, "prediction_time"}:
+        raise SpecentError("runs: predictions and final samples have other dimensions; select the same of both")
+    for name in ("final", "prediction"):
+        refuse_not_finite(one, [name], xr.Dataset({name: ((), float(abs(one[name]).max(skipna=False)))}))
     square = (one["final"].astype(float) - one["prediction"].astype(float)) ** 2
     means = _means(one, square.sum(features).transpose("class_label", "sample", "prediction_time"), resampling)
     times = runs["time"].values
-    at = runs["time"].get_index("time").get_indexer(runs["prediction_time"].values)
     levels = np.exp(-0.5 * runs["log_snr"].values)
     # the last state is its own prediction
     continued = [_to_the_ends(levels, at[at > 0], mean[at > 0]) for mean in means]
@@ -93,6 +98,22 @@ def path_error(runs: xr.Dataset, *, confidence: float = 0.95, replicates: int = 
         dict(with_bounds(values, "denoising_error", words, "1", confidence)), {"time": times[index], **coordinates},
         {"title": "Denoising error along paths", "denoiser": "along paths", "confidence": confidence},
     )  # fmt: skip
+
+
+def _kept(runs: xr.Dataset) -> NDArray[np.intp]:
+    """Indices of the times of the kept predictions; none without any."""
+    for name in ("guidance_scale", "sigma", "alpha", "log_snr", "prediction_time"):
+        if name not in runs.coords and (name != "prediction_time" or "prediction" in runs):
+            raise SpecentError(f"runs: the coordinate {name!r} is missing; restore it, runs.assign_coords({name}=...)")
+    if "prediction" not in runs:
+        return np.zeros(0, dtype=np.intp)
+    at = np.searchsorted(runs["time"].values, runs["prediction_time"].values)
+    inside = at < runs.sizes["time"]
+    if not inside.all() or (runs["time"].values[at] != runs["prediction_time"].values).any():
+        raise SpecentError("runs: prediction_time holds times that are none of runs; select the same of both")
+    if (np.diff(at) <= 0).any():
+        raise SpecentError("runs: prediction_time does not ascend; sort it, runs.sortby('prediction_time')")
+    return at
 
 
 def _means(one: xr.Dataset, square: xr.DataArray, resampling: Resampling) -> Array:

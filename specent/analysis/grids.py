@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from specent import arguments, schedules
+from specent import arguments, schedules, schema
 from specent.arguments import brief
 from specent.axes import rate_factor
 from specent.errors import SpecentError
@@ -310,10 +310,18 @@ def _of_error(error: xr.Dataset, power: float) -> tuple[Array, Array]:
     values = error["denoising_error"].squeeze()
     if values.dims != ("time",) or values.size < 2:
         raise SpecentError(f"error has dimensions {values.dims}; select one curve of two times at least")
-    levels, array = np.exp(-0.5 * error["log_snr"].values), np.asarray(values.values, dtype=np.float64)
+    array = arguments.array(values.values, "error.denoising_error")
+    levels = _levels(arguments.array(error["log_snr"].values, "error.log_snr"), "error")
     if not (np.isfinite(array).all() and (array >= 0).all()):
         raise SpecentError("error holds a denoising_error that is negative or not finite; measure it again")
     return levels, array * levels**-power
+
+
+def _levels(log_snr: Array, argument: str) -> Array:
+    """Ascending noise levels."""
+    if log_snr.ndim != 1 or not np.isfinite(log_snr).all() or not (np.diff(log_snr) < 0).all():
+        raise SpecentError(f"{argument}: its log_snr does not fall from time to time; sort it, .sortby('time')")
+    return np.asarray(np.exp(-0.5 * log_snr))
 
 
 def _rate(profiles: xr.Dataset) -> tuple[Array, Array]:
@@ -325,10 +333,14 @@ def _rate(profiles: xr.Dataset) -> tuple[Array, Array]:
         raise SpecentError(
             f"profiles holds curves over {values.dims}; select one partition, estimator and guidance setting"
         )
+    profiles = schema.need(profiles, "profiles", "profiles", ["entropy_rate"])
+    values = profiles["entropy_rate"].squeeze([dim for dim in profiles["entropy_rate"].dims if dim != "time"])
+    if not np.isfinite(values.values).all():
+        raise SpecentError("profiles holds an entropy_rate that is not finite; measure it again")
     log_snr = profiles["log_snr"].values
     schedule = schedules.from_json(str(profiles.attrs["schedule"])) if "schedule" in profiles.attrs else schedules.VE()
     factor = rate_factor(str(profiles.attrs["rate_axis"]), log_snr, schedule)
-    return np.exp(-0.5 * log_snr), np.maximum(values.values / factor, 0.0)
+    return _levels(log_snr, "profiles"), np.maximum(values.values / factor, 0.0)
 
 
 def _total(levels: Array, density: Array) -> float:

@@ -30,6 +30,7 @@ from specent.arguments import brief
 from specent.errors import SpecentError
 from specent.partitions import NULL, Partition
 from specent.schedules import Schedule
+from specent.schema.coordinates import guidance_settings
 
 Array = NDArray[np.float64]
 Profiles = Callable[[Sequence[Partition]], xr.Dataset]
@@ -238,8 +239,8 @@ def _source(
         name = next(iter(options), "schedule" if schedule is not None else "time")
         raise SpecentError(f"{name}= is for exact sources; trajectories have their own noise")
     runs = checked_runs(source)
-    plain = np.flatnonzero(runs["guidance_scale"].values == 1.0)
-    if not len(plain):
+    plain = [g for g, one in enumerate(guidance_settings(runs)) if not one.guided]
+    if not plain:
         raise SpecentError(
             f"source: none of the settings {runs['guidance'].values.tolist()} is unguided, and guided samples decide "
             "elsewhere; give unguided runs"

@@ -57,7 +57,7 @@ class EntropySource:
             return cls(runs, tuple(name for name in prior if name != NULL), prior)
         if options:
             raise SpecentError(f"{next(iter(options))}= is for trajectories; these profiles have their entropies")
-        profiles = schema.need(source, "profiles", "source", QUANTITIES)
+        profiles = schema.need(source, "profiles", "source", (*QUANTITIES, "mutual_information"))
         known = [label for one in stored_partitions(profiles) for label in one.labels if label != NULL]
         return cls(profiles, tuple(dict.fromkeys(known)), label_prior)
 
@@ -82,14 +82,23 @@ class EntropySource:
             Those of them that cover all labels: their entropy in pure noise says with which prior profiles were made.
         **options
             Of `specent.entropy`.
+
+        Raises
+        ------
+        SpecentError
+            If a partition is missing, or a number is not finite.
         """
         profiles = self.dataset
         if self.sampled:
             profiles = entropy(profiles, [*dict.fromkeys(partitions)], **options)
+        for name in ("mutual_information", *(name for name in profiles if str(name).startswith(QUANTITIES))):
+            if not np.isfinite(profiles[name].values).all():
+                raise SpecentError(f"source holds a number in {name!r} that is not finite; measure it again")
         self._refuse_other_prior(profiles, whole)
         at = _positions(profiles, partitions)
         kept = [name for name in profiles.data_vars if str(name).startswith(QUANTITIES)]
-        picked = profiles[kept].isel(partition=at)
+        # profiles are small, and sums over replicates are taken of whole arrays
+        picked = profiles[kept].isel(partition=at).compute()
         return picked.drop_vars([name for name, coord in picked.coords.items() if "partition" in coord.dims])
 
     def _refuse_other_prior(self, profiles: xr.Dataset, whole: Sequence[Partition]) -> None:

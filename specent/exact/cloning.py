@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, stdtrit
 
 from specent import arguments
+from specent.arguments import brief
 from specent.errors import PartitionError, SpecentError
 from specent.evidence import BITS_PER_NAT
 from specent.exact import expectation
@@ -40,6 +41,8 @@ Array = NDArray[np.float64]
 _SAMPLES = 4096
 _TOLERANCE = 1e-10
 _FINEST = 6
+# of sums of probabilities; and what is extrapolated over the steps may lie beyond 0 and 1 by sampling error
+_ROUNDING, _LARGEST = 1e-6, 1e6
 
 
 def spectrum(kernel: ArrayLike, prior: ArrayLike) -> Array:
@@ -59,12 +62,47 @@ def spectrum(kernel: ArrayLike, prior: ArrayLike) -> Array:
     -------
     ndarray, shape (..., sides)
 
+    Raises
+    ------
+    SpecentError
+        If the rows of the kernel or the prior do not sum to 1, the prior is not positive, or shapes do not fit.
+
     Examples
     --------
     >>> spectrum([[0.8, 0.2], [0.2, 0.8]], [0.5, 0.5]).round(12).tolist()
     [1.0, 0.6]
     """
+    return eigenvalues(*_checked_kernel(kernel, prior))
+
+
+def eigenvalues(kernel: Array, prior: Array) -> Array:
+    """What `spectrum` returns, of a kernel and a prior that are known to be such.
+
+    Examples
+    --------
+    >>> eigenvalues(np.eye(2), np.array([0.25, 0.75])).tolist()
+    [1.0, 1.0]
+    """
     return np.asarray(np.linalg.eigvalsh(symmetric_form(kernel, prior))[..., ::-1], dtype=np.float64)
+
+
+def _checked_kernel(kernel: ArrayLike, prior: ArrayLike) -> tuple[Array, Array]:
+    shares, rows = arguments.array(prior, "prior"), arguments.array(kernel, "kernel")
+    if shares.ndim != 1 or shares.size < 2 or not ((shares > 0) & (shares <= 1)).all():
+        raise SpecentError(f"prior={brief(prior)} must hold a positive probability for each of two sides or more")
+    if abs(float(shares.sum()) - 1) > _ROUNDING:
+        raise SpecentError(f"prior={brief(prior)} sums to {float(shares.sum()):.6g}, not 1; divide it by its sum")
+    if rows.ndim < 2 or rows.shape[-2:] != (shares.size, shares.size):
+        raise SpecentError(
+            f"kernel has the shape {rows.shape}, and the prior {shares.size} sides; give {shares.size} rows of as many "
+            "probabilities"
+        )
+    if not (abs(rows) <= _LARGEST).all():
+        raise SpecentError("kernel holds numbers that are not finite, or no probabilities; measure it again")
+    furthest = rows.sum(axis=-1).ravel()[np.argmax(abs(rows.sum(axis=-1) - 1))] if rows.size else 1.0
+    if abs(furthest - 1) > _ROUNDING:
+        raise SpecentError(f"kernel has a row that sums to {furthest:.6g}, not 1; the last axis is the end of a turn")
+    return rows, shares
 
 
 def symmetric_form(kernel: ArrayLike, prior: ArrayLike) -> Array:
@@ -116,13 +154,33 @@ def entropy_bracket(phi: ArrayLike, sides: int) -> tuple[Array, Array]:
     least, most : ndarray
         Same shape.
 
+    Raises
+    ------
+    SpecentError
+        If there are fewer than two sides, or `phi` is no probability: not finite, or further beyond 0 and 1 than what
+        is extrapolated over the steps may be by chance.
+
     Examples
     --------
     >>> [bits.round(3).item() for bits in entropy_bracket(0.75, 2)]
     [0.415, 0.811]
     """
     count = arguments.whole(sides, "sides", least=2)
-    chance = np.clip(arguments.array(phi, "phi"), 1 / count, 1.0)
+    shares = arguments.array(phi, "phi")
+    if not ((shares >= -1) & (shares <= 2)).all():
+        raise SpecentError(f"phi={brief(phi)} must hold probabilities, from 0 to 1")
+    return bracket(shares, count)
+
+
+def bracket(phi: Array, count: int) -> tuple[Array, Array]:
+    """What `entropy_bracket` returns, of numbers that were measured.
+
+    Examples
+    --------
+    >>> [bits.round(3).item() for bits in bracket(np.array(0.75), 2)]
+    [0.415, 0.811]
+    """
+    chance = np.clip(phi, 1 / count, 1.0)
     nats = entr(chance) + entr(1 - chance) + (1 - chance) * np.log(count - 1)
     # -log2(1) would be -0.0
     return np.abs(np.log2(chance)), BITS_PER_NAT * nats
@@ -248,7 +306,7 @@ def _exact_dataset(kernels: Array, prior: Array, confidence: float) -> xr.Datase
     mean = kernels.mean(axis=0)
 
     def numbers(kernel: Array) -> tuple[Array, Array]:
-        return np.einsum("...zz,z->...", kernel, prior), spectrum(kernel, prior)
+        return np.einsum("...zz,z->...", kernel, prior), eigenvalues(kernel, prior)
 
     dims = ("mover", "time", "side", "end_side")
     spread = kernels.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
@@ -264,8 +322,8 @@ def _exact_dataset(kernels: Array, prior: Array, confidence: float) -> xr.Datase
             variables[name + suffix] = (("mover", "time", *more), bound[None])
     phi = variables["phi"][1]
     variables["phi_standard_error"] = (("mover", "time"), errors[0][None])
-    variables["entropy_least"] = (("mover", "time"), entropy_bracket(phi, len(prior))[0])
-    variables["entropy_most"] = (("mover", "time"), entropy_bracket(phi, len(prior))[1])
+    variables["entropy_least"] = (("mover", "time"), bracket(phi, len(prior))[0])
+    variables["entropy_most"] = (("mover", "time"), bracket(phi, len(prior))[1])
     return xr.Dataset(variables)
 
 

@@ -18,6 +18,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from specent import arguments
+from specent.arguments import brief
+from specent.errors import SpecentError
 from specent.evidence import BITS_PER_NAT
 from specent.exact.mixture import GaussianMixture
 from specent.exact.profile import profiles
@@ -26,6 +28,7 @@ from specent.schema import coordinates
 
 Array = NDArray[np.float64]
 
+_OPTIONS = ("samples", "seed", "confidence")
 _BOUNDS = ("", "_lower", "_upper")
 _WORDS = {"": "", "_lower": "lower bound of the ", "_upper": "upper bound of the "}
 
@@ -71,6 +74,9 @@ def denoising_error(
     """
     arguments.instance(mix, GaussianMixture, "mix", "give a specent.exact.GaussianMixture")
     conditional = arguments.flag(conditional, "conditional")
+    unknown = next((name for name in options if name not in _OPTIONS), None)
+    if unknown is not None:
+        raise SpecentError(f"{unknown}={brief(options[unknown])} is not an option; there are {', '.join(_OPTIONS)}")
     schedule = VE() if schedule is None else schedule
     grid = check_grid(schedule, time)
     whole = np.zeros((len(_BOUNDS), len(grid)))

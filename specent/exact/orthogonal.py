@@ -72,7 +72,8 @@ def orthogonal_phi(classes: int, ratio: ArrayLike) -> Array:
     """
     count, kappa = _checked(classes, ratio)
     values = np.array([1 - _lost(count, float(one)) for one in kappa.ravel()])
-    return values.reshape(kappa.shape)
+    # an integral to 1e-9 is of no use below 1 / K
+    return np.asarray(np.clip(values, 1 / float(count), 1.0).reshape(kappa.shape))
 
 
 def orthogonal_entropy(classes: int, ratio: ArrayLike) -> Array:

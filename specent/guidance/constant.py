@@ -132,6 +132,9 @@ def _unguided_curve(profile: Any) -> tuple[Any, Any, float]:
             f"profile is a {type(profile).__name__}, not profiles with entropy and mutual_information; give what "
             "specent.entropy or specent.exact.profiles returns"
         )
+    lost = [name for name in ("log_snr", "guidance_scale") if name not in profile.coords]
+    if lost:
+        raise SpecentError(f"profile: the coordinate {lost[0]!r} is missing; restore it, assign_coords({lost[0]}=...)")
     if "guidance" in profile.dims:
         plain = np.flatnonzero(profile["guidance_scale"].values == 1.0)
         if not len(plain):
@@ -143,8 +146,14 @@ def _unguided_curve(profile: Any) -> tuple[Any, Any, float]:
     entropy = profile["entropy"].squeeze()
     if entropy.dims != ("time",):
         raise SpecentError(f"profile holds curves over {entropy.dims}; select one partition and one estimator")
-    values = np.asarray(entropy.values, dtype=np.float64)
-    if not np.isfinite(values).all():
+    values, known, log_snr = (
+        arguments.array(profile[name].squeeze().values, f"profile.{name}")
+        for name in ("entropy", "mutual_information", "log_snr")
+    )
+    if not values.shape == known.shape == log_snr.shape or values.size < 2:
+        raise SpecentError("profile needs an entropy, a mutual information and a log_snr at each of two times or more")
+    if not np.isfinite([values, known]).all():
         raise SpecentError("profile holds an entropy that is not finite; measure it again")
-    start = float(values[-1] + profile["mutual_information"].squeeze().values[-1])
-    return profile["log_snr"].values, values, start
+    if not np.isfinite(log_snr).all() or not (np.diff(log_snr) < 0).all():
+        raise SpecentError("profile: its log_snr does not fall from time to time; sort it, profile.sortby('time')")
+    return log_snr, values, float(values[-1] + known[-1])

@@ -19,7 +19,7 @@ from scipy.special import ndtri
 
 from specent import schema
 from specent.analysis.bootstrap import Resampling, skewed_interval
-from specent.exact.cloning import entropy_bracket, spectrum
+from specent.exact.cloning import bracket, eigenvalues
 from specent.interventions.carrying_out import SEED_RULE, TurnSums, extrapolated, is_resampled
 from specent.interventions.plan import Turning
 from specent.interventions.without_replicates import eigenvalue_errors, kernel_variances
@@ -59,7 +59,7 @@ def interventions_dataset(
     rows: Numbers = {"kernel": ((*_TURN, "side", "end_side"), kernel[:, :, 0])}
     if is_resampled(turning):
         rows["kernel_standard_error"] = (*_TURN, "side", "end_side"), _standard_error(np.moveaxis(kernel, 2, -1))
-        rows |= _bounded("eigenvalue", (*_TURN, "rank"), np.moveaxis(spectrum(kernel, prior), 2, -1), confidence)
+        rows |= _bounded("eigenvalue", (*_TURN, "rank"), np.moveaxis(eigenvalues(kernel, prior), 2, -1), confidence)
     else:
         rows |= _closed_rows(turning, sums, kernel[:, :, 0], confidence)
     if turning.continuation == "basin":
@@ -109,8 +109,8 @@ def _phi_rows(turning: Turning, phi: Array, at_steps: Array, count: float, confi
     rows["phi_standard_error"] = _TURN, _standard_error(phi)
     sides = len(turning.weights)
     # the bracket of the interval, not of the estimate alone
-    rows["entropy_least"] = _TURN, entropy_bracket(rows["phi_upper"][1], sides)[0]
-    rows["entropy_most"] = _TURN, entropy_bracket(rows["phi_lower"][1], sides)[1]
+    rows["entropy_least"] = _TURN, bracket(rows["phi_upper"][1], sides)[0]
+    rows["entropy_most"] = _TURN, bracket(rows["phi_lower"][1], sides)[1]
     if len(turning.steps) > 1:
         moved = np.moveaxis(at_steps, 1, 2)
         rows |= _bounded("phi_at_steps", (*_TURN, "steps"), moved, confidence, count)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from specent.errors import ArchiveError
 from specent.guidance import Guidance, Setting, from_json
 from specent.partitions import Partition
 from specent.schedules import Schedule
@@ -97,6 +98,11 @@ def of_guidance(guidance: Sequence[Setting]) -> dict[str, Any]:
 def guidance_settings(dataset: xr.Dataset) -> list[Setting]:
     """The guidance settings of a dataset, from their definitions or, where there are none, from their numbers.
 
+    Raises
+    ------
+    ArchiveError
+        If a coordinate with one of these numbers is missing.
+
     Examples
     --------
     >>> guidance_settings(xr.Dataset(coords=of_guidance([Guidance(), Guidance(2.0)])))
@@ -104,5 +110,8 @@ def guidance_settings(dataset: xr.Dataset) -> list[Setting]:
     """
     if "guidance_definition" in dataset.coords:
         return [from_json(str(text)) for text in dataset["guidance_definition"].values]
+    for name in GUIDANCE_NUMBERS:
+        if name not in dataset.coords:
+            raise ArchiveError(f"the coordinate {name!r} is missing; restore it, dataset.assign_coords({name}=...)")
     rows = zip(*(dataset[name].values.tolist() for name in GUIDANCE_NUMBERS), strict=True)
     return [Guidance(scale, (low, high)) for scale, low, high in rows]

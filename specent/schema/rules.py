@@ -279,7 +279,7 @@ def _validate_schedule(dataset: xr.Dataset) -> None:
     if not {"time", "sigma", "alpha", "log_snr"} <= set(dataset.coords):
         return
     time, sigma, alpha, log_snr = (dataset.variables[name].values for name in ("time", "sigma", "alpha", "log_snr"))
-    if not _close(2.0 * np.log(alpha / sigma), log_snr):
+    if not ((alpha > 0) & (sigma > 0)).all() or not _close(2.0 * np.log(alpha / sigma), log_snr):
         raise ArchiveError("log_snr is not ln(alpha^2/sigma^2) of the coordinates alpha and sigma; restore all three")
     if not (np.diff(log_snr) < 0).all():
         raise ArchiveError("log_snr must descend with time, from data to noise; restore time, sigma, alpha and log_snr")

@@ -106,3 +106,28 @@ def test_missing_profiles_are_named():
     with pytest.raises(SpecentError, match="estimator= is for trajectories"):
         chain(profiles, LEVELS, estimator="path")
     assert isinstance(splits(LEVELS)[0], Split)
+
+
+def test_profiles_may_be_the_path_of_a_file(four_runs, tmp_path):
+    wanted = list(dict.fromkeys([*LEVELS, *(one.partition for one in splits(LEVELS))]))
+    profiles = sp.entropy(four_runs, wanted, "path", replicates=50, progress=False)
+    # chunked arrays are not summed over replicates by themselves
+    stored = chain(sp.write(profiles, tmp_path / "profiles.nc"), LEVELS)
+    assert np.array_equal(stored.contribution, chain(profiles, LEVELS).contribution)
+    assert np.isfinite(stored.contribution_lower).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda profiles: profiles.drop_vars("mutual_information"), "'mutual_information' is missing"),
+        (lambda profiles: profiles.assign(entropy=profiles.entropy / 0), "'entropy' that is not finite"),
+        (lambda profiles: profiles.assign_attrs(confidence="most"), "confidence='most'"),
+    ],
+)
+def test_profiles_that_were_altered_are_refused(change, message):
+    profiles = _exact(LINE, 3.0)
+    with np.errstate(divide="ignore"):
+        altered = change(profiles)
+    with pytest.raises(SpecentError, match=message):
+        chain(altered, LEVELS)

@@ -91,5 +91,10 @@ def test_what_does_not_belong_together_is_refused():
         sp.analysis.definitions(pair)
     with pytest.raises(SpecentError, match="give one partition"):
         sp.analysis.definitions(pair.isel(partition=[0]), sp.exact.u_turns(mix, VE, time, "0 | 1"))
+    turns, full = sp.exact.u_turns(mix, VE, time, "full"), pair.isel(partition=[0])
+    with pytest.raises(SpecentError, match="side_prior"):
+        sp.analysis.definitions(full, turns.drop_vars("side_prior"))
+    with pytest.raises(SpecentError, match="not finite"):
+        sp.analysis.definitions(full, turns.assign(phi=turns.phi.where(turns.time != time[3])))
     with pytest.raises(SpecentError, match="4 noise levels"):
         sp.analysis.definitions(pair.isel(partition=[0]), sp.exact.u_turns(mix, VE, time[:2], "full"))

@@ -145,6 +145,15 @@ def test_times_are_those_of_the_schedule(gaussian):
         (lambda error, prof: sp.grids.class_share(error, prof.drop_vars("entropy_rate"), 4), "no entropy_rate"),
         (lambda error, prof: sp.grids.class_share(error, xr_pair(prof), 4), "select one partition"),
         (lambda error, _: sp.grids.rescaled(0 * error, 4), "nowhere positive"),
+        (lambda error, _: sp.grids.rescaled(error.isel(time=slice(None, None, -1)), 4), "does not fall"),
+        (lambda error, _: sp.grids.rescaled(error.astype(str), 4), "real numbers"),
+        (lambda error, prof: sp.grids.class_share(error, prof.drop_vars("log_snr"), 4), "log_snr"),
+        (lambda error, prof: sp.grids.class_share(error, prof.drop_attrs(), 4), "profiles: "),
+        (lambda error, prof: sp.grids.class_share(error, prof.isel(time=[]), 4), "no entries"),
+        (
+            lambda error, prof: sp.grids.class_share(error, prof.assign(entropy_rate=np.nan * prof.entropy_rate), 4),
+            "entropy_rate that is not finite",
+        ),
     ],
 )
 def test_bad_grids_are_refused(two, make, message):

@@ -189,6 +189,7 @@ def _of(runs, candidates):
         (lambda runs: runs.isel(time=slice(0, 60)), "noisy end was cut off"),
         (lambda runs: runs.assign(log_likelihood=runs.log_likelihood * np.nan), "not finite"),
         (lambda runs: runs.sel(class_label=["left"]), "drove no trajectory"),
+        (lambda runs: runs.drop_vars("guidance_scale"), "'guidance_scale' is missing"),
     ],
 )
 def test_unusable_runs_are_refused(wrong, change, message):

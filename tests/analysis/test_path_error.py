@@ -1,10 +1,14 @@
 """The denoising error along kept paths: its size against the exact one, its interval against repeated runs."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import xarray as xr
 
 import specent as sp
 from specent.analysis import path_error
+from specent.errors import SpecentError
 
 MIX = sp.exact.GaussianMixture([[-4.0], [4.0]], weights=[0.3, 0.7])
 LEVELS = [0.3, 1.0, 3.0, 9.0]
@@ -47,3 +51,24 @@ def test_more_trajectories_make_it_narrower_and_one_has_no_interval() -> None:
     alone = path_error(runs.isel(sample=[0]))
     assert np.isnan(alone.denoising_error_lower).all()
     assert np.isfinite(alone.denoising_error).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda runs: runs.drop_vars("sigma"), "'sigma' is missing"),
+        (lambda runs: runs.drop_vars("guidance_scale"), "'guidance_scale' is missing"),
+        (lambda runs: runs.drop_vars("prediction_time"), "'prediction_time' is missing"),
+        (lambda runs: runs.isel(time=slice(30)), "none of runs"),
+        (lambda runs: runs.isel(prediction_time=slice(None, None, -1)), "does not ascend"),
+        (lambda runs: runs.assign(final=runs.final.where(runs["sample"] != 3)), "final is not finite at .*sample=3"),
+        (lambda runs: runs.assign(prediction=runs.prediction / 0), "prediction is not finite"),
+        (lambda runs: runs.assign(final=runs.final.isel(feature=0, drop=True)), "other dimensions"),
+    ],
+)
+def test_runs_that_were_altered_are_refused(change: Callable[[xr.Dataset], xr.Dataset], message: str) -> None:
+    runs = sampled(0, samples=4)
+    with np.errstate(divide="ignore"):
+        altered = change(runs)
+    with pytest.raises(SpecentError, match=message):
+        path_error(altered)

@@ -106,6 +106,35 @@ def test_bad_input_is_refused(change: dict, message: str) -> None:
         sp.exact.u_turns(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "prior", "message"),
+    [
+        ("ab", [0.5, 0.5], "kernel"),
+        (np.eye(2), None, "prior"),
+        (np.eye(2), [0.0, 1.0], "prior"),
+        (np.eye(2), [-0.5, 1.5], "prior"),
+        (np.eye(2), [0.5, np.nan], "prior"),
+        (np.eye(2), [1.0], "two sides"),
+        (np.eye(2), [0.5, 0.6], "sums to 1.1"),
+        (np.eye(3), [0.5, 0.5], "2 rows"),
+        (1.0, [0.5, 0.5], "shape"),
+        ([0.8, 0.2], [0.5, 0.5], "shape"),
+        ([[0.8, 0.3], [0.2, 0.8]], [0.5, 0.5], "row that sums to 1.1"),
+        ([[np.nan, 0.2], [0.2, 0.8]], [0.5, 0.5], "not finite"),
+        ([[np.inf, -np.inf], [0.2, 0.8]], [0.5, 0.5], "not finite"),
+    ],
+)
+def test_a_spectrum_is_that_of_a_transition_kernel(kernel, prior, message) -> None:
+    with pytest.raises(SpecentError, match=message):
+        sp.exact.spectrum(kernel, prior)
+
+
+@pytest.mark.parametrize("phi", [np.nan, np.inf, [0.5, np.nan], 75.0, -np.inf, "0.5", None])
+def test_a_bracket_is_that_of_a_probability(phi) -> None:
+    with pytest.raises(SpecentError, match="phi"):
+        sp.exact.entropy_bracket(phi, 2)
+
+
 def test_a_dataset_of_sides_that_are_not_the_partitions_is_refused(tmp_path) -> None:
     turned = sp.exact.u_turns(sp.exact.GaussianMixture([[-1.0], [1.0]], labels=["a", "b"]), VE, [1.0, 2.0])
     with sp.open(sp.write(turned, tmp_path / "turned.nc")) as stored:

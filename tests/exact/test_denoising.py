@@ -72,6 +72,7 @@ def test_it_depends_on_the_noise_alone():
         ({"time": [2.0, 1.0]}, "ascend"),
         ({"conditional": "yes"}, "conditional"),
         ({"schedule": "ve"}, "schedule"),
+        ({"rate_axis": "time"}, "rate_axis='time' is not an option"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -145,6 +145,12 @@ def test_below_does_not_depend_on_the_schedule() -> None:
         (lambda profile: profile.entropy, "not profiles"),
         (lambda profile: "curve.nc", "is a str"),
         (lambda profile: profile.assign(entropy=profile.entropy * np.nan), "not finite"),
+        (lambda profile: profile.drop_vars("log_snr"), "'log_snr' is missing"),
+        (lambda profile: profile.drop_vars("guidance_scale"), "'guidance_scale' is missing"),
+        (lambda profile: profile.assign(mutual_information=profile.mutual_information.astype(str)), "real numbers"),
+        (lambda profile: profile.isel(time=slice(None, None, -1)), "log_snr does not fall"),
+        (lambda profile: profile.assign(mutual_information=profile.mutual_information[..., 0]), "two times"),
+        (lambda profile: profile.isel(time=[]), "two times"),
     ],
 )
 def test_below_refuses_what_is_no_unguided_curve(change: Any, message: str) -> None:
