@@ -185,10 +185,11 @@ def lines(table: xr.Dataset, rules: dict[str, sp.Guidance], settings: Settings) 
             f"Frechet distance of {settings.samples} samples of {settings.data} by the {model}, mean and 95 % interval "
             f"over {settings.seeds} seeds"
         )
+        width = 2 + max(len(str(rule)) for rule in rules.values())
         for name, rule in rules.items():
             value = found[model][name]
             less = "" if name == UNGUIDED else over_seeds_text(value - found[model][UNGUIDED])
-            yield f"  {name:<34}{rule!s:<24}{over_seeds_text(value):>18}{less:>20}"
+            yield f"  {name:<34}{rule!s:<{width}}{over_seeds_text(value):>18}{less:>20}"
     yield from conclusions(found)
 
 

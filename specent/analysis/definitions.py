@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from specent import schedules, schema
 from specent.analysis.crossings import crossings
 from specent.analysis.speciation import speciation
+from specent.arguments import brief
 from specent.axes import AXES
 from specent.errors import SpecentError
 from specent.exact.landmarks import bifurcations, recorded_mixture, spectral_log_snr
@@ -71,9 +72,11 @@ def definitions(profiles: xr.Dataset, turns: xr.Dataset | None = None) -> xr.Dat
     [7.765, 8.615, 8.062]
     """
     profiles = schema.need(profiles, "profiles", "profiles", ["entropy", "entropy_rate", "mutual_information"])
-    several = {name: size for name, size in profiles["entropy"].sizes.items() if name != "time" and size > 1}
+    several = [str(name) for name, size in profiles["entropy"].sizes.items() if name != "time" and size > 1]
     if several:
-        raise SpecentError(f"profiles holds several curves over {several}; select one of each")
+        known = "; ".join(f"{name} {brief(profiles[name].values.tolist())}" for name in several)
+        first = ", ".join(f"{name}={profiles[name].values.tolist()[0]!r}" for name in several)
+        raise SpecentError(f"profiles holds several curves ({known}); select one of each, as profiles.sel({first})")
     levels = _of_profile(profiles)
     if turns is not None:
         levels["half phi"] = _half_phi(turns, profiles)

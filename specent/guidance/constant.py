@@ -79,6 +79,7 @@ class Guidance(Setting):
         Returns
         -------
         Guidance
+            From noise level 0 to that of the rule, in four digits.
 
         Raises
         ------
@@ -108,7 +109,8 @@ class Guidance(Setting):
             )
         ends = slice(above[0] - 1, above[0] + 1)
         at = float(np.interp(left * start, entropy[ends], log_snr[ends]))
-        return cls(scale, (0.0, math.exp(-0.5 * at)))
+        # a name of a setting has as many digits as tell something
+        return cls(scale, (0.0, float(f"{math.exp(-0.5 * at):.4g}")))
 
     @property
     def numbers(self) -> tuple[float, float, float]:

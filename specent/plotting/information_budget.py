@@ -219,7 +219,11 @@ def _gap_note(stacks: Sequence[_Stack], titles: Sequence[str]) -> str:
     line = f"black line: {stacks[worst].finest} itself"
     if largest[worst] < _SAME:
         return f"{line}, the same number"
-    texts = [f"{value:+.2g}".replace("-", "−") for value in (gap.y[at], gap.lower[at], gap.upper[at])]
+    value = f"{gap.y[at]:+.2g}"
+    # bounds have the decimals of the value
+    decimals = "2g" if "e" in value else f"{len(value.partition('.')[2])}f"
+    bounds = [f"{bound:+.{decimals}}" for bound in (gap.lower[at], gap.upper[at])]
+    texts = [text.replace("-", "−") for text in (value, *bounds)]
     interval = f" [{texts[1]}, {texts[2]}]" if gap.bounded else ""
     where = f" ({titles[worst]})" if titles[worst] else ""
     return f"{line}, at most {texts[0]}{interval} from the stack{where}"

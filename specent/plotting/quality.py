@@ -25,6 +25,8 @@ _PANELS = {
     "accuracy": "accuracy  (more is better)",
 }
 _WIDTH = 200
+# height of a row, and of one whose name has more letters than this, so that it has room for two lines in print
+_ROW, _HIGH_ROW, _LONG = 26, 36, 22
 _HOLLOW = "diamond: Fréchet distance of these samples, which the dot extrapolates to many"
 _NEGATIVE = "Below 0: the extrapolated distance has no bias, so that of a good model scatters to either side of 0"
 
@@ -72,15 +74,19 @@ def quality(
         need(table, "quality", "table", ["frechet_distance"])
     if arguments.flag(data, "data"):
         return _table(part.transpose(*dims), rows, measures)
-    differing = [dim for dim in dims if dim == "guidance" or part.sizes[dim] > 1]
+    # that nothing is guided is not said of every run
+    alone = part.sizes.get("run", 1) > 1 and "guidance" in part.dims and bool(_plain(part).all())
+    differing = [dim for dim in dims if part.sizes[dim] > 1 or (dim == "guidance" and not alone)]
     names = [label(row, differing) for row in rows]
     colours = _colours(rows, part)
+    # and a line at every one of them would compare nothing
+    plain = table.isel(guidance=_plain(table) & (not alone))
     panels = [
-        _panel(part.transpose(*dims), table, name, (names, colours), first=name == measures[0]) for name in measures
+        _panel(part.transpose(*dims), plain, name, (names, colours), first=name == measures[0]) for name in measures
     ]
     layout = hv.Layout(panels).cols(len(panels)).opts(shared_axes=False, toolbar=None)
     limit = [part[name].values for name in ("frechet_limit", "frechet_limit_lower") if name in part]
-    unguided = "dashed: unguided" if _plain(table).any() else ""
+    unguided = "dashed: unguided" if plain.sizes["guidance"] else ""
     lines = [
         title or "How good are the samples?",
         "; ".join(text for text in ("dot with interval: value", _HOLLOW if limit else "", unguided) if text),
@@ -111,8 +117,8 @@ def _table(part: xr.Dataset, rows: list[dict[str, str]], measures: list[str]) ->
     return pd.concat([pd.DataFrame(rows), pd.DataFrame({name: part[name].values.ravel() for name in names})], axis=1)
 
 
-def _panel(part: xr.Dataset, table: xr.Dataset, name: str, named: tuple[list[str], list[str]], *, first: bool) -> Any:
-    """One measure, a row for each setting, with their names and colours."""
+def _panel(part: xr.Dataset, plain: xr.Dataset, name: str, named: tuple[list[str], list[str]], *, first: bool) -> Any:
+    """One measure, a row for each setting, with their names and colours, and lines at what is plain."""
     names, colours = named
     x, row = hv.Dimension(name, label=_PANELS[name]), hv.Dimension("row", label=" ")
     y = -np.arange(len(names), dtype=float)
@@ -128,21 +134,24 @@ def _panel(part: xr.Dataset, table: xr.Dataset, name: str, named: tuple[list[str
     elements: list[Any] = [whiskers.opts(color="colour", line_width=2.5)]
     positions = [lower, upper]
     if name == "frechet_limit":
-        plain = part["frechet_distance"].values.ravel()
+        finite = part["frechet_distance"].values.ravel()
         elements.append(
-            hv.Scatter((plain, y, np.array(colours)), x, [row, hv.Dimension("colour")]).opts(
+            hv.Scatter((finite, y, np.array(colours)), x, [row, hv.Dimension("colour")]).opts(
                 color="white", line_color="colour", marker="diamond", size=9, alpha=0.9
             )
         )
-        positions.append(plain)
-    unguided = table[name].isel(guidance=_plain(table)).values.ravel()
+        positions.append(finite)
+    unguided = plain[name].values.ravel()
     for reference in unguided:
         elements.insert(0, hv.VLine(float(reference)).opts(color="gray", line_width=1, line_dash="dashed"))
     low, high = np.nanmin(np.concatenate([*positions, unguided])), np.nanmax(np.concatenate([*positions, unguided]))
     margin = 0.06 * max(high - low, 1e-3)
     return hv.Overlay([*elements, dots]).opts(
         **style.frame(
-            height=30 + 26 * len(y), frame_width=_WIDTH, toolbar=None, backend_opts={"plot.min_border_left": 30}
+            height=30 + (_ROW if max(map(len, names)) <= _LONG else _HIGH_ROW) * len(y),
+            frame_width=_WIDTH,
+            toolbar=None,
+            backend_opts={"plot.min_border_left": 30},
         ),
         xlim=(low - margin, high + margin),
         ylim=(float(y[-1]) - 0.6, 0.6),

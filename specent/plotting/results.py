@@ -17,6 +17,8 @@ from specent.plotting.tables import Number, with_interval
 from specent.plotting.turns import is_exact
 
 _FEW = 3
+# of more samples than this only the best and the worst are named
+_LISTED = 4
 _BOUNDS = ("", "_lower", "_upper")
 _BY = {
     "null": "by the null condition",
@@ -135,14 +137,18 @@ def _laws(fits: Sequence[xr.Dataset]) -> Iterator[str]:
 def _qualities(tables: Sequence[xr.Dataset]) -> Iterator[str]:
     for table in tables:
         name = "frechet_limit" if "frechet_limit" in table else "frechet_distance"
-        texts = []
-        for at in indices(table, [dim for dim in ("run", "guidance") if dim in table[name].dims])[:4]:
+        found = []
+        dims = [dim for dim in ("run", "guidance") if dim in table[name].dims]
+        for at in indices(table, dims):
             value, lower, upper = (float(table[f"{name}{bound}"].isel(at)) for bound in _BOUNDS)
             if np.isfinite(value):
                 who = ", ".join(names_at(table, at).values())
-                texts.append(f"{html.escape(who)} {with_interval((value, lower, upper))}")
-        if texts:
-            yield f"Fréchet distance of the samples: {', '.join(texts)}"
+                found.append((value, f"{html.escape(who)}: {with_interval((value, lower, upper))}"))
+        if len(found) > _LISTED:
+            (_, least), (_, most) = min(found), max(found)
+            yield f"Fréchet distance of the samples, the least and the largest of {len(found)}: {least}; {most}"
+        elif found:
+            yield f"Fréchet distance of the samples: {', '.join(text for _, text in found)}"
 
 
 def _prices(runs: Sequence[xr.Dataset]) -> Iterator[str]:

@@ -276,10 +276,14 @@ def _drawn(
         framed.append(Framed.of(panel, axes))
     if shared:
         same_limits(framed)
+    columns = len(room.left)
+    # names that stand once, on the left, may take more
+    once = all(panel.options.get("yaxis") == "bare" for panel in panels if panel.column > 0)
+    names = max(0.4 / columns, 0.3) if once else 0.4 / columns
     for one, frame in zip(framed, frames, strict=True):
-        column, columns = one.panel.column, len(room.left)
+        column = one.panel.column
         title_room = size[0] - _EDGE - frame[0] if column == columns - 1 else frame[2] + room.right[column]
-        one.finish((title_room, 0.4 * size[0] / columns))
+        one.finish((title_room, names * size[0]))
     foot = _legends(figure, framed, room, size[0])
     needed = _needed(framed, len(room.top), len(room.left))
     head = 0.0

@@ -39,11 +39,15 @@ def with_interval(number: Number) -> str:
     --------
     >>> with_interval((1.3724, 1.331, 1.409)), with_interval((23.456, 23.455, 23.457))
     ('1.37 [1.33, 1.41]', '23.5')
+    >>> with_interval((0.0396, -16.03, 16.11))
+    '0.0 [-16.0, 16.1]'
     """
     value, lower, upper = number
     if not math.isfinite(value):
         return "–"
-    digits = _decimals(value)
+    # of a number that is small beside its interval, the interval has three digits
+    reach = max(upper - value, value - lower) if math.isfinite(upper - lower) else 0.0
+    digits = _decimals(max(abs(value), reach))
     text, low, high = (f"{one:.{digits}f}" for one in (value, lower, upper))
     return f"{text} [{low}, {high}]" if upper > lower and not low == text == high else text
 

@@ -87,7 +87,7 @@ def test_what_does_not_belong_together_is_refused():
     mix = sp.exact.GaussianMixture([[-6.0], [6.0], [0.0]])
     time = sp.schedules.edm_grid(20)
     pair = sp.exact.profiles(mix, VE, time, ["full", "0 | 1"])
-    with pytest.raises(SpecentError, match="several curves over"):
+    with pytest.raises(SpecentError, match=r"several curves \(partition \['full', '0 \| 1'\]\); .*partition='full'"):
         sp.analysis.definitions(pair)
     with pytest.raises(SpecentError, match="give one partition"):
         sp.analysis.definitions(pair.isel(partition=[0]), sp.exact.u_turns(mix, VE, time, "0 | 1"))

@@ -136,6 +136,10 @@ def test_below_does_not_depend_on_the_schedule() -> None:
     assert np.isclose(Guidance.below(flow).interval[1], Guidance.below(profile).interval[1])
 
 
+def test_the_name_of_below_has_four_digits() -> None:
+    assert re.fullmatch(r"w=3 for 0<sigma<=\d\.\d{1,3}", str(Guidance.below(_two_components())))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -12,6 +12,9 @@ import xarray as xr
 
 import specent as sp
 from specent.errors import SpecentError
+from specent.plotting.results import result
+from specent.plotting.sheets import print_settings, sheet
+from specent.schema import KINDS
 
 MEASURES = ["frechet_limit", "precision", "recall", "accuracy"]
 
@@ -93,6 +96,42 @@ def test_the_table_holds_every_measure_and_a_negative_distance_says_why(table: x
     below = table.assign(frechet_limit_lower=table.frechet_limit_lower - 1e3)
     options = hv.Store.lookup_options("bokeh", sp.plot.quality(below, title="Short"), "plot").kwargs
     assert "has no bias" in options["title"]
+
+
+def test_runs_that_nothing_guides_have_neither_its_name_nor_lines(table: xr.Dataset) -> None:
+    plain = table.sel(guidance=["unguided"])
+    figure = sp.plot.quality(xr.concat([plain, plain], xr.Variable("run", ["one grid", "another"])))
+    dots = [part for panel in figure for part in panel if isinstance(part, hv.Scatter) and "who" in part]
+    assert {tuple(one.dimension_values("who")) for one in dots} == {("one grid", "another")}
+    assert not [part for panel in figure for part in panel if isinstance(part, hv.VLine)]
+    assert "dashed" not in hv.Store.lookup_options("bokeh", figure, "plot").kwargs["title"]
+    guided = xr.concat([table, table], xr.Variable("run", ["one grid", "another"]))
+    panel = next(iter(sp.plot.quality(guided)))
+    assert len([part for part in panel if isinstance(part, hv.VLine)]) == 2
+
+
+def test_in_print_every_row_of_many_has_its_name(table: xr.Dataset) -> None:
+    names = [f"network: class share, {steps} steps, seed {seed}" for steps in (8, 16, 32) for seed in range(7)]
+    plain = table.sel(guidance=["unguided"])
+    figure = sp.plot.quality(xr.concat([plain] * len(names), xr.Variable("run", names)))
+    for width in (85, 175):
+        with print_settings():
+            axes = sheet(figure, width / 25.4 * 72).axes
+        shown = [" ".join(one.get_text().split()) for one in axes[0].get_yticklabels() if one.get_visible()]
+        assert sorted(shown) == sorted(names)
+
+
+def test_the_sentence_of_many_samples_names_the_least_and_the_largest(table: xr.Dataset) -> None:
+    shift = [3.0, 0.0, 7.0, 5.0]
+    runs = [table.assign({name: table[name] + more for name in table if "frechet_limit" in name}) for more in shift]
+    many = xr.concat(runs, xr.Variable("run", list("abcd")))
+    values = many["frechet_limit"]
+    said = result({kind: [many] if kind == "quality" else [] for kind in KINDS})
+    assert f"the least and the largest of {values.size}: b, " in said
+    for number in (float(values.min()), float(values.max())):
+        assert f": {number:.2f} [" in said
+    one = result({kind: [table] if kind == "quality" else [] for kind in KINDS})
+    assert one.startswith("Fréchet distance of the samples: unguided: ")
 
 
 def test_other_kinds_are_refused(make_dataset: Callable[..., xr.Dataset]) -> None:
