@@ -7,7 +7,7 @@ tell when an attribute is decided, and how far two of them are entangled on the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
 from specent import arguments
@@ -54,7 +54,8 @@ def factorial(attributes: Mapping[str, Sequence[str]]) -> tuple[dict[str, dict[s
         raise PartitionError(f"attributes={brief(dict(attributes))}: a design combines at least two attributes")
     count = 1
     for name, values in attributes.items():
-        if isinstance(values, str) or len(values) < 2 or not all(isinstance(value, str) for value in values):
+        texts = isinstance(values, Collection) and all(isinstance(value, str) for value in values)
+        if isinstance(values, str) or not texts or len(values) < 2:
             raise PartitionError(f"attributes[{name!r}]={brief(values)} must be a list of at least two texts")
         count *= len(values)
     if count > MOST:
@@ -90,7 +91,7 @@ def joint(first: Partition, second: Partition) -> Partition:
     Raises
     ------
     PartitionError
-        If they cover different labels, or the null condition.
+        If they cover different labels, or the null condition, or two pairs of sides read alike.
 
     Examples
     --------
@@ -106,6 +107,9 @@ def joint(first: Partition, second: Partition) -> Partition:
     for outer, labels in first.sides:
         for inner, _ in second.sides:
             shared = [label for label in labels if home[label] == inner]
+            name = f"{outer}, {inner}"
+            if shared and name in sides:
+                raise PartitionError(f"first, second: two pairs of sides read {name!r}; give their sides other names")
             if shared:
-                sides[f"{outer}, {inner}"] = shared
+                sides[name] = shared
     return Partition.groups(sides, name=f"{first.name} and {second.name}")

@@ -45,6 +45,8 @@ def test_sides_without_a_common_label_are_left_out() -> None:
         ({"a": ["x", "x y"], "b": ["y z", "z"]}, "two combinations read 'x y z'"),
         ({str(i): [f"{i}a", f"{i}b"] for i in range(20)}, "combinations, more than"),
         (["red", "blue"], "mapping"),
+        ({"colour": 3, "shape": ["cube", "ball"]}, r"attributes\['colour'\]=3"),
+        ({"colour": ["red", "blue"], "shape": iter(["cube", "ball"])}, r"attributes\['shape'\]"),
     ],
 )
 def test_bad_designs(attributes: object, message: str) -> None:
@@ -57,3 +59,9 @@ def test_joint_of_other_labels_or_no_partitions() -> None:
         joint(Partition.full(["a", "b"]), Partition.full(["a", "c"]))
     with pytest.raises(SpecentError, match="second"):
         joint(Partition.full(["a", "b"]), "full")  # type: ignore[arg-type]
+
+
+def test_pairs_of_sides_that_read_alike_are_refused() -> None:
+    first = Partition.groups({"x": ["a"], "x, y": ["b"], "w": ["c"]})
+    with pytest.raises(SpecentError, match="two pairs of sides read 'x, y, z'"):
+        joint(first, Partition.groups({"y, z": ["a", "c"], "z": ["b"]}))

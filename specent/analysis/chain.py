@@ -25,6 +25,8 @@ from specent import arguments
 from specent.analysis.several_partitions import (
     QUANTITIES,
     EntropySource,
+    check_label_prior,
+    prior_of,
     with_bounds,
     with_replicates,
 )
@@ -83,10 +85,15 @@ def splits(partitions: Sequence[Partition], label_prior: Mapping[str, float] | N
     >>> [(one.partition.name, round(one.share, 3)) for one in splits([coarse, Partition.full(["cat", "dog", "car"])])]
     [('animal | vehicle', 1.0), ('animal: cat | dog', 0.667)]
     """
+    hint = "give a list of partitions, from coarse to fine"
+    partitions = arguments.listed(partitions, "partitions", hint, error=PartitionError)
     if not partitions:
         raise PartitionError("partitions is empty; give them from coarse to fine")
+    for i, one in enumerate(partitions):
+        arguments.instance(one, Partition, f"partitions[{i}]", "give a partition", error=PartitionError)
+    check_label_prior(label_prior)
     labels = sorted(partitions[0].labels)
-    prior = np.array([1.0 if label_prior is None else _prior(label_prior, label) for label in labels])
+    prior = np.array([1.0 if label_prior is None else prior_of(label_prior, label, positive=True) for label in labels])
     for partition in partitions:
         refuse_other_labels(partition, partitions[0])
     weights = [partition.weights(labels, prior) for partition in partitions]
@@ -100,12 +107,6 @@ def splits(partitions: Sequence[Partition], label_prior: Mapping[str, float] | N
             )
         result += _within(coarse, fine, fine_weights.sum(axis=1))
     return result
-
-
-def _prior(label_prior: Mapping[str, float], label: str) -> float:
-    if label not in label_prior:
-        raise PartitionError(f"label_prior has no number for {label!r}; give one for every label")
-    return arguments.number(label_prior[label], f"label_prior[{label!r}]", above=0)
 
 
 def _within(coarse: Partition, fine: Partition, share: np.ndarray) -> list[Split]:

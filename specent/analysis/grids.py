@@ -379,4 +379,5 @@ def _checked(steps: int, low: float, high: float) -> tuple[int, float, float]:
 
 def _times(levels: Array, schedule: Schedule | None) -> Array:
     schedule = schedules.VE() if schedule is None else schedule
+    arguments.instance(schedule, Schedule, "schedule", "use specent.schedules.VE() or another")  # type: ignore[type-abstract]
     return schedules.check_grid(schedule, schedule.time_at_level(levels))

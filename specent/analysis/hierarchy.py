@@ -196,6 +196,7 @@ def tree(
     """
     random_trees = arguments.whole(random_trees, "random_trees", least=0, most=1000)
     confidence = arguments.number(confidence, "confidence", above=0, below=1)
+    seed = arguments.whole(seed, "seed")
     known, profiles_of = _source(source, schedule, time, estimator, replicates, seed, options)
     names = known if labels is None else arguments.names(labels, "labels")
     unknown = next((name for name in names if name not in known), None)
@@ -232,6 +233,10 @@ def _source(
     """The classes, and what makes the profiles of partitions of them."""
     source = as_dataset(source, "trajectories", "source")
     if not isinstance(source, xr.Dataset):
+        if not hasattr(source, "labels"):
+            raise SpecentError(
+                f"source={brief(source)} is a {type(source).__name__}; give trajectories, a mixture or an exact model"
+            )
         if schedule is None or time is None:
             raise SpecentError("source is exact, and its curves are taken where you say: give schedule= and time=")
         return list(source.labels), lambda parts: exact.profiles(source, schedule, time, parts, seed=seed, **options)

@@ -143,6 +143,7 @@ def guidance_price_text(runs: xr.Dataset) -> str:
     >>> print(guidance_price_text(sp.archive.example()).splitlines()[0])
     Price of guidance, (w - 1)^2 times the path divergence in the interval: how far unguided paths are from guided ones
     """
+    arguments.instance(runs, xr.Dataset, "runs", "give trajectories")
     if runs.attrs.get("specent_kind") != "trajectories" or "guidance" not in runs.dims:
         return ""
     if not any(_priced(one) for one in guidance_settings(runs)):

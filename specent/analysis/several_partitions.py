@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 from scipy.special import entr
 
-from specent import schema
+from specent import arguments, schema
 from specent.analysis import bootstrap
 from specent.analysis.entropy import entropy
 from specent.analysis.inputs import as_dataset, checked_runs
-from specent.errors import SpecentError
+from specent.errors import PartitionError, SpecentError
 from specent.evidence import BITS_PER_NAT
 from specent.partitions import NULL, Partition
 from specent.schema.coordinates import stored_partitions
@@ -49,6 +49,7 @@ class EntropySource:
         cls, source: xr.Dataset, label_prior: Mapping[str, float] | None, options: Mapping[str, Any]
     ) -> EntropySource:
         """Trajectories, which bring their prior, or profiles, which take no options of the estimation."""
+        check_label_prior(label_prior)
         source = as_dataset(source, "trajectories", "source")
         if isinstance(source, xr.Dataset) and source.attrs.get("specent_kind") == "trajectories":
             runs = checked_runs(source)
@@ -69,7 +70,7 @@ class EntropySource:
     def prior(self, labels: Sequence[str]) -> list[float]:
         """The prior of the labels."""
         known = self.label_prior
-        return [1.0 if known is None else known[label] for label in labels]
+        return [1.0 if known is None else prior_of(known, label) for label in labels]
 
     def profiles(self, partitions: Sequence[Partition], whole: Sequence[Partition], **options: Any) -> xr.Dataset:
         """Profiles of these partitions, in their order, which may name one of them twice.
@@ -113,6 +114,33 @@ class EntropySource:
                     f"label_prior: partition {partition.name!r} starts at {bits:.4g} bit in source, and at "
                     f"{expected:.4g} by these priors; give those with which the profiles were made"
                 )
+
+
+def check_label_prior(label_prior: Mapping[str, float] | None) -> None:
+    """Raise unless priors are given by label, or not at all.
+
+    Raises
+    ------
+    SpecentError
+        Naming what was given.
+    """
+    if label_prior is not None:
+        hint = "give a mapping from every label to its prior"
+        arguments.instance(label_prior, Mapping, "label_prior", hint)  # type: ignore[type-abstract]
+
+
+def prior_of(label_prior: Mapping[str, float], label: str, *, positive: bool = False) -> float:
+    """The prior of one label, not negative.
+
+    Examples
+    --------
+    >>> prior_of({"cat": 0.25}, "cat")
+    0.25
+    """
+    if label not in label_prior:
+        raise PartitionError(f"label_prior has no number for {label!r}; give one for every label")
+    above = 0.0 if positive else -np.inf
+    return arguments.number(label_prior[label], f"label_prior[{label!r}]", above=above, least=0, most=1e100)
 
 
 def _positions(profiles: xr.Dataset, wanted: Sequence[Partition]) -> list[int]:

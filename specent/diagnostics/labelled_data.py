@@ -125,7 +125,10 @@ def label_indices(labels: Any, known: Sequence[str]) -> NDArray[np.int64]:
     >>> label_indices([1, 0], ["cat", "dog"]).tolist()
     [1, 0]
     """
-    flat = np.asarray(labels, dtype=object).ravel()
+    try:
+        flat = np.asarray(labels, dtype=object).ravel()
+    except TypeError as problem:
+        raise SpecentError(f"labels={arguments.brief(labels)} is a {type(labels).__name__}; give a list") from problem
     names = arguments.names(flat, "labels")
     index_of = {name: index for index, name in enumerate(known)}
     if all(name in index_of for name in names):

@@ -24,6 +24,8 @@ Ending = Callable[[Setup, Moment], Array]
 _ROUNDING = 1e-6
 # beyond it a small error of the matrix becomes a large one of its inverse
 _SINGULAR = 1e8
+# data of a confusion at most: more are not drawn again
+_MOST = 10**15
 
 
 class Confusion(NamedTuple):
@@ -100,7 +102,7 @@ def check_confusion(confusion: Any, samples: Any, sides: int) -> Confusion:
     if samples is None:
         return Confusion(shares, None)
     counts = np.atleast_1d(arguments.array(samples, "confusion_samples"))
-    if counts.shape not in ((1,), (sides,)) or not ((counts >= 1) & (counts % 1 == 0)).all():
+    if counts.shape not in ((1,), (sides,)) or not ((counts >= 1) & (counts <= _MOST) & (counts % 1 == 0)).all():
         raise SpecentError(f"confusion_samples={brief(samples)} must be a number of data, or one for each side")
     return Confusion(shares, np.broadcast_to(counts, (sides,)).astype(np.int64))
 
@@ -191,7 +193,8 @@ def _shares(said: Any, count: int, batch: int) -> Array:
 
 
 def _from_labels(said: Any, sides: dict[str, int], count: int, batch: int) -> Array:
-    names = [str(name) for name in said]
+    hint = "classify must return one label for each picture"
+    names = [str(name) for name in arguments.listed(said, "classifier: what classify returned", hint)]
     other = next((name for name in names if name not in sides), None)
     if len(names) != batch or other is not None:
         raise SpecentError(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import specent as sp
+from specent.analysis import entanglement
 from specent.analysis.chain import Split, chain, splits
 from specent.errors import SpecentError
 from specent.partitions import Partition
@@ -131,3 +132,21 @@ def test_profiles_that_were_altered_are_refused(change, message):
         altered = change(profiles)
     with pytest.raises(SpecentError, match=message):
         chain(altered, LEVELS)
+
+
+@pytest.mark.parametrize(
+    "partitions", [None, True, "full", COARSE, ["full"], [None], [COARSE, "full"], {"a": COARSE}, []]
+)
+def test_splits_are_of_a_list_of_partitions(partitions):
+    with pytest.raises(SpecentError, match="partitions"):
+        splits(partitions)
+
+
+@pytest.mark.parametrize(
+    "prior", [3, "abcd", [1, 1, 1, 1], {"a": 1}, dict.fromkeys("abcd", "1"), dict.fromkeys("abcd", np.nan), {"a": -1}]
+)
+def test_priors_are_numbers_by_label(prior):
+    with pytest.raises(SpecentError, match="label_prior"):
+        splits(LEVELS, prior)
+    with pytest.raises(SpecentError, match="label_prior"):
+        entanglement(_exact(LINE, 3.0), *LEVELS, label_prior=prior)

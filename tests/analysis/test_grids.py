@@ -146,6 +146,8 @@ def test_times_are_those_of_the_schedule(gaussian):
         (lambda error, prof: sp.grids.class_share(error, xr_pair(prof), 4), "select one partition"),
         (lambda error, _: sp.grids.rescaled(0 * error, 4), "nowhere positive"),
         (lambda error, _: sp.grids.rescaled(error.isel(time=slice(None, None, -1)), 4), "does not fall"),
+        (lambda error, _: sp.grids.arctan(4, schedule="ve"), "schedule"),
+        (lambda error, _: sp.grids.rescaled(error, 4, schedule=3), "schedule"),
         (lambda error, _: sp.grids.rescaled(error.astype(str), 4), "real numbers"),
         (lambda error, prof: sp.grids.class_share(error, prof.drop_vars("log_snr"), 4), "log_snr"),
         (lambda error, prof: sp.grids.class_share(error, prof.drop_attrs(), 4), "profiles: "),

@@ -97,11 +97,18 @@ def test_nodes_are_splits():
         ({"time": None}, "give schedule= and time="),
         ({"random_trees": -1}, "random_trees"),
         ({"confidence": 2}, "confidence"),
+        ({"seed": None}, "seed"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(SpecentError, match=message):
         tree(CLEAN, **({"schedule": VE, "time": TIME} | arguments))
+
+
+@pytest.mark.parametrize("source", [None, 3, [1.0], {}])
+def test_a_tree_is_of_runs_or_of_something_exact(source):
+    with pytest.raises(SpecentError, match="source"):
+        tree(source, schedule=VE, time=TIME)
 
 
 def test_trajectories_bring_their_own_noise(four_runs):

@@ -108,6 +108,17 @@ def test_a_classifier_of_another_shape_is_refused(classifier: Any, message: str)
         turn(classifier=classifier, confusion=np.eye(3))
 
 
+def test_a_classifier_without_an_answer_and_endless_data_are_refused() -> None:
+    class Silent:
+        def classify(self, x: Tensor) -> None:
+            return None
+
+    with pytest.raises(SpecentError, match="what classify returned=None"):
+        turn(classifier=Silent(), confusion=np.eye(3))
+    with pytest.raises(SpecentError, match="confusion_samples"):
+        turn(classifier=lambda x: np.ones((len(x), 3)) / 3, confusion=np.eye(3), confusion_samples=1e308)
+
+
 def test_labels_that_the_partition_does_not_cover_are_refused() -> None:
     class Other:
         def classify(self, x: Tensor) -> list[str]:
