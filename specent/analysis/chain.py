@@ -119,7 +119,7 @@ def _within(coarse: Partition, fine: Partition, share: np.ndarray) -> list[Split
             first, second = sorted(homes)[:2]
             raise PartitionError(
                 f"partitions are not nested: side {name!r} of {fine.name!r} has labels on the sides {first!r} and "
-                f"{second!r} of {coarse.name!r}"
+                f"{second!r} of {coarse.name!r}; give partitions from coarse to fine"
             )
         inside.setdefault(homes.pop(), []).append(i)
     found = []

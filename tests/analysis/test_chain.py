@@ -91,7 +91,7 @@ def test_three_levels_add_up():
         ([COARSE, Partition.full(["a", "b", "c"])], "cover different labels"),
         ([COARSE, Partition.full(list("abcd"), [0.4, 0.2, 0.2, 0.2])], "different probabilities"),
         ([COARSE], "two at least"),
-        (LEVELS[::-1], "not nested"),
+        (LEVELS[::-1], "not nested: .*; give partitions from coarse to fine"),
         ("full", "two at least"),
     ],
 )
