@@ -131,6 +131,10 @@ def _checked(chain: Any, suffix: str) -> xr.Dataset:
     for dim in ("split", "level", "time"):
         if dim not in whole.dims:
             raise SpecentError(f"chain has lost its dimension {dim!r}, over which it is drawn; keep it")
+    for name in names:
+        lost = {"time", "split" if name.startswith("contribution") else "level"} - {*whole[name].dims}
+        if lost:
+            raise SpecentError(f"chain: {name!r} has lost its dimension {min(map(str, lost))!r}; keep all of them")
     odd = [dim for dim in whole[names[0]].dims if dim not in (*_DIMS, "split", "time")]
     if odd:
         raise SpecentError(f"chain has the dimension {brief(odd[0])}, which is not drawn; select an entry of it")

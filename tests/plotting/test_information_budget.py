@@ -158,6 +158,8 @@ def test_what_is_no_budget_is_refused(exact: xr.Dataset, sampled: xr.Dataset, on
         sp.plot.budget("budget.nc")
     with pytest.raises(SpecentError, match="no variable 'contribution_rate'"):
         sp.plot.budget(exact.drop_vars("contribution_rate"))
+    with pytest.raises(SpecentError, match="'contribution_rate' has lost its dimension 'split'"):
+        sp.plot.budget(exact.assign(contribution_rate=exact.contribution_rate.isel(split=0, drop=True)))
     with pytest.raises(SpecentError, match="lost its dimension 'split'"):
         sp.plot.budget(exact.isel(split=0))
     with pytest.raises(SpecentError, match="quantity='rates'"):
