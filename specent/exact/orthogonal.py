@@ -30,8 +30,8 @@ from specent.schedules import Schedule, check_grid
 
 Array = NDArray[np.float64]
 
-# beyond sqrt(2 ln K) by this, no state is open: normal tails over the most classes
-_SPARE = 13.0
+# one of K - 1 others is likelier than the own class with less than K exp(-kappa^2 / 4), here 1e-15
+_SPARE = 140.0
 _MOST = 10**30
 # normal tails beyond this many standard deviations are below 1e-16
 _TAIL = 8.3
@@ -178,7 +178,7 @@ def _checked(classes: int, ratio: ArrayLike) -> tuple[int, Array]:
 
 def _largest(count: int) -> float:
     """A ratio beyond which every state tells its class."""
-    return float(np.sqrt(2 * np.log(float(count))) + _SPARE)
+    return float(np.sqrt(4 * np.log(float(count)) + _SPARE))
 
 
 def _lost(count: int, kappa: float) -> float:

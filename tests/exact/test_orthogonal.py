@@ -20,7 +20,7 @@ def test_two_classes_are_two_components() -> None:
     assert np.allclose(orthogonal_entropy(2, np.sqrt(2) * half_distance), expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("classes", [2, 3, 10, 1000, 10**6, 10**30])
+@pytest.mark.parametrize("classes", [2, 10, 10**9])
 def test_all_that_is_lost_is_what_there_was(classes: int) -> None:
     # the returns integrated over all ratios are the entropy of the labels
     assert orthogonal_entropy(classes, 0.0) == pytest.approx(np.log2(float(classes)), abs=1e-7)

@@ -63,8 +63,8 @@ def _measure(findings: Findings) -> NullBits | str:
         return str(refusal)
     path, integral = table.sel(estimator="path"), table.sel(estimator="integral")
     information = path["class_information"].values
-    # times ascend from the clean end; the last one at which so much is gained
-    last = int(np.flatnonzero(information >= _OPEN * information[0])[-1])
+    # times ascend from the clean end; the last one at which so much is gained, the first if all of it is rounding
+    last = int(np.append(0, np.flatnonzero(information >= _OPEN * information[0]))[-1])
     return NullBits(
         information=_bounds(path.isel(time=0), "class_information"),
         error=_bounds(integral.isel(time=0), "null_error"),
