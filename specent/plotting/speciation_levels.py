@@ -174,7 +174,7 @@ def _checked(table: Any, argument: str) -> tuple[xr.Dataset, str]:
     others = [str(dim) for dim in whole["noise_level"].dims if dim != "definition"]
     if len(others) > 1:
         raise SpecentError(f"{argument} has the dimensions {brief(others)}; select an entry of all but one")
-    if "source" not in whole:
+    if "source" not in whole or "definition" not in whole["source"].dims:
         whole = whole.assign(source=("definition", [""] * whole.sizes["definition"]))
     source = whole["source"]
     whole["source"] = source.isel({dim: 0 for dim in source.dims if dim != "definition"})

@@ -269,8 +269,14 @@ def _validate_turned_sides(dataset: xr.Dataset) -> None:
             raise ArchiveError(
                 f"{name}={brief(other)} is no side of the partition of the dataset, which has {brief(list(sides))}"
             )
-    if "side_prior" in dataset.coords and float(dataset.variables["side_prior"].values.sum()) > 1 + _ROUNDING:
-        raise ArchiveError(f"side_prior={brief(dataset.variables['side_prior'].values.tolist())} sums to more than 1")
+    if "side_prior" not in dataset.coords:
+        return
+    prior = dataset.variables["side_prior"].values
+    total, every = float(prior.sum()), len(prior) == len(sides)
+    if total > 1 + _ROUNDING or (every and total < 1 - _ROUNDING):
+        raise ArchiveError(
+            f"side_prior={brief(prior.tolist())} of {'all' if every else 'some'} sides sums to {total:g}"
+        )
 
 
 def _validate_schedule(dataset: xr.Dataset) -> None:

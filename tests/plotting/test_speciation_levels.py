@@ -124,3 +124,12 @@ def test_what_is_no_table_of_definitions_is_refused(exact: xr.Dataset, one_curve
         sp.plot.definitions(exact.assign(noise_level=exact["noise_level"] * np.nan))
     with pytest.raises(SpecentError, match="select an entry of all but one"):
         sp.plot.definitions(exact.expand_dims(run=["a"], classes=[2]))
+
+
+def test_sources_that_lost_their_dimension_are_left_out() -> None:
+    mix = sp.exact.GaussianMixture([[-8.0], [8.0]])
+    profile = sp.exact.profiles(mix, sp.schedules.VE(), np.geomspace(1.0, 100.0, 60), "full")
+    whole = sp.analysis.definitions(profile)
+    table = sp.plot.definitions(whole.assign(source=whole["source"][0]), data=True)
+    assert set(table["source"]) == {""}
+    assert len(table) == int(np.isfinite(whole["noise_level"]).sum())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import specent as sp
 from specent import schema
 from specent.errors import ArchiveError, SpecentError
 
@@ -297,3 +298,12 @@ def test_the_markdown_page_holds_every_row_of_the_registry_in_whole_tables():
     for block in page.split("\n\n"):
         if block.startswith("|"):
             assert len({line.replace("\\|", "").count("|") for line in block.splitlines()}) == 1
+
+
+def test_the_prior_of_all_sides_sums_to_one() -> None:
+    mix = sp.exact.GaussianMixture([[-8.0], [8.0]])
+    turned = sp.exact.u_turns(mix, sp.schedules.VE(), [8.0], "full")
+    with pytest.raises(SpecentError, match=r"side_prior=\[0.25, 0.25\] of all sides sums to 0.5"):
+        sp.validate(turned.assign_coords(side_prior=("side", [0.25, 0.25], turned["side_prior"].attrs)))
+    # of some of them it is less
+    sp.validate(turned.isel(side=[0]))
