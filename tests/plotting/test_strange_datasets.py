@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,8 @@ def test_a_strange_dataset_is_drawn_or_refused_in_a_sentence(
     dataset, draw = figures[name]
     assert isinstance(draw(dataset), hv.core.Dimensioned)
     failures = []
-    for what, changed in strange(dataset):
+    # every second change, and the other ones for the next figure: all of them take a minute and a half
+    for what, changed in islice(strange(dataset), NAMES.index(name) % 2, None, 2):
         try:
             assert isinstance(draw(changed), hv.core.Dimensioned)
         except SpecentError as error:
