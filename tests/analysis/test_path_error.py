@@ -22,7 +22,7 @@ def sampled(seed: int, samples: int = 25, steps: int = 60) -> xr.Dataset:
     )  # fmt: skip
 
 
-def test_the_interval_covers_what_runs_find_on_average() -> None:
+def test_intervals_cover_what_runs_find_on_average() -> None:
     runs = [path_error(sampled(seed, steps=30), seed=seed).sel(time=LEVELS) for seed in range(150)]
     whole = xr.concat(runs, "run")
     mean = whole.denoising_error.mean("run")

@@ -69,7 +69,7 @@ def test_which_image_of_the_digits() -> None:
         digits.setdefault(str(label), []).append(name)
     partitions = [sp.Partition.groups(digits, name="class"), sp.Partition.full(names)]
     wanted = [*partitions, *(split.partition for split in sp.analysis.splits(partitions)[1:])]
-    time = np.geomspace(0.9, 2.2, 8)
+    time = np.geomspace(0.9, 2.2, 6)
     profiles = sp.exact.profiles(
         sp.models.finite(images, names), sp.schedules.VE(), time, wanted, samples=2, seed=1, progress=False
     )
